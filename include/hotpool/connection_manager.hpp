@@ -1,0 +1,555 @@
+// The machine of a pool: who gets which connection, when to open, when to close. No I/O, no clock, no lock.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/linked_list.hpp"
+#include "hotpool/base/random.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/manager/counters.hpp"
+#include "hotpool/manager/retire_reason.hpp"
+#include "hotpool/manager/slot_table.hpp"
+#include "hotpool/manager/waiter.hpp"
+#include "hotpool/policy/policies.hpp"
+
+namespace hotpool {
+
+/// What a caller says of the connection it gives back.
+struct return_report {
+    retire_reason retire = retire_reason::none;               ///< `none`: it may be used again
+    std::optional<std::chrono::seconds> idle_hint = {};       ///< the peer's `Keep-Alive: timeout=N`
+};
+
+/// What became of a request for a connection.
+enum class get_outcome { granted, queued, refused };
+
+/// The slots of one pool and their waiters. Tell it what happened and what time it is; then perform what
+/// `next_action` hands out, until it has nothing more. The times told never go back.
+/// @threads distinct objects only: the driver locks
+/// @cost lend and return are constant; what has a deadline costs O(log n) when it expires, nothing before
+template <class Resource, policy_bundle Policies = default_policies>
+class connection_manager {
+public:
+    using slot_type = slot<Resource>;
+    using waiter_type = waiter<Resource>;
+
+    /// Either something to do for a slot, or a caller to answer.
+    struct action {
+        slot_type* slot = nullptr;
+        slot_task task = slot_task::none;
+        waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
+    };
+
+    /// @param seed for jitter
+    /// @param rests whether idle connections have buffers to give back (`slot_task::rest`)
+    /// @errors throws `std::invalid_argument` naming the option and the rule
+    explicit connection_manager(const pool_options& options, std::uint64_t seed = 1, bool rests = true)
+        : options_((validate(options), options)), policies_(options), random_(seed), rests_(rests) {}
+    connection_manager(const connection_manager&) = delete;
+    connection_manager& operator=(const connection_manager&) = delete;
+
+    // --- lending -----------------------------------------------------------------------------------------------
+
+    /// Lends an idle connection, or null; never waits, and never overtakes a waiter.
+    slot_type* try_lease(time_point now, time_point lease_deadline = never) noexcept {
+        while (slot_type* s = next_idle()) {
+            idle_.remove(*s);
+            if (const retire_reason why = expired(*s, now); why != retire_reason::none) {
+                retire_slot(*s, why);
+                continue;
+            }
+            lend(*s, lease_deadline);
+            return s;
+        }
+        return nullptr;
+    }
+
+    /// Lends an idle connection to `w`, queues it until `deadline`, or refuses it; `w` says which.
+    get_outcome get_requested(waiter_type& w, time_point now, time_point deadline) {
+        if (stopped_) return refuse(w, *stopped_);
+        if (slot_type* s = w.fresh_only ? nullptr : try_lease(now, w.lease_deadline)) {
+            w.granted = s;
+            return get_outcome::granted;
+        }
+        if (!policies_.limits.may_wait(counts())) {
+            ++counters_.refusals;
+            return refuse(w, errc::waiters_full);
+        }
+        waiters_.add(w, deadline);
+        ++counters_.waits;
+        if (w.fresh_only) make_room();
+        return get_outcome::queued;
+    }
+
+    /// The caller no longer waits. False when it has been answered already: what it was given is then its own.
+    bool waiter_cancelled(waiter_type& w) noexcept {
+        if (!w.waiting) return false;
+        waiters_.forget(w);
+        ++counters_.wait_cancellations;
+        return true;
+    }
+
+    /// A leased connection comes back: to the oldest waiter, to the idle ones, or to its end.
+    void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
+        assert(s.state == slot_state::leased);
+        s.lease_deadline = never;
+        slots_.drop_task(s);
+        if (report.retire != retire_reason::none) return retire_slot(s, report.retire);
+        if (s.retire != retire_reason::none) return retire_slot(s, s.retire);
+        if (policies_.requests.spent(s.uses)) return retire_slot(s, retire_reason::max_requests);
+        const duration idle_limit = policies_.idle.limit(report.idle_hint);
+        if (idle_limit <= duration::zero()) return retire_slot(s, retire_reason::idle_timeout);
+        s.idle_until = base::after(now, idle_limit);
+        s.rested = !rests_;
+        make_available(s, now);
+    }
+
+    /// A leased connection is to be back by `deadline`.
+    void deadline_changed(slot_type& s, time_point deadline) noexcept {
+        if (!stopped_) slots_.drop_task(s);  // a cut for the deadline before this one
+        s.lease_deadline = deadline;
+        schedule(s);
+    }
+
+    /// The leased connection now belongs to the caller; the slot is free at once.
+    void lease_detached(slot_type& s) noexcept {
+        slots_.drop_task(s);
+        count_end(retire_reason::detached);
+        slots_.vacate(s);
+    }
+
+    // --- idle connections --------------------------------------------------------------------------------------
+
+    /// An idle connection turned out to be over. False when it is not idle any more: its holder will find out.
+    bool idle_failed(slot_type& s, retire_reason why) noexcept {
+        if (s.state != slot_state::idle) return false;
+        idle_.remove(s);
+        retire_slot(s, why);
+        return true;
+    }
+
+    /// Takes an idle connection out for a moment, to arm its watch or to see what arrived. False when it is not idle.
+    bool tend_started(slot_type& s) noexcept {
+        if (s.state != slot_state::idle) return false;
+        take_out(s, true);
+        return true;
+    }
+
+    /// It is back, or over when `why` says so.
+    void tend_finished(slot_type& s, time_point now, retire_reason why = retire_reason::none) noexcept {
+        assert(s.state == slot_state::probing && s.tending);
+        come_back(s, now, why);
+    }
+
+    /// The answer to `slot_task::probe`.
+    void probe_finished(slot_type& s, time_point now, bool healthy) noexcept {
+        assert(s.state == slot_state::probing && !s.tending);
+        slots_.drop_task(s);
+        s.lease_deadline = never;
+        s.rested = !rests_;
+        if (!healthy) ++counters_.probe_failures;
+        s.probe_at = next_probe(now);
+        come_back(s, now, healthy ? retire_reason::none : retire_reason::probe_failed);
+    }
+
+    /// Ends the connection idle longest, for the sake of another pool. False when none is idle.
+    bool reclaim_idle() noexcept {
+        slot_type* s = idle_from(idle_end::oldest);
+        return s != nullptr && idle_failed(*s, retire_reason::budget);
+    }
+
+    // --- opening and closing -----------------------------------------------------------------------------------
+
+    /// Starts as many openings as bring the connections to `wanted`, as far as the limits go. Returns how many.
+    std::size_t warm_requested(std::size_t wanted) {
+        std::size_t started = 0;
+        for (; !stopped_ && live() < wanted && policies_.limits.room(counts()) > 0; ++started) start_opening();
+        return started;
+    }
+
+    void slot_opened(slot_type& s, time_point now) noexcept {
+        assert(s.state == slot_state::opening);
+        slots_.drop_task(s);
+        ++counters_.opened;
+        open_failures_in_a_row_ = 0;
+        next_opening_at_ = time_point::min();
+        if (stopped_) return retire_slot(s, stop_reason());
+        s.dies_at = base::after(now, policies_.lifetime.life(random_.uniform()));
+        s.idle_until = base::after(now, policies_.idle.limit({}));
+        s.rested = !rests_;
+        make_available(s, now);
+    }
+
+    /// Fails at most one waiter: the oldest, and only if no other opening is under way for it.
+    void opening_failed(slot_type& s, time_point now, std::error_code error) noexcept {
+        assert(s.state == slot_state::opening);
+        slots_.drop_task(s);
+        ++counters_.open_failures;
+        // Openings that were under way together fail together: that is one failure, not several in a row.
+        const bool is_news = s.failures_before == open_failures_;
+        slots_.vacate(s);
+        if (stopped_) return;
+        if (is_news) {
+            ++open_failures_;
+            ++open_failures_in_a_row_;
+            next_opening_at_ = base::after(now, policies_.backoff.pause(open_failures_in_a_row_, random_.uniform()));
+        }
+        if (unserved_waiters() > count(slot_state::opening)) waiters_.answer(*waiters_.oldest(), error);
+    }
+
+    /// There was no room for it in the budget: nothing failed, nothing more is opened until `growth_allowed`.
+    void opening_deferred(slot_type& s) noexcept {
+        assert(s.state == slot_state::opening);
+        --counters_.openings;
+        slots_.drop_task(s);
+        slots_.vacate(s);
+        growth_blocked_ = true;
+    }
+    void growth_allowed() noexcept { growth_blocked_ = false; }
+
+    void slot_closed(slot_type& s) noexcept { slots_.vacate(s); }
+
+    // --- the pool as a whole -----------------------------------------------------------------------------------
+
+    /// Timers have come this far; what is due by now comes out as actions.
+    void time_passed(time_point now) noexcept {
+        while (waiters_.next_deadline() <= now) {
+            ++counters_.wait_timeouts;
+            waiters_.answer(waiters_.next_overdue(), make_error_code(errc::get_timed_out));
+        }
+        while (slots_.next_look() <= now) examine(slots_.take_next_look(), now);
+    }
+
+    /// No more lending: waiters get `why`, idle connections and openings end, leases end as they come back.
+    /// @param why `errc::pool_draining` or `errc::pool_closed`
+    void stop_requested(errc why) noexcept {
+        stopped_ = why;
+        while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, make_error_code(why));
+        while (slot_type* s = idle_from(idle_end::oldest)) idle_failed(*s, stop_reason());
+        slots_.for_each([&](slot_type& s) {
+            if (s.state == slot_state::opening && s.task == slot_task::open) {
+                slots_.drop_task(s);
+                --counters_.openings;
+                slots_.vacate(s);
+            } else if (s.state == slot_state::opening && s.task == slot_task::none) {
+                slots_.give_task(s, slot_task::abort_opening);
+            } else if (s.state == slot_state::leased || s.state == slot_state::probing) {
+                s.retire = stop_reason();
+            }
+        });
+    }
+
+    /// Every lease and every probe still out is to be cut now.
+    void leases_overdue() noexcept {
+        slots_.for_each([&](slot_type& s) {
+            if (!is_out(s)) return;
+            s.lease_deadline = never;
+            if (s.task == slot_task::none) slots_.give_task(s, slot_task::expire_lease);
+        });
+    }
+
+    /// New numbers from now on. Idle connections beyond them end now, others beyond them as they become available.
+    /// @errors throws `std::invalid_argument` naming the option and the rule; nothing has changed then
+    void options_changed(const pool_options& options, time_point now) {
+        validate(options);
+        detail::policy_set<Policies> policies(options);
+        options_ = options;
+        policies_ = std::move(policies);
+        slots_.for_each([&](slot_type& s) {
+            if (s.state != slot_state::idle && s.state != slot_state::probing) return;
+            s.idle_until = std::min(s.idle_until, base::after(s.idle_since, policies_.idle.limit({})));
+            s.probe_at = next_probe(now);
+            schedule(s);
+        });
+        shed();
+        make_room();
+    }
+
+    /// The next thing to do, if any.
+    bool next_action(action& out, time_point now) {
+        if (waiter_type* w = waiters_.next_answered()) {
+            out = {nullptr, slot_task::none, w};
+            return true;
+        }
+        if (wants_opening() && !stopped_) grow(now);
+        const auto [s, task] = slots_.next_task();
+        out = {s, task, nullptr};
+        if (s == nullptr) return false;
+        if (task == slot_task::probe) s->lease_deadline = base::after(now, options_.health_check_timeout);
+        schedule(*s);  // a deadline counts again once the task is no longer the slot's
+        return true;
+    }
+
+    /// The earliest time at which `time_passed` would find something.
+    time_point next_due() const noexcept {
+        time_point due = std::min(slots_.next_look(), waiters_.next_deadline());
+        if (wants_opening() && !stopped_ && next_opening_at_ != time_point::min())
+            due = std::min(due, next_opening_at_);
+        return due;
+    }
+
+    connection_counts counts() const noexcept {
+        return {count(slot_state::opening), count(slot_state::idle),    count(slot_state::leased),
+                count(slot_state::probing), count(slot_state::closing), waiters_.size()};
+    }
+    const manager_counters& counters() const noexcept { return counters_; }
+    const pool_options& options() const noexcept { return options_; }
+    bool stopped() const noexcept { return stopped_.has_value(); }
+    /// No connection in any state, nobody waiting.
+    bool empty() const noexcept { return counts().total() == 0 && waiters_.empty(); }
+
+    /// True when every slot is counted once, stands where its state says, and nobody waits beside an idle connection
+    /// that would do.
+    bool check() const {
+        std::uint64_t ended = 0;
+        for (const std::uint64_t n : counters_.retired) ended += n;
+        const std::size_t live = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing);
+        return slots_.check([&](const slot_type& s) { return is_sound(s); }) && waiters_.check() &&
+               idle_.size() == count(slot_state::idle) + tended_ &&
+               (count(slot_state::idle) == 0 || waiters_.all_fresh_only()) &&
+               ended + live == counters_.opened;
+    }
+
+    /// Calls `visit(slot)` for every slot that holds a connection or is getting one.
+    template <class Visitor>
+    void for_each_slot(Visitor visit) {
+        slots_.for_each(visit);
+    }
+
+private:
+    std::size_t count(slot_state state) const noexcept { return slots_.count(state); }
+
+    bool is_sound(const slot_type& s) const noexcept {
+        if (s.state == slot_state::closing) return s.retire != retire_reason::none;
+        if (s.state == slot_state::idle && (s.retire != retire_reason::none || s.task != slot_task::none)) return false;
+        return s.in_heap() ? s.key <= due(s) : due(s) == never;
+    }
+
+    slot_type* next_idle() const noexcept {
+        const std::size_t idle = count(slot_state::idle);
+        return idle == 0 ? nullptr : idle_from(policies_.order.lend_from(idle));
+    }
+    /// The first at that end that is not being tended just now.
+    slot_type* idle_from(idle_end end) const noexcept {
+        slot_type* s = end == idle_end::newest ? idle_.front() : idle_.back();
+        while (s != nullptr && s->state != slot_state::idle)
+            s = end == idle_end::newest ? idle_.next(*s) : idle_.previous(*s);
+        return s;
+    }
+
+    retire_reason expired(const slot_type& s, time_point now) const noexcept {
+        if (now >= s.dies_at) return retire_reason::max_lifetime;
+        if (now >= s.idle_until) return retire_reason::idle_timeout;
+        return retire_reason::none;
+    }
+
+    void lend(slot_type& s, time_point lease_deadline) noexcept {
+        ++counters_.leases;
+        if (s.uses++ != 0) ++counters_.reuses;
+        s.lease_deadline = lease_deadline;
+        slots_.enter(s, slot_state::leased);
+        if (lease_deadline != never) schedule(s);
+    }
+
+    /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
+    void make_available(slot_type& s, time_point now) noexcept {
+        const retire_reason why = now >= s.dies_at ? retire_reason::max_lifetime : displaced(s);
+        if (why != retire_reason::none) return retire_slot(s, why);
+        if (hand_to_waiter(s)) return;
+        s.idle_since = now;
+        s.probe_at = next_probe(now);
+        idle_.push_front(s);
+        keep_idle(s);
+    }
+
+    /// Idle, in its place; where that is one too many, the one idle longest goes.
+    void keep_idle(slot_type& s) noexcept {
+        const bool surplus = !policies_.limits.may_idle(counts());
+        slots_.enter(s, slot_state::idle);
+        schedule(s);
+        if (surplus) idle_failed(*idle_from(idle_end::oldest), retire_reason::surplus);
+    }
+
+    /// Why a connection that could be used again must go all the same.
+    retire_reason displaced(const slot_type& s) noexcept {
+        if (shedding_ && (shedding_ = live() > options_.max_connections)) return retire_reason::limits_lowered;
+        std::size_t passed_over = 0;
+        for (const waiter_type* w = waiters_.oldest(); w != nullptr && !takes(*w, s); w = waiters_.next(*w))
+            ++passed_over;
+        return lacks_room(passed_over) ? retire_reason::made_room : retire_reason::none;
+    }
+
+    // --- waiters that want a fresh connection
+
+    static bool takes(const waiter_type& w, const slot_type& s) noexcept { return !w.fresh_only || s.uses == 0; }
+    /// Nothing under way can become a fresh connection for the last of so many waiters.
+    bool lacks_room(std::size_t waiters) const noexcept {
+        return waiters > count(slot_state::opening) + count(slot_state::closing) &&
+               policies_.limits.room(counts()) == 0;
+    }
+    /// Whoever waits beside an idle connection wants a fresh one: idle ones go where there is no room for it.
+    void make_room() noexcept {
+        while (count(slot_state::idle) != 0 && lacks_room(waiters_.size()))
+            idle_failed(*idle_from(idle_end::oldest), retire_reason::made_room);
+    }
+
+    /// The oldest waiter that takes `s`, or null.
+    waiter_type* waiter_for(const slot_type& s) const noexcept {
+        waiter_type* w = waiters_.oldest();
+        while (w != nullptr && !takes(*w, s)) w = waiters_.next(*w);
+        return w;
+    }
+    bool hand_to_waiter(slot_type& s) noexcept {
+        waiter_type* w = waiter_for(s);
+        if (w == nullptr) return false;
+        lend(s, w->lease_deadline);
+        w->granted = &s;
+        waiters_.answer(*w, {});
+        return true;
+    }
+
+    /// Out of the idle ones; while it is only tended it keeps its place among them.
+    void take_out(slot_type& s, bool tending) noexcept {
+        if (!tending) idle_.remove(s);
+        slots_.enter(s, slot_state::probing);
+        s.tending = tending;
+        tended_ += tending;
+    }
+
+    /// Back from the pool's own hands, with its age; after a probe at the far end of the idle ones.
+    void come_back(slot_type& s, time_point now, retire_reason why) noexcept {
+        const bool has_place = std::exchange(s.tending, false);
+        tended_ -= has_place;
+        if (why == retire_reason::none) why = s.retire;
+        if (why == retire_reason::none) why = expired(s, now);
+        if (why == retire_reason::none) why = displaced(s);
+        if (why == retire_reason::none && waiter_for(s) == nullptr) {
+            if (!has_place) idle_.push_back(s);
+            return keep_idle(s);
+        }
+        if (has_place) idle_.remove(s);
+        if (why != retire_reason::none) return retire_slot(s, why);
+        hand_to_waiter(s);
+    }
+
+    /// The connection is not used again; it counts until it is closed.
+    void retire_slot(slot_type& s, retire_reason why) noexcept {
+        s.retire = why;
+        count_end(why);
+        slots_.enter(s, slot_state::closing);
+        slots_.give_task(s, slot_task::close);
+    }
+
+    void count_end(retire_reason why) noexcept { ++counters_.retired[static_cast<std::size_t>(why)]; }
+
+    // --- waiters
+
+    get_outcome refuse(waiter_type& w, errc why) noexcept {
+        w.error = make_error_code(why);
+        return get_outcome::refused;
+    }
+
+    // --- growth
+
+    /// Waiters for whom nothing comes back in a moment.
+    std::size_t unserved_waiters() const noexcept { return waiters_.size() - std::min(tended_, waiters_.size()); }
+    std::size_t wanted_openings() const noexcept {
+        const std::size_t kept = count(slot_state::idle) + count(slot_state::probing);
+        return unserved_waiters() + (kept < options_.min_idle ? options_.min_idle - kept : 0);
+    }
+    bool wants_opening() const noexcept {
+        return (!waiters_.empty() || options_.min_idle != 0) && !growth_blocked_ &&
+               count(slot_state::opening) < wanted_openings() && policies_.limits.room(counts()) > 0;
+    }
+    void grow(time_point now) {
+        while (now >= next_opening_at_ && wants_opening()) start_opening();
+    }
+    void start_opening() {
+        slot_type& s = slots_.take_vacant();
+        slots_.enter(s, slot_state::opening);
+        s.failures_before = open_failures_;
+        ++counters_.openings;
+        slots_.give_task(s, slot_task::open);
+    }
+    std::size_t live() const noexcept { return counts().total() - count(slot_state::closing); }
+
+    /// Down to the present limits: idle connections at once, the oldest first, the others as they become available.
+    void shed() noexcept {
+        while (live() > options_.max_connections || count(slot_state::idle) > options_.max_idle) {
+            slot_type* oldest = idle_from(idle_end::oldest);
+            if (oldest == nullptr) break;
+            idle_failed(*oldest, retire_reason::limits_lowered);
+        }
+        shedding_ = live() > options_.max_connections;
+    }
+
+    // --- deadlines
+
+    /// In the hands of somebody who may have a deadline: a caller, or a probe.
+    static bool is_out(const slot_type& s) noexcept {
+        return s.state == slot_state::leased || (s.state == slot_state::probing && !s.tending);
+    }
+    time_point due(const slot_type& s) const noexcept {
+        if (is_out(s)) return s.task == slot_task::none ? s.lease_deadline : never;
+        if (s.state != slot_state::idle) return never;
+        const time_point rest_at = s.rested ? never : base::after(s.idle_since, options_.rest_after_idle);
+        return std::min({s.dies_at, s.idle_until, s.probe_at, rest_at});
+    }
+    time_point next_probe(time_point now) const noexcept {
+        return options_.health_check_interval == duration::zero() ? never
+                                                                  : base::after(now, options_.health_check_interval);
+    }
+    void schedule(slot_type& s) noexcept { slots_.look_at(s, due(s)); }
+
+    void examine(slot_type& s, time_point now) noexcept {
+        ++counters_.examined;
+        if (due(s) > now) return schedule(s);
+        if (is_out(s)) {
+            s.lease_deadline = never;
+            return slots_.give_task(s, slot_task::expire_lease);
+        }
+        if (const retire_reason why = expired(s, now); why != retire_reason::none) {
+            idle_failed(s, why);
+        } else if (s.probe_at <= now) {
+            ++counters_.probes;
+            take_out(s, false);
+            slots_.give_task(s, slot_task::probe);
+        } else {
+            ++counters_.rests;
+            s.rested = true;
+            take_out(s, true);
+            slots_.give_task(s, slot_task::rest);
+        }
+    }
+
+    retire_reason stop_reason() const noexcept {
+        return *stopped_ == errc::pool_draining ? retire_reason::drained : retire_reason::pool_closed;
+    }
+
+    pool_options options_;
+    detail::policy_set<Policies> policies_;
+    base::random_source random_;
+    bool rests_;
+
+    slot_table<Resource> slots_;
+    base::linked_list<slot_type> idle_;  // newest first; those being tended keep their place
+    std::size_t tended_ = 0;             // probing, but back in a moment
+    waiter_queue<Resource> waiters_;
+    std::uint64_t open_failures_ = 0;  // those that were news
+    unsigned open_failures_in_a_row_ = 0;
+    time_point next_opening_at_ = time_point::min();
+    bool growth_blocked_ = false;
+    bool shedding_ = false;  // limits were lowered, and there are connections beyond them
+    std::optional<errc> stopped_;
+    manager_counters counters_;
+};
+
+}  // namespace hotpool

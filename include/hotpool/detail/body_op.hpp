@@ -1,0 +1,116 @@
+// Reading the rest of a response.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "hotpool/detail/completion.hpp"
+#include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/settle.hpp"
+#include "hotpool/error.hpp"
+
+namespace hotpool::detail {
+
+/// Hands out pieces of the unread body until it is told to stop, the body ends, or reading fails.
+/// @threads owns the connection while it runs
+template <class Connection>
+class body_op : public waiting_op {
+public:
+    explicit body_op(Connection& c) : connection_(c) {}
+
+    void run() {
+        if (connection_->usage != connection_usage::unread) return ended(delivery::posted, errc::end_of_body);
+        serial_ = connection_->begin_operation();
+        began(serial_);
+        if (connection_->expired.load(std::memory_order_acquire)) return fail(delivery::posted, errc::request_timed_out);
+        go_on(delivery::posted);
+    }
+
+    void resume(wake why) override {
+        if (why == wake::cancelled) return fail(delivery::posted, errc::cancelled);
+        if (why == wake::expired) return fail(delivery::posted, errc::request_timed_out);
+        go_on(delivery::dispatched);
+    }
+
+protected:
+    ~body_op() = default;
+
+    /// Takes what it can of `piece`, shortens it by that, and says whether to go on.
+    virtual bool take(std::string_view& piece) = 0;
+    /// Called once: with no error after `take` said stop, with `errc::end_of_body` at the end.
+    virtual void ended(delivery how, std::error_code error) = 0;
+    /// The operation can be cancelled by this serial from now on.
+    virtual void began(std::uint64_t) {}
+
+    Connection& connection() noexcept { return *connection_; }
+
+private:
+    void go_on(delivery how) {
+        for (;;) {
+            unread_response& rest = *connection_->unread;
+            while (!rest.piece.empty())
+                if (!take(rest.piece)) return ended(how, {});
+            switch (const parse_result r = rest.step(); r.event) {
+                case parse_event::body: continue;
+                case parse_event::end: return finish(how);
+                case parse_event::failed: return fail(how, r.error);
+                default: break;
+            }
+            if (!receive(how)) return;
+        }
+    }
+
+    /// Reads more into the window. False when the operation waits, or is over.
+    bool receive(delivery how) {
+        unread_response& rest = *connection_->unread;
+        rest.window.consume(rest.parsed);
+        rest.parsed = 0;
+        for (;;) {
+            char* room = rest.window.prepare(read_block_bytes);
+            const io_result r = connection_->stream.try_read(net::buffer(room, rest.window.room()));
+            if (r.bytes != 0) {
+                rest.window.commit(r.bytes);
+                return true;
+            }
+            if (r.error) return stream_ended(how, r.error);
+            if (rest.window.empty()) rest.window.release();
+            const std::optional<wake> at_once = connection_->park(*this, r.want);
+            if (!at_once) return false;
+            if (*at_once == wake::ready) continue;
+            fail(how, *at_once == wake::cancelled ? errc::cancelled : errc::request_timed_out);
+            return false;
+        }
+    }
+
+    bool stream_ended(delivery how, std::error_code error) {
+        parse_result last{parse_event::failed, 0, {}, errc::response_truncated};
+        if (error == errc::connection_closed) last = connection_->unread->parser.finish();
+        if (last.event == parse_event::end)
+            finish(how);
+        else
+            fail(how, last.error);
+        return false;
+    }
+
+    void finish(delivery how) {
+        const std::unique_ptr<unread_response> rest = std::move(connection_->unread);
+        settle(*connection_, rest->parser, rest->request_allows, !rest->unparsed().empty());
+        ended(how, errc::end_of_body);
+    }
+
+    void fail(delivery how, std::error_code error) {
+        connection_->unread.reset();
+        connection_->break_for(error == errc::cancelled            ? retire_reason::cancelled
+                               : error == errc::request_timed_out  ? retire_reason::lease_deadline
+                               : error == errc::response_truncated ? retire_reason::transport_error
+                                                                   : retire_reason::protocol_error);
+        ended(how, error);
+    }
+
+    connection_ref<Connection> connection_;
+    std::uint64_t serial_ = 0;
+};
+
+}  // namespace hotpool::detail

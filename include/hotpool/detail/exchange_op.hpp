@@ -1,0 +1,314 @@
+// One request and its response on a connection.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/detail/completion.hpp"
+#include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/request_writer.hpp"
+#include "hotpool/detail/response_collector.hpp"
+#include "hotpool/detail/settle.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/exchange_options.hpp"
+#include "hotpool/request_builder.hpp"
+
+namespace hotpool::detail {
+
+/// Whether the response is collected whole, or handed out after its head.
+enum class collect { whole, head };
+
+/// Writes the request, at once as far as the socket takes it; waits; reads the response. Derived classes own the
+/// memory and the handler.
+/// @threads owns the connection from `run` to `ended`
+template <class Connection>
+class exchange_op : public waiting_op {
+public:
+    /// What is known of a failed exchange, for the decision whether to try again.
+    bool wrote_nothing() const noexcept { return writer_.written() == 0; }
+    bool response_begun() noexcept { return collector_.parser().begun(); }
+
+    void resume(wake why) override {
+        switch (why) {
+            case wake::ready: break;
+            case wake::cancelled: return fail(delivery::posted, errc::cancelled, retire_reason::cancelled);
+            case wake::expired: return fail(delivery::posted, errc::request_timed_out, retire_reason::lease_deadline);
+            case wake::timer: writer_.release_body(); break;  // the origin does not say yes: it is sent all the same
+        }
+        go_on(delivery::dispatched);
+    }
+
+protected:
+    exchange_op(const request_builder& request, const exchange_options& options, collect what)
+        : request_(request),
+          defaults_(options.defaults),
+          continue_timeout_(options.continue_timeout),
+          collect_(what),
+          collector_(options.limits) {
+        // A body that is streamed is kept nowhere.
+        if (what == collect::head) collector_.parser().limit_body(http::unlimited);
+    }
+    ~exchange_op() = default;
+
+    /// Called once; `take_response` gives the response if there is no error.
+    virtual void ended(delivery how, std::error_code error) = 0;
+    /// The operation can be cancelled by this serial from now on.
+    virtual void began(Connection& c, std::uint64_t serial) = 0;
+
+    void run(Connection& c) {
+        connection_ = &c;
+        writing_ = true;
+        postponed_ = false;
+        if (const std::error_code why_not = obstacle(c)) return ended(delivery::posted, why_not);
+        if (const errc e = writer_.start(request_, c.home->host_value(), defaults_); e != errc{})
+            return ended(delivery::posted, e);
+        serial_ = c.begin_operation();
+        began(c, serial_);
+        c.usage = connection_usage::exchanging;
+        collector_.start(request_.kind(), request_.wants_upgrade());
+        if (c.expired.load(std::memory_order_acquire))
+            return fail(delivery::posted, errc::request_timed_out, retire_reason::lease_deadline);
+        if (c.readable.has_fired() && !is_quiet(c)) return;
+        go_on(delivery::posted);
+    }
+
+    response take_response() { return collector_.take(); }
+    Connection& connection() noexcept { return *connection_; }
+
+private:
+    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Connection::executor_type>;
+
+    static std::error_code obstacle(const Connection& c) noexcept {
+        switch (c.usage) {
+            case connection_usage::clean:
+            case connection_usage::raw: return {};
+            case connection_usage::exchanging: return errc::exchange_in_progress;
+            case connection_usage::unread: return errc::response_pending;
+            case connection_usage::switched:
+            case connection_usage::broken: break;
+        }
+        return errc::connection_closed;
+    }
+
+    /// Before the first byte of the request: has the peer closed, or spoken first?
+    bool is_quiet(Connection& c) {
+        c.readable.clear_fired();
+        char byte;
+        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
+        if (r.want != io_want::none) return true;
+        if (r.bytes != 0)
+            fail(delivery::posted, errc::unsolicited_bytes, retire_reason::unsolicited_bytes);
+        else
+            lost(delivery::posted, r.error);
+        return false;
+    }
+
+    void go_on(delivery how) {
+        if (writing_ && !write(how)) return;
+        read(how);
+    }
+
+    // --- writing
+
+    /// Writes what can be written. False when the operation waits, or is over.
+    bool write(delivery how) {
+        for (;;) {
+            if (writer_.written() != 0 && connection_->readable.has_fired() && !heed_early_response(how)) return false;
+            if (!writing_) return true;
+            if (const std::error_code e = writer_.refill()) {
+                fail(how, e, retire_reason::not_clean);
+                return false;
+            }
+            if (writer_.at_rest()) break;
+            const std::string_view front = writer_.front();
+            const std::string_view body = writer_.body();
+            const io_result r = connection_->stream.try_write(net::buffer(front.data(), front.size()),
+                                                              net::buffer(body.data(), body.size()));
+            if (r.bytes != 0) {
+                writer_.wrote(r.bytes);
+            } else if (r.error) {
+                write_error_ = r.error;  // the peer may have answered before it left
+                writing_ = false;
+                return true;
+            } else if (!wait(how, r.want, io_want::read)) {
+                return false;
+            }
+        }
+        if (writer_.withheld()) return await_consent();
+        writing_ = false;
+        writer_.release();
+        return true;
+    }
+
+    /// The peer speaks while the request is still on its way: a final response ends the writing.
+    bool heed_early_response(delivery how) {
+        connection_->readable.clear_fired();
+        const io_result r = receive();
+        if (r.want != io_want::none) return true;
+        if (r.error) {
+            write_error_ = r.error;
+            writing_ = false;
+            return stream_ended(how, r.error), false;
+        }
+        return parse(how);
+    }
+
+    bool await_consent() {
+        if (consent_timer_ == nullptr) {
+            consent_timer_ = std::make_unique<timer_type>(connection_->stream.get_executor());
+            consent_timer_->expires_after(continue_timeout_);
+            consent_timer_->async_wait([c = connection_ref<Connection>(*connection_), serial = serial_](std::error_code e) {
+                if (e) return;
+                if (waiting_op* op = c->readable.claim_on_timer(serial)) op->resume(wake::timer);
+            });
+        }
+        return true;
+    }
+
+    // --- reading
+
+    void read(delivery how) {
+        if (postpone()) return;
+        for (;;) {
+            const io_result r = receive();
+            if (std::exchange(postponed_, false)) connection_->home->note_speculation(r.want == io_want::none);
+            if (r.error) return stream_ended(how, r.error);
+            if (r.want != io_want::none) {
+                if (collector_.empty()) collector_.release();
+                if (!wait(how, r.want, r.want)) return;
+            } else if (!parse(how)) {
+                return;
+            }
+            if (writing_ && !write(how)) return;
+        }
+    }
+
+    /// Reads later in this turn instead of waiting, when it is likely that the response is there by then. Where a
+    /// readiness wait is under way already, it brings the response.
+    bool postpone() {
+        Connection& c = *connection_;
+        if (writing_ || collector_.parser().begun() || postponed_) return false;
+        if (c.readable.is_armed() || !c.home->speculates()) return false;
+        postponed_ = true;
+        const connection_ref<Connection> keep(c);
+        if (c.readable.park(*this)) return false;
+        c.home->at_turn_end(c);
+        return true;
+    }
+
+    io_result receive() {
+        char* room = collector_.room(read_block_bytes);
+        const io_result r = connection_->stream.try_read(net::buffer(room, collector_.room_size()));
+        collector_.received(r.bytes);
+        return r;
+    }
+
+    /// Parses what has been received. False when the operation is over.
+    bool parse(delivery how) {
+        for (;;) {
+            switch (collector_.advance()) {
+                case response_collector::verdict::need_more: return true;
+                case response_collector::verdict::failed:
+                    fail(how, collector_.error(), retire_reason::protocol_error);
+                    return false;
+                case response_collector::verdict::interim:
+                    if (collector_.parser().status() == 100) consented();
+                    break;
+                case response_collector::verdict::head:
+                    writing_ = false;  // a final response: the rest of the request is not sent
+                    if (collect_ == collect::head && !collector_.parser().complete()) return hand_over(how);
+                    break;
+                case response_collector::verdict::complete: complete(how); return false;
+            }
+        }
+    }
+
+    void consented() {
+        writer_.release_body();
+        consent_timer_.reset();
+    }
+
+    // --- the end
+
+    void complete(delivery how) {
+        Connection& c = *connection_;
+        response_parser& parser = collector_.parser();
+        if (parser.switched()) {
+            c.unread = std::make_unique<unread_response>();
+            c.unread->window.append(collector_.unparsed());
+            c.usage = connection_usage::switched;
+        } else {
+            settle(c, parser, request_allows(), !collector_.unparsed().empty());
+        }
+        ended(how, {});
+    }
+
+    /// The head is there and a body follows: the rest is read by others.
+    bool hand_over(delivery how) {
+        Connection& c = *connection_;
+        c.unread = std::make_unique<unread_response>();
+        c.unread->parser = collector_.parser();
+        c.unread->window.append(collector_.unparsed());
+        c.unread->request_allows = request_allows();
+        c.usage = connection_usage::unread;
+        ended(how, {});
+        return false;
+    }
+
+    bool request_allows() const noexcept { return request_.keep_alive() && writer_.complete(); }
+
+    void stream_ended(delivery how, std::error_code error) {
+        if (write_error_ && !collector_.parser().begun()) error = write_error_;
+        const auto verdict = error == errc::connection_closed ? collector_.finish() : response_collector::verdict::failed;
+        if (verdict == response_collector::verdict::complete) return complete(how);
+        lost(how, error);
+    }
+
+    /// The connection ended under the exchange: what does the caller have to know?
+    void lost(delivery how, std::error_code error) {
+        const retire_reason why =
+            error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
+        if (collector_.parser().begun()) return fail(how, errc::response_truncated, why);
+        if (writer_.written() == 0) return fail(how, connection_->reused ? errc::stale_connection : error, why);
+        if (!request_.is_idempotent()) return fail(how, errc::maybe_processed, why);
+        fail(how, error == errc::connection_closed ? make_error_code(errc::response_missing) : error, why);
+    }
+
+    void fail(delivery how, std::error_code error, retire_reason why) {
+        connection_->break_for(why);
+        ended(how, error);
+    }
+
+    /// Waits for the socket. False when the operation is parked, or over.
+    bool wait(delivery how, io_want want, io_want also) {
+        connection_->arm(also);
+        const std::optional<wake> at_once = connection_->park(*this, want);
+        if (!at_once) return false;
+        switch (*at_once) {
+            case wake::ready: return true;
+            case wake::timer: writer_.release_body(); return true;
+            case wake::cancelled: fail(how, errc::cancelled, retire_reason::cancelled); return false;
+            case wake::expired: fail(how, errc::request_timed_out, retire_reason::lease_deadline); return false;
+        }
+        return false;
+    }
+
+    const request_builder& request_;
+    const http::field_block* const defaults_;
+    const duration continue_timeout_;
+    const collect collect_;
+    Connection* connection_ = nullptr;
+    std::uint64_t serial_ = 0;
+    bool writing_ = true;
+    bool postponed_ = false;
+    std::error_code write_error_;
+    request_writer writer_;
+    response_collector collector_;
+    std::unique_ptr<timer_type> consent_timer_;
+};
+
+}  // namespace hotpool::detail

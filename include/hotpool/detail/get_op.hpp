@@ -1,0 +1,110 @@
+// Getting a lease: at once, or in the queue.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "hotpool/detail/completion.hpp"
+#include "hotpool/detail/pool_core.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/pool_stats.hpp"
+
+namespace hotpool::detail {
+
+/// Installed in the cancellation slot of a caller in the queue.
+template <class Core>
+class cancel_get {
+public:
+    using link_type = typename Core::waiter_type::link;
+    cancel_get(std::shared_ptr<Core> core, std::shared_ptr<link_type> link) noexcept
+        : core_(std::move(core)), link_(std::move(link)) {}
+    void operator()(net::cancellation_type type) {
+        if (type == net::cancellation_type::none) return;
+        if (auto* w = core_->forget(*link_)) {
+            w->error = errc::cancelled;
+            w->answered();
+        }
+    }
+
+private:
+    std::shared_ptr<Core> core_;
+    std::shared_ptr<link_type> link_;
+};
+
+/// Connects a waiter with a cancellation slot, before it is queued.
+template <class Core, class Slot>
+void make_cancellable(const std::shared_ptr<Core>& core, typename Core::waiter_type& w, Slot slot) {
+    if (!slot.is_connected()) return;
+    w.link_to_me = std::allocate_shared<typename Core::waiter_type::link>(base::recycling_allocator<void>());
+    slot.template emplace<cancel_get<Core>>(core, w.link_to_me);
+}
+
+/// A caller of `async_get` in the queue.
+template <class Core, class Handler>
+class get_op final : public Core::waiter_type {
+public:
+    get_op(Handler handler, const std::shared_ptr<Core>& core) : completion_(std::move(handler), core->executor()) {
+        completion_.hold_work();  // nothing else of it may be pending
+        make_cancellable(core, *this, completion_.get_cancellation_slot());
+    }
+
+    void answered() override {
+        typename Core::lease_type lease(this->granted == nullptr ? nullptr : this->granted->resource);
+        const std::error_code outcome = this->error;
+        auto completion = std::move(completion_);
+        free_op(this, completion.get_allocator());
+        completion.deliver(delivery::posted, outcome, std::move(lease));
+    }
+
+private:
+    completion<Handler, typename Core::executor_type> completion_;
+};
+
+template <class Core, class Handler>
+void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, Handler handler) {
+    if (typename Core::lease_type hot{core->take()}) {
+        completion<Handler, typename Core::executor_type>(std::move(handler), core->executor())
+            .deliver(delivery::posted, std::error_code(), std::move(hot));
+        return;
+    }
+    auto* op = allocate_op<get_op<Core, Handler>>(std::move(handler), core);
+    if (!core->queue(*op, timeout)) op->answered();
+}
+
+template <class Core, class Token>
+auto initiate_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, Token&& token) {
+    return net::async_initiate<Token, void(std::error_code, typename Core::lease_type)>(
+        [](auto handler, std::shared_ptr<Core> pool, std::optional<duration> limit) {
+            start_get(pool, limit, std::move(handler));
+        },
+        token, core, timeout);
+}
+
+template <class Token>
+inline constexpr bool is_use_awaitable = false;
+template <class Executor>
+inline constexpr bool is_use_awaitable<net::use_awaitable_t<Executor>> = true;
+
+template <class Token>
+struct awaiting_executor;
+template <class Executor>
+struct awaiting_executor<net::use_awaitable_t<Executor>> {
+    using type = Executor;
+};
+
+/// A coroutine that gets a hot connection goes on without a trip through the scheduler.
+template <class Token, class Core>
+net::awaitable<typename Core::lease_type, typename awaiting_executor<Token>::type> await_get(
+    std::shared_ptr<Core> core, std::optional<duration> timeout) {
+    if (typename Core::lease_type hot{core->take()}) co_return hot;
+    std::error_code error;
+    auto lease = co_await initiate_get(core, timeout, net::redirect_error(Token{}, error));
+    if (error == errc::get_timed_out) throw std::system_error(error, describe(core->stats()));
+    if (error) throw std::system_error(error);
+    co_return lease;
+}
+
+}  // namespace hotpool::detail

@@ -1,0 +1,541 @@
+// The driver of the machine: a lock, a timer, sockets. Every decision is the machine's.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/time.hpp"
+#include "hotpool/connection_budget.hpp"
+#include "hotpool/connection_manager.hpp"
+#include "hotpool/detail/body_drain.hpp"
+#include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/speculation.hpp"
+#include "hotpool/detail/turn_list.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/lease.hpp"
+#include "hotpool/pool_stats.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/transport.hpp"
+
+namespace hotpool::detail {
+
+/// A caller in the queue, as the driver sees it.
+template <class Connection>
+class get_waiter : public waiter<Connection*> {
+public:
+    /// Told once, by any thread and under no lock: `granted` or `error` says what.
+    virtual void answered() = 0;
+
+    /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.
+    struct link {
+        get_waiter* waiting = nullptr;
+    };
+    std::shared_ptr<link> link_to_me;
+
+protected:
+    ~get_waiter() = default;
+};
+
+/// Somebody who waits for the pool as a whole: warm or drained.
+class pool_watcher {
+public:
+    virtual ~pool_watcher() = default;
+    /// Asked under the lock after each change. @param overdue whether the deadline of a drain has passed
+    virtual bool is_over(const connection_counts& counts, bool overdue) noexcept = 0;
+    virtual void complete() = 0;
+};
+
+/// Shared by a pool, its connections and its pending operations.
+/// @threads any thread
+template <class Transport, policy_bundle Policies, class Executor>
+class pool_core final : public connection_home<connection<Transport, Executor>>,
+                        public connection_budget::member,
+                        public std::enable_shared_from_this<pool_core<Transport, Policies, Executor>> {
+public:
+    using executor_type = Executor;
+    using connection_type = connection<Transport, Executor>;
+    using stream_type = typename connection_type::stream_type;
+    using lease_type = lease<Transport, Executor>;
+    using machine_type = connection_manager<connection_type*, Policies>;
+    using slot_type = typename machine_type::slot_type;
+    using waiter_type = get_waiter<connection_type>;
+    using retry_type = typename Policies::retry;
+    using prober_type = std::function<void(lease_type)>;
+
+    pool_core(const Executor& executor, Transport transport, std::string host_value, const pool_options& options,
+              std::shared_ptr<connection_budget> budget)
+        : executor_(executor),
+          transport_(std::move(transport)),
+          host_value_(std::move(host_value)),
+          budget_(std::move(budget)),
+          timer_(executor),
+          machine_(options, std::random_device{}(), stream_type::holds_buffers) {}
+
+    void start() {
+        if (budget_ != nullptr) budget_->join(this->weak_from_this());
+        tell([](time_point) {});
+    }
+
+    const Executor& executor() const noexcept { return executor_; }
+
+    // --- for the pool's callers --------------------------------------------------------------------------------
+
+    /// A hot connection, looked at if it has been idle for long; or null.
+    connection_type* take(time_point lease_deadline = never) {
+        for (;;) {
+            slot_type* s = nullptr;
+            bool doubtful = false;
+            tell([&](time_point now) {
+                s = machine_.try_lease(now, lease_deadline);
+                doubtful = s != nullptr && now - s->idle_since > machine_.options().check_after_idle;
+            });
+            if (s == nullptr) return nullptr;
+            if (connection_type* c = sound(*s->resource, doubtful)) return c;
+        }
+    }
+
+    /// Queues `w`, or answers it inside this call: then false.
+    bool queue(waiter_type& w, std::optional<duration> timeout) {
+        get_outcome outcome = get_outcome::refused;
+        tell([&](time_point now) {
+            const duration limit = timeout ? *timeout : machine_.options().get_timeout;
+            // The coarse clock may be late; a deadline must not be early.
+            const time_point deadline = limit == duration::zero() ? never : base::after(clock_type::now(), limit);
+            outcome = machine_.get_requested(w, now, std::min(deadline, w.lease_deadline));
+            if (outcome == get_outcome::queued && w.link_to_me) w.link_to_me->waiting = &w;
+        });
+        return outcome == get_outcome::queued;
+    }
+
+    /// The waiter behind the link if it was still waiting, or null: it will not be answered any more.
+    waiter_type* forget(typename waiter_type::link& link) {
+        waiter_type* w = nullptr;
+        tell([&](time_point) {
+            w = std::exchange(link.waiting, nullptr);
+            if (w != nullptr && !machine_.waiter_cancelled(*w)) w = nullptr;
+        });
+        return w;
+    }
+
+    void warm(std::size_t wanted, std::unique_ptr<pool_watcher> watcher) {
+        tell([&](time_point) {
+            watchers_.push_back(std::move(watcher));
+            machine_.warm_requested(wanted);
+        });
+    }
+
+    void stop(errc why, time_point deadline, std::unique_ptr<pool_watcher> watcher) {
+        tell([&](time_point) {
+            if (watcher) watchers_.push_back(std::move(watcher));
+            stop_deadline_ = std::min(stop_deadline_, deadline);
+            machine_.stop_requested(why);
+            timer_due_ = never;
+        });
+        arm_timer();
+    }
+
+    void set_options(const pool_options& options) {
+        tell([&](time_point now) { machine_.options_changed(options, now); });
+    }
+    void set_prober(prober_type prober) {
+        std::lock_guard lock(mutex_);
+        prober_ = prober ? std::make_shared<prober_type>(std::move(prober)) : nullptr;
+    }
+
+    pool_stats stats() const {
+        std::lock_guard lock(mutex_);
+        return {machine_.counts(), machine_.counters(), last_open_error_};
+    }
+    pool_options options() const {
+        std::lock_guard lock(mutex_);
+        return machine_.options();
+    }
+
+    // --- for connections ---------------------------------------------------------------------------------------
+
+    void give_back(connection_type& c, retire_reason why) override {
+        if (why == retire_reason::none && c.usage == connection_usage::unread) {
+            const pool_options now = options();
+            return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
+        }
+        const bool watch = why == retire_reason::none && !c.readable.is_armed();
+        // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
+        // taken again within this turn: then the wait would cost more than it brings.
+        const bool watch_later = watch && leased_.load(std::memory_order_relaxed) > 1;
+        if (watch && !watch_later) {
+            c.readable.clear_fired();
+            c.arm(io_want::read);
+        }
+        const return_report report{why, c.idle_hint};
+        c.usage = connection_usage::clean;
+        c.reused = true;
+        if (watch_later) c.add_ref();
+        tell([&](time_point now) {
+            c.expired.store(false, std::memory_order_relaxed);
+            if (c.slot->state == slot_state::probing)
+                machine_.probe_finished(*c.slot, now, why == retire_reason::none);
+            else
+                machine_.lease_returned(*c.slot, now, report);
+        });
+        if (!watch_later) return;
+        at_turn_end(c);
+        c.release();
+    }
+
+    void let_go(connection_type& c) override {
+        tell([&](time_point) {
+            machine_.lease_detached(*c.slot);
+            c.slot = nullptr;
+        });
+        if (budget_ != nullptr) budget_->release();
+    }
+
+    void readable_unattended(connection_type& c) override {
+        bool mine = false;
+        {
+            std::lock_guard lock(mutex_);
+            mine = c.slot != nullptr && c.slot->resource == &c && machine_.tend_started(*c.slot);
+        }
+        if (!mine) return;  // its holder will find out
+        const retire_reason why = look_at(c);
+        if (why == retire_reason::none) {
+            c.stream.release_buffers();
+            c.arm(io_want::read);
+        }
+        tell([&](time_point now) { machine_.tend_finished(*c.slot, now, why); });
+    }
+
+    void at_turn_end(connection_type& c) override {
+        if (turn_.push(c)) net::post(executor_, turn_handler{this->shared_from_this()});
+    }
+    bool speculates() noexcept override {
+        return leased_.load(std::memory_order_relaxed) > 1 && speculation_.is_worth_it();
+    }
+    void note_speculation(bool came_true) noexcept override { speculation_.note(came_true); }
+    const std::string& host_value() const noexcept override { return host_value_; }
+
+    void set_lease_deadline(connection_type& c, time_point deadline) override {
+        tell([&](time_point) { machine_.deadline_changed(*c.slot, deadline); });
+    }
+
+    // --- for the budget ----------------------------------------------------------------------------------------
+
+    void budget_granted() override {
+        tell([&](time_point) {
+            ++permits_;
+            machine_.growth_allowed();
+        });
+        bool spare = false;
+        {
+            std::lock_guard lock(mutex_);
+            spare = permits_ != 0;
+            permits_ -= spare;
+        }
+        if (spare) budget_->release();
+    }
+    bool reclaim_idle() override {
+        bool done = false;
+        tell([&](time_point) { done = machine_.reclaim_idle(); });
+        return done;
+    }
+
+private:
+    using action_type = typename machine_type::action;
+    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
+
+    struct turn_handler {
+        using allocator_type = base::recycling_allocator<void>;
+        allocator_type get_allocator() const noexcept { return {}; }
+        void operator()() { core->run_turn(); }
+        std::shared_ptr<pool_core> core;
+    };
+
+    /// What is to be done outside the lock.
+    struct order {
+        action_type action;
+        waiting_op* overdue = nullptr;          // cut by an `expire_lease`
+        std::unique_ptr<pool_watcher> watcher;  // satisfied
+    };
+
+    // --- the machine under its lock
+
+    /// Runs `input(now)` on the machine and then performs what the machine asks for, one thing at a time and never
+    /// under the lock.
+    template <class Input>
+    void tell(Input input) {
+        tell_at(base::coarse_now(), std::move(input));
+    }
+    template <class Input>
+    void tell_at(time_point now, Input input) {
+        order next;
+        bool more;
+        bool rearm = false;
+        {
+            std::lock_guard lock(mutex_);
+            input(now);
+            more = take_order(next, now, rearm);
+        }
+        while (more) {
+            perform(next);
+            next = {};
+            std::lock_guard lock(mutex_);
+            more = take_order(next, now, rearm);
+        }
+        if (rearm) arm_timer();
+    }
+
+    bool take_order(order& next, time_point now, bool& rearm) {
+        if (machine_.next_action(next.action, now)) {
+            prepare(next);
+            return true;
+        }
+        leased_.store(machine_.counts().leased, std::memory_order_relaxed);
+        if (!watchers_.empty() && (next.watcher = satisfied_watcher())) return true;
+        const time_point due = std::min(machine_.next_due(), stop_deadline_);
+        if (due < timer_due_) {
+            timer_due_ = due;
+            rearm = true;
+        }
+        return false;
+    }
+
+    /// What must be settled while nobody else can move.
+    void prepare(order& next) {
+        if (next.action.answered != nullptr) {
+            auto* w = static_cast<waiter_type*>(next.action.answered);
+            if (w->link_to_me) w->link_to_me->waiting = nullptr;
+        } else if (next.action.task == slot_task::expire_lease) {
+            next.overdue = next.action.slot->resource->expire();
+        }
+    }
+
+    std::unique_ptr<pool_watcher> satisfied_watcher() {
+        for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
+            if (!(*it)->is_over(machine_.counts(), overdue_)) continue;
+            std::unique_ptr<pool_watcher> over = std::move(*it);
+            watchers_.erase(it);
+            return over;
+        }
+        return nullptr;
+    }
+
+    // --- what the machine asks for
+
+    void perform(order& o) {
+        if (o.watcher) return o.watcher->complete();
+        if (o.action.answered != nullptr) return static_cast<waiter_type*>(o.action.answered)->answered();
+        slot_type& s = *o.action.slot;
+        switch (o.action.task) {
+            case slot_task::open: return open(s);
+            case slot_task::abort_opening: return abort_opening(s);
+            case slot_task::close: return close(s);
+            case slot_task::rest:
+                s.resource->stream.release_buffers();
+                return tell([&](time_point now) { machine_.tend_finished(s, now); });
+            case slot_task::probe: return probe(s);
+            case slot_task::expire_lease:
+                if (o.overdue != nullptr) o.overdue->resume(wake::expired);
+                return;
+            case slot_task::none: return;
+        }
+    }
+
+    bool acquire_permit() {
+        if (budget_ == nullptr) return true;
+        {
+            std::lock_guard lock(mutex_);
+            if (permits_ != 0) {
+                --permits_;
+                return true;
+            }
+        }
+        return budget_->acquire(this->shared_from_this());
+    }
+
+    void open(slot_type& s) {
+        if (!acquire_permit()) {
+            return tell([&](time_point) {
+                machine_.opening_deferred(s);
+                if (permits_ != 0) machine_.growth_allowed();  // granted in the meantime
+            });
+        }
+        auto* c = new connection_type(this->shared_from_this(), s, executor_);
+        const connection_ref<connection_type> keep(*c);
+        duration timeout;
+        {
+            std::lock_guard lock(mutex_);
+            s.resource = c;
+            timeout = machine_.options().connect_timeout;
+        }
+        const opening begun = transport_.async_open(
+            executor_, timeout,
+            [self = this->shared_from_this(), c = keep](std::error_code error, stream_type stream) {
+                self->opened(*c, error, std::move(stream));
+            });
+        bool stopped;
+        {
+            std::lock_guard lock(mutex_);
+            stopped = machine_.stopped();
+            c->under_way = begun;
+        }
+        if (stopped) begun.cancel();
+    }
+
+    void opened(connection_type& c, std::error_code error, stream_type stream) {
+        if (error) {
+            tell([&](time_point now) {
+                last_open_error_ = error;
+                machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);
+            });
+            c.release();
+            if (budget_ != nullptr) budget_->release();
+            return;
+        }
+        c.stream = std::move(stream);
+        tell([&](time_point now) {
+            machine_.slot_opened(*c.slot, now);
+        });
+        at_turn_end(c);  // to be watched, unless it has been lent
+    }
+
+    void abort_opening(slot_type& s) {
+        opening begun;
+        {
+            std::lock_guard lock(mutex_);
+            if (s.state == slot_state::opening && s.resource != nullptr) begun = s.resource->under_way;
+        }
+        begun.cancel();
+    }
+
+    void close(slot_type& s) {
+        connection_type* c = s.resource;
+        c->unread.reset();
+        c->stream.close();
+        tell([&](time_point) {
+            c->slot = nullptr;
+            machine_.slot_closed(s);
+        });
+        c->release();
+        if (budget_ != nullptr) budget_->release();
+    }
+
+    void probe(slot_type& s) {
+        std::shared_ptr<prober_type> prober;
+        {
+            std::lock_guard lock(mutex_);
+            prober = prober_;
+        }
+        lease_type looked_at(s.resource);
+        if (prober != nullptr) (*prober)(std::move(looked_at));
+    }
+
+    // --- connections that nobody uses
+
+    /// The connection if it is fit to be lent, or null after it has been given back to its end.
+    connection_type* sound(connection_type& c, bool doubtful) {
+        if (doubtful || c.readable.has_fired()) {
+            if (const retire_reason why = look_at(c); why != retire_reason::none) {
+                give_back(c, why);
+                return nullptr;
+            }
+            c.readable.clear_fired();
+        }
+        return &c;
+    }
+
+    /// Whether the peer has closed, or said something nobody asked for; TLS may have its own things to say.
+    retire_reason look_at(connection_type& c) noexcept {
+        char byte;
+        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
+        if (r.want != io_want::none) return retire_reason::none;
+        if (r.bytes != 0) return retire_reason::unsolicited_bytes;
+        return r.error == errc::connection_closed || r.error == errc::connection_reset ||
+                       r.error == errc::tls_truncated
+                   ? retire_reason::peer_closed
+                   : retire_reason::transport_error;
+    }
+
+    void run_turn() {
+        turn_.for_each_taken([this](connection_type& c) {
+            if (waiting_op* op = c.readable.claim_unarmed())
+                op->resume(wake::ready);
+            else
+                watch_if_idle(c);
+        });
+    }
+
+    void watch_if_idle(connection_type& c) {
+        {
+            std::lock_guard lock(mutex_);
+            if (c.slot == nullptr || c.readable.is_armed() || !machine_.tend_started(*c.slot)) return;
+        }
+        c.readable.clear_fired();
+        c.arm(io_want::read);
+        tell([&](time_point now) { machine_.tend_finished(*c.slot, now); });
+    }
+
+    // --- time
+
+    void arm_timer() {
+        std::lock_guard timer_lock(timer_mutex_);
+        time_point due;
+        {
+            std::lock_guard lock(mutex_);
+            due = timer_due_;
+        }
+        if (due == never) {
+            timer_.cancel();
+            return;
+        }
+        timer_.expires_at(due);
+        timer_.async_wait([self = this->shared_from_this()](std::error_code error) {
+            if (!error) self->time_is_up();
+        });
+    }
+
+    void time_is_up() {
+        tell_at(clock_type::now(), [&](time_point now) {
+            timer_due_ = never;
+            if (stop_deadline_ <= now) {
+                stop_deadline_ = never;
+                overdue_ = true;
+                machine_.leases_overdue();
+            }
+            machine_.time_passed(now);
+        });
+    }
+
+    const Executor executor_;
+    const Transport transport_;
+    const std::string host_value_;
+    const std::shared_ptr<connection_budget> budget_;
+
+    std::atomic<std::size_t> leased_{0};
+    speculation speculation_;
+    turn_list<connection_type> turn_;
+
+    std::mutex timer_mutex_;  // taken before `mutex_`
+    timer_type timer_;
+
+    mutable std::mutex mutex_;
+    machine_type machine_;
+    std::list<std::unique_ptr<pool_watcher>> watchers_;
+    std::shared_ptr<prober_type> prober_;
+    std::error_code last_open_error_;
+    std::size_t permits_ = 0;  // room in the budget that has not been used yet
+    time_point timer_due_ = never;
+    time_point stop_deadline_ = never;
+    bool overdue_ = false;
+};
+
+}  // namespace hotpool::detail

@@ -1,0 +1,30 @@
+// After a response: may the connection be used again?
+#pragma once
+
+#include "hotpool/detail/connection.hpp"
+#include "hotpool/response_parser.hpp"
+
+namespace hotpool::detail {
+
+/// How much is asked of the socket at once: a TLS record and a head fit in.
+inline constexpr std::size_t read_block_bytes = 32 * 1024;
+
+/// Judges a connection whose response has been read to its end.
+/// @param request_allows the request went out whole and did not ask to close
+/// @param bytes_left whether bytes came behind the response
+template <class Connection>
+void settle(Connection& c, const response_parser& parser, bool request_allows, bool bytes_left) {
+    if (!request_allows || !parser.keep_alive()) return c.break_for(retire_reason::connection_close);
+    if (bytes_left) return c.break_for(retire_reason::unsolicited_bytes);
+    if (c.stream.has_buffered()) {
+        // TLS holds something back: a session ticket, or more than was asked for. The socket would not tell.
+        char byte;
+        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
+        if (r.bytes != 0) return c.break_for(retire_reason::unsolicited_bytes);
+        if (r.error) return c.break_for(retire_reason::peer_closed);
+    }
+    c.usage = connection_usage::clean;
+    c.idle_hint = parser.keep_alive_timeout();
+}
+
+}  // namespace hotpool::detail

@@ -1,0 +1,39 @@
+// The rest of a response whose head has been handed out.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "hotpool/base/byte_buffer.hpp"
+#include "hotpool/base/recycler.hpp"
+#include "hotpool/response_parser.hpp"
+
+namespace hotpool::detail {
+
+/// Where the parser stands, and the bytes received that have not been handed out.
+struct unread_response {
+    response_parser parser;
+    base::byte_buffer window;
+    std::size_t parsed = 0;        ///< bytes of the window that the parser has consumed
+    std::string_view piece;        ///< body bytes in the parsed part that nobody has taken yet
+    bool request_allows = true;    ///< the request went out whole and did not ask to close
+
+    std::string_view unparsed() const noexcept { return window.view().substr(parsed); }
+
+    /// The next step of the parser; to be called when `piece` is empty.
+    parse_result step() noexcept {
+        if (parsed == window.size()) {
+            window.clear();
+            parsed = 0;
+        }
+        const parse_result r = parser.parse(unparsed());
+        parsed += r.consumed;
+        piece = r.piece;
+        return r;
+    }
+
+    static void* operator new(std::size_t bytes) { return base::recycler::allocate(bytes); }
+    static void operator delete(void* block, std::size_t bytes) noexcept { base::recycler::deallocate(block, bytes); }
+};
+
+}  // namespace hotpool::detail

@@ -1,0 +1,63 @@
+// Waiting for the pool as a whole: warm, or drained.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/detail/completion.hpp"
+#include "hotpool/detail/pool_core.hpp"
+#include "hotpool/error.hpp"
+
+namespace hotpool::detail {
+
+/// @tparam Condition a function of the counts, and whether the drain is overdue, that gives an optional outcome
+template <class Condition, class Handler, class Executor>
+class watch_op final : public pool_watcher {
+public:
+    watch_op(Condition condition, Handler handler, const Executor& executor)
+        : condition_(condition), completion_(std::move(handler), executor) {
+        completion_.hold_work();
+    }
+    bool is_over(const connection_counts& counts, bool overdue) noexcept override {
+        const std::optional<std::error_code> outcome = condition_(counts, overdue);
+        if (outcome) outcome_ = *outcome;
+        return outcome.has_value();
+    }
+    void complete() override { completion_.deliver(delivery::posted, outcome_); }
+
+private:
+    Condition condition_;
+    completion<Handler, Executor> completion_;
+    std::error_code outcome_;
+};
+
+template <class Condition, class Handler, class Executor>
+std::unique_ptr<pool_watcher> make_watcher(Condition condition, Handler handler, const Executor& executor) {
+    return std::make_unique<watch_op<Condition, Handler, Executor>>(condition, std::move(handler), executor);
+}
+
+template <class Handler, class Executor>
+std::unique_ptr<pool_watcher> make_warm_watcher(Handler handler, const Executor& executor, std::size_t wanted) {
+    return make_watcher(
+        [wanted](const connection_counts& n, bool) -> std::optional<std::error_code> {
+            if (n.idle + n.leased + n.probing >= wanted) return std::error_code();
+            if (n.opening == 0) return make_error_code(errc::warm_incomplete);
+            return std::nullopt;
+        },
+        std::move(handler), executor);
+}
+
+template <class Handler, class Executor>
+std::unique_ptr<pool_watcher> make_drain_watcher(Handler handler, const Executor& executor) {
+    return make_watcher(
+        [](const connection_counts& n, bool overdue) -> std::optional<std::error_code> {
+            if (n.total() == 0 && n.waiting == 0) return std::error_code();
+            if (overdue) return make_error_code(errc::drain_timed_out);
+            return std::nullopt;
+        },
+        std::move(handler), executor);
+}
+
+}  // namespace hotpool::detail

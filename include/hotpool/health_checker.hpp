@@ -1,0 +1,64 @@
+// Probes of idle connections.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/connection_pool.hpp"
+#include "hotpool/exchange.hpp"
+#include "hotpool/request_builder.hpp"
+
+namespace hotpool {
+
+/// Gives a pool's idle connections something to answer. The pool's machine decides which connection is due
+/// (`health_check_interval` since it was put back or last probed) and closes it when the probe fails or takes longer
+/// than `health_check_timeout`; `pool_stats` counts both. What the peer closes by itself is noticed without probes.
+/// @tparam Pool a `connection_pool`
+/// @threads any thread
+/// @lifetime ends before the pool does
+template <class Pool>
+class health_checker {
+public:
+    using lease_type = typename Pool::lease_type;
+    /// To be called once with whether the connection is healthy; until then the probe owns the connection.
+    using verdict_type = std::function<void(bool healthy)>;
+    /// Looks at the connection behind the lease, which stays valid until the verdict.
+    using probe_type = std::function<void(lease_type& lease, verdict_type verdict)>;
+
+    /// Probes with `HEAD target`; any status below 500 is healthy.
+    explicit health_checker(Pool& pool, std::string_view target = "/") : health_checker(pool, head_probe(target)) {}
+
+    /// Probes with a function of the user's, for protocols other than HTTP.
+    health_checker(Pool& pool, probe_type probe) : pool_(pool) {
+        pool.core()->set_prober([probe = std::move(probe)](lease_type lease) {
+            auto kept = std::make_shared<lease_type>(std::move(lease));
+            probe(*kept, [kept](bool healthy) {
+                if (healthy)
+                    lease_type(std::move(*kept)).end(true);
+                else
+                    kept->discard();
+            });
+        });
+    }
+    health_checker(const health_checker&) = delete;
+    health_checker& operator=(const health_checker&) = delete;
+    ~health_checker() { pool_.core()->set_prober(nullptr); }
+
+private:
+    static probe_type head_probe(std::string_view target) {
+        auto request = std::make_shared<const request_builder>("HEAD", target);
+        return [request](lease_type& lease, verdict_type verdict) {
+            async_exchange(lease, *request, [request, verdict](std::error_code error, const response& reply) {
+                verdict(!error && reply.status() < 500);
+            });
+        };
+    }
+
+    Pool& pool_;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,21 @@
+// Everything: pools over TCP and TLS, HTTP/1.1 exchanges, the client.
+#pragma once
+
+#include "hotpool/connection_budget.hpp"
+#include "hotpool/connection_manager.hpp"
+#include "hotpool/connection_pool.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/exchange.hpp"
+#include "hotpool/health_checker.hpp"
+#include "hotpool/http/uri.hpp"
+#include "hotpool/http_client.hpp"
+#include "hotpool/lease.hpp"
+#include "hotpool/policy/policies.hpp"
+#include "hotpool/pool_stats.hpp"
+#include "hotpool/request_builder.hpp"
+#include "hotpool/response.hpp"
+#include "hotpool/response_parser.hpp"
+#include "hotpool/response_reader.hpp"
+#include "hotpool/transport/tcp.hpp"
+#include "hotpool/transport/tls.hpp"
+#include "hotpool/version.hpp"

@@ -1,0 +1,110 @@
+// One response head, parsed line by line as its bytes arrive.
+#pragma once
+
+#include "hotpool/error.hpp"
+#include "hotpool/http/field_line.hpp"
+#include "hotpool/http/framing_fields.hpp"
+#include "hotpool/http/response_head.hpp"
+#include "hotpool/http/scan.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace hotpool::http {
+
+/// Parses a head in a window that grows at its end and is consumed only once the head is complete. It
+/// remembers the lines it has taken and how far it has looked for the end of the next, so a head costs the
+/// same in any pieces.
+///
+/// A line is refused once it is complete and within the bound, for the first thing wrong with it, so the
+/// reason does not depend on the pieces either.
+/// @threads distinct objects only
+class head_parser {
+public:
+    enum class verdict : std::uint8_t { need_more, complete, failed };
+
+    /// @param max_bytes of the head with its empty line, less than 4 GiB
+    /// @param max_fields of field lines
+    void start(std::size_t max_bytes, std::size_t max_fields) noexcept {
+        *this = {};
+        max_bytes_ = max_bytes;
+        fields_left_ = max_fields;
+    }
+
+    /// @param window every byte of the head received so far, and possibly more
+    verdict parse(std::string_view window) noexcept {
+        if (line_begin_ == 0 && !may_begin_status_line(window)) return fail(errc::bad_status_line);
+        const char* const begin = window.data();
+        const char* const end = begin + std::min(window.size(), max_bytes_);
+        const bool seen_before = scanned_ != line_begin_;
+        if ((seen_before || line_begin_ == 0) && !line_is_complete(begin, end)) return lack(window);
+        for (;;) {
+            const char* at = begin + line_begin_;
+            if (is_line_end(at, end)) return finish();
+            if (const errc e = take_line(begin, at, end); e != no_error)
+                return line_is_complete(begin, end) ? fail(e) : lack(window);
+            scanned_ = line_begin_ = static_cast<std::size_t>(at - begin);
+        }
+    }
+
+    /// Whether any byte of the head has been seen.
+    bool begun() const noexcept { return scanned_ != 0; }
+    errc error() const noexcept { return error_; }
+
+    /// The head's size in bytes once it is complete.
+    std::size_t size() const noexcept { return line_begin_ + 2; }
+    const response_head& head() const noexcept { return head_; }
+    const framing_fields& framing() const noexcept { return framing_; }
+
+private:
+    /// Whether the line that begins at `line_begin_` has its line feed; looks at each byte once.
+    bool line_is_complete(const char* begin, const char* end) noexcept {
+        const char* const feed = find_line_feed(begin + scanned_, end);
+        scanned_ = static_cast<std::size_t>(feed - begin);
+        return feed != end;
+    }
+
+    verdict lack(std::string_view window) noexcept {
+        return window.size() > max_bytes_ ? fail(errc::head_too_large) : verdict::need_more;
+    }
+
+    /// @param at the line's first byte; moved behind its CRLF unless it is refused
+    errc take_line(const char* begin, const char*& at, const char* end) noexcept {
+        if (at == begin) return take_status_line(at);
+        field f;
+        if (const errc e = take_field_line(at, end, f); e != no_error) return e;
+        if (fields_left_-- == 0) return errc::too_many_fields;
+        return framing_.take(f.name, f.value);
+    }
+
+    errc take_status_line(const char*& at) noexcept {
+        const std::string_view line{at, scanned_};
+        if (!line.ends_with('\r')) return errc::bad_line_ending;
+        at += line.size() + 1;
+        head_.fields_begin = static_cast<std::uint32_t>(line.size() + 1);
+        return parse_status_line(line.substr(0, line.size() - 1), head_);
+    }
+
+    verdict finish() noexcept {
+        head_.fields_size = static_cast<std::uint32_t>(line_begin_ - head_.fields_begin);
+        const errc e = framing_.check(head_.version_minor);
+        return e == no_error ? verdict::complete : fail(e);
+    }
+
+    verdict fail(errc e) noexcept {
+        error_ = e;
+        return verdict::failed;
+    }
+
+    std::size_t max_bytes_ = 0;
+    std::size_t fields_left_ = 0;
+    std::size_t line_begin_ = 0;
+    std::size_t scanned_ = 0;  // up to here the current line has no line feed
+    response_head head_;
+    framing_fields framing_;
+    errc error_ = no_error;
+};
+
+}  // namespace hotpool::http

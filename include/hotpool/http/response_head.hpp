@@ -1,0 +1,77 @@
+// A response's status line and fields as positions in its text.
+#pragma once
+
+#include "hotpool/error.hpp"
+#include "hotpool/http/fields_view.hpp"
+#include "hotpool/http/grammar.hpp"
+#include "hotpool/http/scan.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace hotpool::http {
+
+/// What a complete head says, without its text: positions count from the head's first byte, so whoever keeps
+/// the text may move it.
+struct response_head {
+    std::uint16_t status = 0;        ///< 100 to 599
+    std::uint8_t version_minor = 0;  ///< HTTP/1.0 or HTTP/1.1
+    std::uint32_t reason_begin = 0;
+    std::uint32_t reason_size = 0;
+    std::uint32_t fields_begin = 0;
+    std::uint32_t fields_size = 0;  ///< all field lines with their CRLF, without the empty line
+
+    /// @param head the head's text; what lies behind it does no harm
+    std::string_view reason(std::string_view head) const noexcept {
+        return head.substr(reason_begin, reason_size);
+    }
+    /// @param head the head's text; what lies behind it does no harm
+    fields_view fields(std::string_view head) const noexcept {
+        return fields_view{head.substr(fields_begin, fields_size)};
+    }
+};
+
+/// Whether the bytes received so far can still become a status line; tells a peer that speaks something else
+/// at once.
+inline bool may_begin_status_line(std::string_view received) noexcept {
+    constexpr std::string_view protocol = "HTTP/";
+    const std::string_view start = received.substr(0, protocol.size());
+    return start == protocol.substr(0, start.size());
+}
+
+/// A missing reason phrase is accepted even without the space in front of it ("HTTP/1.1 200"): many servers
+/// and proxies leave it out, and nothing else can be meant.
+/// @param line the first line of a response without its CRLF
+/// @param out `status`, `version_minor` and the reason's position are set unless the line is refused
+/// @return `no_error`, or why the line is refused
+/// @source RFC 9112, 4
+inline errc parse_status_line(std::string_view line, response_head& out) noexcept {
+    constexpr std::size_t dot = 6, space = 8, code = 9, code_end = 12, reason = 13;  // HTTP/1.1 200 OK
+    if (!may_begin_status_line(line) || line.size() < space || !is_digit(line[dot - 1]) || line[dot] != '.' ||
+        !is_digit(line[dot + 1]))
+        return errc::bad_status_line;
+    if (line[dot - 1] != '1' || line[dot + 1] > '1') return errc::bad_version;
+    if (line.size() < code_end || line[space] != ' ') return errc::bad_status_line;
+
+    unsigned status = 0;
+    for (const char c : line.substr(code, 3)) {
+        if (!is_digit(c)) return errc::bad_status_code;
+        status = status * 10 + static_cast<unsigned>(c - '0');
+    }
+    if (status < 100 || status > 599) return errc::bad_status_code;
+    if (line.size() > code_end && line[code_end] != ' ')
+        return is_digit(line[code_end]) ? errc::bad_status_code : errc::bad_status_line;
+
+    const std::size_t reason_begin = line.size() > code_end ? reason : code_end;
+    const char* const end = line.data() + line.size();
+    const char* const stop = skip_field_text(line.data() + reason_begin, end);
+    if (stop != end) return blame(stop, end, errc::bad_reason);
+
+    out.status = static_cast<std::uint16_t>(status);
+    out.version_minor = static_cast<std::uint8_t>(line[dot + 1] - '0');
+    out.reason_begin = static_cast<std::uint32_t>(reason_begin);
+    out.reason_size = static_cast<std::uint32_t>(line.size() - reason_begin);
+    return no_error;
+}
+
+}  // namespace hotpool::http

@@ -1,0 +1,66 @@
+// One place for a connection, and the table of its life.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/linked_list.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/manager/retire_reason.hpp"
+
+namespace hotpool {
+
+/// Where a slot's connection is in its life. A vacant slot has none and counts against no limit.
+enum class slot_state : std::uint8_t { vacant, opening, idle, leased, probing, closing };
+
+inline constexpr std::size_t slot_state_count = 6;
+
+/// The life of a slot: may `to` follow `from`?
+constexpr bool may_follow(slot_state from, slot_state to) noexcept {
+    constexpr bool yes = true, no = false;
+    //                                              vacant opening idle leased probing closing
+    constexpr bool table[slot_state_count][slot_state_count] = {
+        /* vacant: nothing there                 */ {no,   yes,    no,  no,    no,     no},
+        /* opening: being connected              */ {yes,  no,     yes, yes,   no,     yes},
+        /* idle: ready to be lent                */ {no,   no,     no,  yes,   yes,    yes},
+        /* leased: a caller's (also handed over) */ {yes,  no,     yes, yes,   no,     yes},
+        /* probing: taken out by the pool itself */ {yes,  no,     yes, yes,   no,     yes},
+        /* closing: being shut down              */ {yes,  no,     no,  no,    no,     no},
+    };
+    return table[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
+}
+
+/// What the machine asks of its driver for a slot.
+enum class slot_task : std::uint8_t {
+    none,
+    open,           ///< make a connection; answer `slot_opened`, `opening_failed` or `opening_deferred`
+    abort_opening,  ///< stop making it; the opening still answers
+    close,          ///< close the connection; answer `slot_closed`
+    rest,           ///< give its buffers back; answer `tend_finished`
+    probe,          ///< probe its health; answer `probe_finished`
+    expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
+};
+
+struct task_list_tag;
+
+/// A connection as the machine sees it. The driver keeps its own object in `resource` and changes nothing else.
+template <class Resource>
+struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, task_list_tag>, base::heap_hook {
+    Resource resource{};
+
+    slot_state state = slot_state::vacant;
+    slot_task task = slot_task::none;
+    retire_reason retire = retire_reason::none;  ///< set while leased: close it on return, for this
+    bool rested = false;                         ///< its buffers have been given back
+    bool tending = false;                        ///< probing, but back in a moment: watch or rest
+    std::uint64_t uses = 0;                      ///< leases so far
+    std::uint64_t failures_before = 0;           ///< failures of openings already counted when this one began
+    time_point dies_at = never;
+    time_point idle_since{};
+    time_point idle_until = never;
+    time_point probe_at = never;
+    time_point lease_deadline = never;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,115 @@
+// The slots of a pool: how many are in which state, which have something to be done, which come due next.
+#pragma once
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <deque>
+#include <utility>
+
+#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/linked_list.hpp"
+#include "hotpool/manager/slot.hpp"
+
+namespace hotpool {
+
+/// Keeps the count of every state and refuses (assert) a step that `may_follow` does not allow.
+/// @threads distinct objects only
+template <class Resource>
+class slot_table {
+public:
+    using slot_type = slot<Resource>;
+
+    std::size_t count(slot_state state) const noexcept { return states_[static_cast<std::size_t>(state)]; }
+
+    void enter(slot_type& s, slot_state state) noexcept {
+        assert(may_follow(s.state, state));
+        --states_[static_cast<std::size_t>(s.state)];
+        ++states_[static_cast<std::size_t>(state)];
+        s.state = state;
+    }
+
+    /// Takes a vacant slot, a new one where there is none. @errors throws `std::bad_alloc`
+    slot_type& take_vacant() {
+        if (vacant_.empty()) {
+            due_.reserve_for(slots_.size() + 1);
+            slots_.emplace_back();
+            ++states_[static_cast<std::size_t>(slot_state::vacant)];
+            return slots_.back();
+        }
+        return *vacant_.pop_front();
+    }
+
+    void vacate(slot_type& s) noexcept {
+        assert(s.task == slot_task::none);
+        if (s.in_heap()) due_.remove(s);
+        enter(s, slot_state::vacant);
+        s.retire = retire_reason::none;
+        s.uses = 0;
+        s.dies_at = s.idle_until = s.probe_at = s.lease_deadline = never;
+        s.rested = false;
+        s.resource = Resource{};
+        vacant_.push_front(s);
+    }
+
+    void give_task(slot_type& s, slot_task task) noexcept {
+        assert(s.task == slot_task::none);
+        s.task = task;
+        tasks_.push_back(s);
+    }
+    void drop_task(slot_type& s) noexcept {
+        if (s.task == slot_task::none) return;
+        s.task = slot_task::none;
+        tasks_.remove(s);
+    }
+    /// The next slot that has a task, and the task, which is then no longer the slot's; null when there is none.
+    std::pair<slot_type*, slot_task> next_task() noexcept {
+        slot_type* s = tasks_.pop_front();
+        return {s, s == nullptr ? slot_task::none : std::exchange(s->task, slot_task::none)};
+    }
+
+    /// Looks at `s` at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves
+    /// the time back costs nothing, and a slot looked at too early is put in its place then.
+    void look_at(slot_type& s, time_point time) noexcept {
+        if (time == never) return;
+        if (!s.in_heap()) return due_.insert(s, time);
+        if (time < s.key) due_.rekey(s, time);
+    }
+    time_point next_look() const noexcept { return due_.top_key(); }
+    slot_type& take_next_look() noexcept {
+        slot_type& s = *due_.top();
+        due_.remove(s);
+        return s;
+    }
+
+    /// Calls `visit(slot)` for every slot that is not vacant.
+    template <class Visitor>
+    void for_each(Visitor visit) {
+        for (slot_type& s : slots_)
+            if (s.state != slot_state::vacant) visit(s);
+    }
+
+    /// True when every slot is counted once and stands where it says. `is_sound(slot)` adds to the question.
+    template <class Predicate>
+    bool check(Predicate is_sound) const {
+        std::array<std::size_t, slot_state_count> seen{};
+        std::size_t tasks = 0;
+        for (const slot_type& s : slots_) {
+            ++seen[static_cast<std::size_t>(s.state)];
+            tasks += s.task != slot_task::none;
+            if (s.state == slot_state::vacant && (s.in_heap() || s.task != slot_task::none)) return false;
+            if (!is_sound(s)) return false;
+        }
+        return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) &&
+               due_.check();
+    }
+
+private:
+    std::deque<slot_type> slots_;  // never shrinks: slots are small and their addresses are given out
+    std::array<std::size_t, slot_state_count> states_{};
+    base::linked_list<slot_type> vacant_;
+    base::linked_list<slot_type, task_list_tag> tasks_;
+    base::deadline_heap<slot_type> due_;
+};
+
+}  // namespace hotpool

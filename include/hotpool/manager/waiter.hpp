@@ -1,0 +1,69 @@
+// Callers that wait for a connection, in order.
+#pragma once
+
+#include <cstddef>
+#include <system_error>
+
+#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/linked_list.hpp"
+#include "hotpool/manager/slot.hpp"
+
+namespace hotpool {
+
+/// Lives in the caller's operation until it is answered: with `granted`, or with an `error`.
+template <class Resource>
+struct waiter : base::list_hook<waiter<Resource>>, base::heap_hook {
+    slot<Resource>* granted = nullptr;
+    std::error_code error;
+    time_point lease_deadline = never;  ///< given to the slot that is granted
+    bool fresh_only = false;            ///< wants a connection that nobody has used
+    bool waiting = false;
+};
+
+/// First come, first served; each with a deadline of its own; each answered once.
+/// @threads distinct objects only
+template <class Resource>
+class waiter_queue {
+public:
+    using waiter_type = waiter<Resource>;
+
+    bool empty() const noexcept { return waiting_.empty(); }
+    std::size_t size() const noexcept { return waiting_.size(); }
+    waiter_type* oldest() const noexcept { return waiting_.front(); }
+    waiter_type* next(const waiter_type& w) const noexcept { return waiting_.next(w); }
+    bool all_fresh_only() const noexcept {
+        const waiter_type* w = oldest();
+        while (w != nullptr && w->fresh_only) w = next(*w);
+        return w == nullptr;
+    }
+
+    /// @errors throws `std::bad_alloc`, nothing queued then
+    void add(waiter_type& w, time_point deadline) {
+        if (deadline != never) due_.insert(w, deadline);
+        w.waiting = true;
+        waiting_.push_back(w);
+    }
+    void forget(waiter_type& w) noexcept {
+        w.waiting = false;
+        waiting_.remove(w);
+        if (w.in_heap()) due_.remove(w);
+    }
+    void answer(waiter_type& w, std::error_code error) noexcept {
+        forget(w);
+        w.error = error;
+        answered_.push_back(w);
+    }
+    waiter_type* next_answered() noexcept { return answered_.pop_front(); }
+
+    time_point next_deadline() const noexcept { return due_.top_key(); }
+    waiter_type& next_overdue() const noexcept { return *due_.top(); }
+
+    bool check() const noexcept { return due_.size() <= waiting_.size() && due_.check(); }
+
+private:
+    base::linked_list<waiter_type> waiting_;  // oldest first
+    base::linked_list<waiter_type> answered_;
+    base::deadline_heap<waiter_type> due_;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,50 @@
+// The transport for plain TCP.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/origin.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/open.hpp"
+#include "hotpool/transport/tcp_options.hpp"
+#include "hotpool/transport/tcp_stream.hpp"
+#include "hotpool/transport/transport.hpp"
+
+namespace hotpool {
+
+/// Makes plain TCP connections to one origin. `transport_for` says what each member does.
+/// @threads any thread
+class tcp_transport {
+public:
+    using options = tcp_options;
+    template <class Executor>
+    using stream = tcp_stream<Executor>;
+
+    static constexpr std::string_view scheme = "http";
+    static constexpr std::string_view default_port = "80";
+
+    explicit tcp_transport(origin target, const options& choices = {}) : target_(std::move(target)), options_(choices) {
+        validate(target_);
+    }
+
+    const origin& target() const noexcept { return target_; }
+
+    /// @errors those of "opening a connection", but of TLS
+    template <class Executor, class Handler>
+    opening async_open(const Executor& executor, std::chrono::nanoseconds timeout, Handler handler) const {
+        using socket_type = typename stream<Executor>::socket_type;
+        return detail::start_opening<stream<Executor>>(
+            executor, timeout, target_, options_,
+            [](socket_type socket, std::error_code&) { return stream<Executor>(std::move(socket)); },
+            std::move(handler));
+    }
+
+private:
+    origin target_;
+    options options_;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,58 @@
+// The transport for TLS.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/origin.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/open.hpp"
+#include "hotpool/transport/tls_context.hpp"
+#include "hotpool/transport/tls_options.hpp"
+#include "hotpool/transport/tls_stream.hpp"
+#include "hotpool/transport/transport.hpp"
+
+namespace hotpool {
+
+/// Makes TLS connections to one origin. `transport_for` says what each member does.
+/// @threads any thread
+class tls_transport {
+public:
+    using options = tls_options;
+    template <class Executor>
+    using stream = tls_stream<Executor>;
+
+    static constexpr std::string_view scheme = "https";
+    static constexpr std::string_view default_port = "443";
+
+    /// Reads the files that `choices` names, here and never again.
+    /// @errors throws `std::invalid_argument` naming the field and the rule, and `std::system_error` with
+    /// `errc::tls_setup_failed` if OpenSSL itself fails
+    explicit tls_transport(origin target, options choices = {}) : target_(std::move(target)) {
+        validate(target_);
+        context_ = std::make_shared<const detail::tls_context>(target_, std::move(choices));
+    }
+
+    const origin& target() const noexcept { return target_; }
+
+    /// @errors those of "opening a connection"
+    template <class Executor, class Handler>
+    opening async_open(const Executor& executor, std::chrono::nanoseconds timeout, Handler handler) const {
+        using socket_type = typename stream<Executor>::socket_type;
+        return detail::start_opening<stream<Executor>>(
+            executor, timeout, target_, context_->options().tcp,
+            [context = context_](socket_type socket, std::error_code& error) {
+                return stream<Executor>(std::move(socket), context, error);
+            },
+            std::move(handler));
+    }
+
+private:
+    origin target_;
+    std::shared_ptr<const detail::tls_context> context_;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,50 @@
+// The choices of a TLS connection.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hotpool/transport/tcp_options.hpp"
+#include "hotpool/transport/tls_pin.hpp"
+
+namespace hotpool {
+
+/// What a peer's certificate must show.
+enum class tls_verify : std::uint8_t {
+    peer,  ///< a chain to a trusted root, and the name of the host
+    none,  ///< nothing: anyone on the way can read and change everything, unless pins decide
+};
+
+enum class tls_version : std::uint8_t { tls_1_2, tls_1_3 };
+
+/// How TLS is spoken: `tls_options{.ca_file = "ca.pem", .min_version = tls_version::tls_1_3}`.
+/// Of two fields for the same thing, a file's name and the text itself, at most one may be given.
+struct tls_options {
+    tls_verify verify = tls_verify::peer;
+    tls_version min_version = tls_version::tls_1_2;
+
+    /// The trusted roots, in PEM. None given: those of the system.
+    std::string ca_file{};
+    std::string ca_pem{};
+
+    /// This side's certificate, in PEM, followed by those of its issuers. None given: it shows none.
+    std::string certificate_file{};
+    std::string certificate_pem{};
+    /// The key that belongs to it, in PEM.
+    std::string private_key_file{};
+    std::string private_key_pem{};
+    /// For a key that is encrypted.
+    std::string private_key_password{};
+
+    /// The protocols offered, best first; none: nothing is said about protocols.
+    std::vector<std::string> alpn{"http/1.1"};
+    /// The name asked for (SNI) and verified, where it is not the origin's host.
+    std::string server_name{};
+    /// The peer's certificate or its public key must be one of these; none: no such rule. Comes on top of `verify`.
+    std::vector<tls_pin> pins{};
+
+    tcp_options tcp{};
+};
+
+}  // namespace hotpool

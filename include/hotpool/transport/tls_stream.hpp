@@ -1,0 +1,209 @@
+// A TLS connection, read and written without blocking.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/error.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/socket_bio.hpp"
+#include "hotpool/transport/tls_context.hpp"
+#include "hotpool/transport/tls_handshake.hpp"
+#include "hotpool/transport/transport.hpp"
+
+namespace hotpool {
+
+/// One TLS connection: OpenSSL directly on a non-blocking socket. `stream` says what each member does.
+///
+/// A read hands out the record that has come, and those behind it only if they are here already and there is room: it
+/// makes one system call, unless a record arrives in pieces. Session tickets and key updates are read and answered
+/// on the way; they are no bytes. An end of the connection without close_notify is `errc::tls_truncated`.
+/// @threads distinct objects only
+template <class Executor>
+class tls_stream {
+public:
+    using executor_type = Executor;
+    using socket_type = net::basic_stream_socket<net::ip::tcp, Executor>;
+
+    static constexpr bool holds_buffers = true;
+
+    explicit tls_stream(const executor_type& executor) : state_(std::make_unique<state>(executor)) {}
+    /// A client's session on a connected socket, still to be shaken hands on.
+    /// @param socket connected and non-blocking
+    /// @param error `errc::tls_setup_failed` if OpenSSL fails; the stream may then only be destroyed
+    tls_stream(socket_type socket, std::shared_ptr<const detail::tls_context> context, std::error_code& error)
+        : state_(std::make_unique<state>(std::move(socket))) {
+        state_->context = std::move(context);
+        error = state_->set_up() ? std::error_code{} : errc::tls_setup_failed;
+    }
+
+    executor_type get_executor() noexcept { return socket().get_executor(); }
+    socket_type& socket() noexcept { return state_->link.socket; }
+
+    /// Goes on with the handshake: wants something, fails with an `errc` of "opening a connection", or is through.
+    io_result try_handshake() noexcept {
+        ERR_clear_error();  // the reason of a failure is read from the queue
+        const bool done = SSL_do_handshake(ssl()) == 1;
+        if (!done && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
+        const std::error_code error = done ? detail::accept_handshake(*ssl(), *state_->context)
+                                           : detail::handshake_error(*ssl(), state_->link.ended || state_->link.failed);
+        ERR_clear_error();
+        return {.error = error};
+    }
+
+    io_result try_read(net::mutable_buffer room) noexcept {
+        if (state_->held_back) return {.error = state_->held_back};
+        io_result first = read_record(room);
+        if (first.bytes == 0) return first;
+        room += first.bytes;
+        state_->link.may_receive = false;
+        while (room.size() != 0 && SSL_has_pending(ssl()) == 1) {
+            const io_result next = read_record(room);
+            state_->held_back = next.error;
+            if (next.bytes == 0) break;
+            first.bytes += next.bytes;
+            room += next.bytes;
+        }
+        state_->link.may_receive = true;
+        return first;
+    }
+
+    io_result try_write(net::const_buffer head, net::const_buffer body = {}) noexcept {
+        if (head.size() == 0) return write_all(body);
+        if (body.size() == 0) return write_all(head);
+        io_result begun = head.size() < max_record_bytes ? write_joined(head, body) : write_all(head);
+        if (begun.bytes < head.size()) return begun;
+        body += begun.bytes - head.size();
+        // What goes wrong with the rest is told by the next call.
+        if (body.size() != 0) begun.bytes += write_all(body).bytes;
+        return begun;
+    }
+
+    template <class Handler>
+    void async_wait(io_want want, Handler&& handler) {
+        socket().async_wait(want == io_want::write ? net::socket_base::wait_write : net::socket_base::wait_read,
+                            std::forward<Handler>(handler));
+    }
+    void cancel() noexcept {
+        std::error_code ignored;
+        socket().cancel(ignored);
+    }
+
+    bool has_buffered() const noexcept { return state_->held_back || SSL_has_pending(ssl()) == 1; }
+    /// @cost frees about 33 KB; the next read and the next write each allocate their half again
+    void release_buffers() noexcept { SSL_free_buffers(ssl()); }
+
+    void close() noexcept {
+        // Says goodbye where something was said before; OpenSSL refuses to after a failure.
+        if (ssl() != nullptr && SSL_is_init_finished(ssl()) == 1) SSL_shutdown(ssl());
+        ERR_clear_error();
+        std::error_code ignored;
+        socket().close(ignored);
+    }
+    void abort() noexcept {
+        std::error_code ignored;
+        socket().set_option(net::socket_base::linger(true, 0), ignored);
+        socket().close(ignored);
+    }
+
+    bool is_open() const noexcept { return state_->link.socket.is_open(); }
+    typename socket_type::native_handle_type native_handle() noexcept { return socket().native_handle(); }
+    /// Where the stream is connected to; the default endpoint when it is not.
+    net::ip::tcp::endpoint remote_endpoint() const noexcept {
+        std::error_code error;
+        return state_->link.socket.remote_endpoint(error);
+    }
+
+    /// OpenSSL's object, for what is not offered here; null in a closed stream.
+    SSL* ssl() const noexcept { return state_->ssl.get(); }
+    /// As OpenSSL spells it: "TLSv1.3".
+    std::string_view version() const noexcept { return SSL_get_version(ssl()); }
+    std::string_view cipher() const noexcept { return SSL_get_cipher_name(ssl()); }
+    /// The protocol that the peer chose; empty if it chose none.
+    std::string_view alpn() const noexcept { return detail::selected_protocol(*ssl()); }
+    /// Null if the peer showed none.
+    /// @lifetime as long as the stream
+    X509* peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl()); }
+
+private:
+    using bio = detail::socket_bio<socket_type>;
+    static constexpr std::size_t max_record_bytes = SSL3_RT_MAX_PLAIN_LENGTH;
+
+    // Stays in place while the stream moves: OpenSSL points to the link.
+    struct state {
+        explicit state(const executor_type& executor) : link(executor) {}
+        explicit state(socket_type s) noexcept : link(std::move(s)) {}
+
+        bool set_up() noexcept {
+            ssl = context->make_session();
+            detail::bio_ptr both_ways = bio::make(link);
+            const bool complete = ssl != nullptr && both_ways != nullptr;
+            if (complete) {
+                BIO* const owned = both_ways.release();
+                SSL_set_bio(ssl.get(), owned, owned);
+            }
+            ERR_clear_error();
+            return complete;
+        }
+
+        typename bio::link link;
+        std::shared_ptr<const detail::tls_context> context;
+        detail::ssl_ptr ssl;
+        std::error_code held_back;  // what went wrong behind bytes that had to be handed out first
+    };
+
+    io_result read_record(net::mutable_buffer room) noexcept {
+        std::size_t bytes = 0;
+        state_->link.blocked = io_want::none;
+        if (SSL_read_ex(ssl(), room.data(), room.size(), &bytes) == 1) return {.bytes = bytes};
+        return why_not();
+    }
+
+    // OpenSSL writes one record a call; as many as the socket takes.
+    io_result write_all(net::const_buffer data) noexcept {
+        std::size_t total = 0;
+        while (data.size() != 0) {
+            std::size_t bytes = 0;
+            state_->link.blocked = io_want::none;
+            if (SSL_write_ex(ssl(), data.data(), data.size(), &bytes) != 1) {
+                const io_result failed = why_not();
+                return total != 0 ? io_result{.bytes = total} : failed;
+            }
+            total += bytes;
+            data += bytes;
+        }
+        return {.bytes = total};
+    }
+
+    // A small head and its body, or the begin of a large one, share a record and so a system call.
+    io_result write_joined(net::const_buffer head, net::const_buffer body) noexcept {
+        std::array<unsigned char, max_record_bytes> record;
+        const std::size_t from_body = std::min(body.size(), record.size() - head.size());
+        std::memcpy(record.data(), head.data(), head.size());
+        std::memcpy(record.data() + head.size(), body.data(), from_body);
+        return write_all(net::const_buffer(record.data(), head.size() + from_body));
+    }
+
+    // Why the call of OpenSSL before failed: the socket would block, or it is over.
+    io_result why_not() noexcept {
+        const auto& link = state_->link;
+        if (link.blocked != io_want::none) return {.want = link.blocked};
+        if (link.failed) return {.error = errc::connection_reset};
+        ERR_clear_error();
+        // A fatal alert sets this flag too, but then the session is in no good state.
+        const bool goodbye = (SSL_get_shutdown(ssl()) & SSL_RECEIVED_SHUTDOWN) != 0;
+        if (goodbye && SSL_is_init_finished(ssl()) == 1) return {.error = errc::connection_closed};
+        return {.error = link.ended ? errc::tls_truncated : errc::tls_failed};
+    }
+
+    std::unique_ptr<state> state_;
+};
+
+}  // namespace hotpool

@@ -1,0 +1,165 @@
+#!/bin/sh
+# Installs what is missing, builds the tests and runs them; `sh tests/run.sh --help` says how.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 2
+. tools/packages.sh
+
+usage() {
+    cat <<END
+usage: sh tests/run.sh [options]
+
+Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default, asan
+(address and undefined behaviour sanitizers) and, for what uses threads and sockets, tsan (thread sanitizer).
+The last line is "N passed, N failed", in test cases over all presets; the exit code is 0 when none failed.
+
+  --quick         only the default preset
+  --preset NAME   only this preset of CMakePresets.json (default, dev, asan, tsan, release)
+  --clang         the default preset once more with clang++
+  --asio DIR      with the Asio headers in DIR (which holds asio.hpp) instead of the system's
+  --help          this text
+
+Environment: JOBS, how many compilers run at once (default: one per processor, fewer when memory is short).
+END
+}
+
+fail_usage() {
+    echo "error: $1" >&2
+    usage >&2
+    exit 2
+}
+
+presets="default asan tsan"
+with_clang=
+asio=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) presets=default ;;
+    --preset)
+        [ $# -ge 2 ] || fail_usage "--preset needs a name"
+        case $2 in
+        default | dev | asan | tsan | release) presets=$2 ;;
+        *) fail_usage "no preset is called $2" ;;
+        esac
+        shift
+        ;;
+    --clang) with_clang=yes ;;
+    --asio)
+        [ $# -ge 2 ] || fail_usage "--asio needs a directory"
+        asio=$(cd "$2" 2>/dev/null && pwd) || fail_usage "no directory $2"
+        [ -f "$asio/asio.hpp" ] || fail_usage "no asio.hpp in $asio"
+        shift
+        ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *) fail_usage "unknown option $1" ;;
+    esac
+    shift
+done
+
+need_command c++ g++
+need_command cmake cmake
+has_command ninja || need_command make make
+[ -n "$asio" ] || need_header asio.hpp libasio-dev
+need_header openssl/ssl.h libssl-dev
+need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+has_header catch2/catch_all.hpp || need_header catch2/catch.hpp catch2
+need_command nginx nginx-light
+need_command openssl openssl
+need_command curl curl
+[ -z "$with_clang" ] || need_command clang++ clang
+install_missing
+
+if has_command ninja; then
+    CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
+    export CMAKE_GENERATOR
+fi
+if has_command ccache; then
+    CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER:-ccache}
+    export CMAKE_CXX_COMPILER_LAUNCHER
+fi
+
+# A compiler that reads Asio takes about 1.5 GB at its highest.
+processors=$(nproc)
+by_memory=$(awk '/^MemAvailable:/ { print int($2 / 1500000) }' /proc/meminfo 2>/dev/null)
+jobs=${JOBS:-$processors}
+[ -n "${JOBS:-}" ] || [ "${by_memory:-$jobs}" -ge "$jobs" ] || jobs=$by_memory
+[ "$jobs" -ge 1 ] || jobs=1
+
+passed=0
+failed=0
+summary=
+
+# add_result LABEL PASSED FAILED SKIPPED SECONDS
+add_result() {
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    summary="$summary$(printf '%-24s %5d passed %4d failed %3d skipped  %4d s' "$@")
+"
+}
+
+# run_preset PRESET LABEL [CMAKE-ARGUMENT...]: configures, builds and tests in build/LABEL
+run_preset() {
+    preset=$1
+    label=$2
+    build=build/$label
+    shift 2
+    started=$(date +%s)
+    echo
+    echo "== $label"
+
+    targets=all
+    labels='.*'
+    as_is=
+    case $preset in
+    asan)
+        targets="hotpool_tests hotpool_examples"
+        labels='^(unit|net|interop|example)$'
+        ;;
+    tsan)
+        targets=hotpool_thread_tests
+        labels='^(net|thread)$'
+        # This sanitizer's memory map collides with strongly randomised addresses.
+        machine=$(uname -m)
+        ! setarch "$machine" -R true 2>/dev/null || as_is="setarch $machine -R"
+        ;;
+    esac
+
+    # shellcheck disable=SC2086
+    if ! cmake --preset "$preset" -B "$build" ${asio:+"-DHOTPOOL_ASIO_INCLUDE_DIR=$asio"} "$@" ||
+        ! cmake --build "$build" -j "$jobs" --target $targets; then
+        echo "error: $label does not build" >&2
+        add_result "$label (build failed)" 0 1 0 $(($(date +%s) - started))
+        return
+    fi
+
+    log=$build/Testing/Temporary/LastTest.log
+    junit=$build/Testing/junit.xml
+    rm -f "$log" "$junit"
+    outcome=0
+    # shellcheck disable=SC2086
+    $as_is ctest --test-dir "$build" --output-on-failure --output-junit "$root/$junit" -L "$labels" || outcome=1
+    counts="0 0 0"
+    [ ! -f "$junit" ] || counts=$(awk -f tests/count_tests.awk "$log" "$junit")
+    # shellcheck disable=SC2086
+    set -- $counts
+    # Whatever the count says, ctest has the last word.
+    [ "$outcome" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
+    add_result "$label" "$1" "$2" "$3" $(($(date +%s) - started))
+}
+
+suffix=
+[ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
+for preset in $presets; do
+    run_preset "$preset" "$preset$suffix"
+done
+if [ -n "$with_clang" ]; then
+    run_preset default "clang$suffix" -DCMAKE_CXX_COMPILER=clang++
+fi
+
+echo
+echo "$summary"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

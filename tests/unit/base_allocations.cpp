@@ -1,0 +1,36 @@
+// The global allocation functions of this program: malloc, counted.
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+thread_local std::uint64_t allocation_count = 0;
+
+void* counted(std::size_t bytes) {
+    ++allocation_count;
+    if (void* block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
+    throw std::bad_alloc();
+}
+
+}  // namespace
+
+std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count; }
+
+void* operator new(std::size_t bytes) { return counted(bytes); }
+void* operator new[](std::size_t bytes) { return counted(bytes); }
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
+
+TEST_CASE("allocations_are_counted", "[base]") {
+    const std::uint64_t before = hotpool::testing::allocations();
+    const auto one = std::make_unique<int>(1);
+    const auto many = std::make_unique<int[]>(100);
+    CHECK(hotpool::testing::allocations() == before + 2);
+}

@@ -1,0 +1,132 @@
+// Every error has its own words, and the questions asked of it are answered as the table says.
+#include <set>
+#include <string>
+#include <system_error>
+
+#include "hotpool/error.hpp"
+#include "support/catch.hpp"
+
+using namespace hotpool;
+
+namespace {
+
+constexpr int first = 1;
+constexpr int last = static_cast<int>(errc::body_too_large);
+
+constexpr condition all_conditions[] = {
+    condition::cancelled,       condition::timed_out,       condition::refused,
+    condition::open_failed,     condition::certificate,     condition::connection_lost,
+    condition::maybe_processed, condition::bad_request,     condition::bad_response,
+};
+
+/// Which errors answer yes, written out one by one.
+const std::set<errc>& members(condition c) {
+    using enum errc;
+    static const std::set<errc> stopped{cancelled};
+    static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out, handshake_timed_out,
+                                          request_timed_out};
+    static const std::set<errc> refused{waiters_full, pool_closed, pool_draining};
+    static const std::set<errc> certificate{certificate_missing,       certificate_expired,
+                                            certificate_not_yet_valid, certificate_host_mismatch,
+                                            certificate_self_signed,   certificate_unknown_issuer,
+                                            certificate_revoked,       certificate_invalid,
+                                            certificate_pin_mismatch};
+    static const std::set<errc> open_failed = [] {
+        std::set<errc> set{resolve_failed,        resolve_empty,    connect_refused,  connect_unreachable,
+                           connect_failed,        connect_timed_out, descriptors_exhausted, tls_setup_failed,
+                           handshake_failed,      handshake_timed_out, handshake_closed, alpn_mismatch};
+        set.insert(certificate.begin(), certificate.end());
+        return set;
+    }();
+    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
+                                     stale_connection, response_missing,  maybe_processed, response_truncated};
+    static const std::set<errc> maybe{maybe_processed};
+    static const std::set<errc> request{invalid_method,       invalid_target, invalid_host,     invalid_field_name,
+                                        invalid_field_value,  reserved_field, body_length_mismatch, body_not_allowed,
+                                        body_source_failed,   body_not_replayable};
+    static const std::set<errc> response{bad_status_line,    bad_version,        bad_status_code,
+                                         bad_reason,         bad_line_ending,    bad_field_name,
+                                         bad_field_value,    bad_field_folding,  bad_content_length,
+                                         conflicting_content_length,             length_with_transfer_encoding,
+                                         bad_transfer_encoding,                  bad_chunk_size,
+                                         bad_chunk_extension, bad_chunk_ending,  bad_trailer,
+                                         head_too_large,     too_many_fields,    too_many_interim_responses,
+                                         trailer_too_large,  chunk_line_too_large, body_too_large,
+                                         unsolicited_bytes,  upgrade_not_requested};
+    switch (c) {
+        case condition::cancelled: return stopped;
+        case condition::timed_out: return timed_out;
+        case condition::refused: return refused;
+        case condition::open_failed: return open_failed;
+        case condition::certificate: return certificate;
+        case condition::connection_lost: return lost;
+        case condition::maybe_processed: return maybe;
+        case condition::bad_request: return request;
+        case condition::bad_response: return response;
+    }
+    return stopped;
+}
+
+}  // namespace
+
+TEST_CASE("every_error_has_words_of_its_own", "[error]") {
+    std::set<std::string> seen;
+    const std::string fallback = hotpool_category().message(0);
+    for (int value = first; value <= last; ++value) {
+        const std::string words = make_error_code(static_cast<errc>(value)).message();
+        CAPTURE(value, words);
+        CHECK(words != fallback);
+        CHECK(words.size() > 5);
+        CHECK(seen.insert(words).second);
+    }
+    CHECK(hotpool_category().message(last + 1) == fallback);  // `last` is the last
+    CHECK(hotpool_category().name() == std::string("hotpool"));
+}
+
+TEST_CASE("every_condition_has_words_of_its_own", "[error]") {
+    std::set<std::string> seen;
+    for (const condition c : all_conditions) CHECK(seen.insert(make_error_condition(c).message()).second);
+    const int after_last = static_cast<int>(condition::bad_response) + 1;
+    CHECK(seen.count(hotpool_condition_category().message(after_last)) == 0);
+    CHECK(hotpool_condition_category().message(after_last) == hotpool_condition_category().message(0));
+    CHECK(hotpool_condition_category().name() == std::string("hotpool.condition"));
+}
+
+TEST_CASE("conditions_answer_by_the_table", "[error]") {
+    for (int value = first; value <= last; ++value)
+        for (const condition c : all_conditions) {
+            const std::error_code code = static_cast<errc>(value);
+            CAPTURE(code.message(), make_error_condition(c).message());
+            CHECK((code == c) == (members(c).count(static_cast<errc>(value)) == 1));
+        }
+}
+
+TEST_CASE("standard_conditions_are_answered_where_there_is_one", "[error]") {
+    for (int value = first; value <= last; ++value) {
+        const std::error_code code = static_cast<errc>(value);
+        CAPTURE(code.message());
+        CHECK((code == std::errc::timed_out) == (code == condition::timed_out));
+        CHECK((code == std::errc::operation_canceled) == (code == condition::cancelled));
+        CHECK(code != std::errc::connection_refused);
+        CHECK(code == static_cast<errc>(value));
+    }
+}
+
+TEST_CASE("errors_of_others_answer_no_condition_of_ours", "[error]") {
+    const std::error_code foreign(static_cast<int>(errc::cancelled), std::system_category());
+    const std::error_code none;
+    for (const condition c : all_conditions) {
+        CHECK(foreign != c);
+        CHECK(none != c);
+    }
+    CHECK(foreign != errc::cancelled);
+    CHECK_FALSE(make_error_code(static_cast<errc>(last + 1)) == condition::bad_response);
+}
+
+TEST_CASE("errors_convert_by_themselves", "[error]") {
+    const std::error_code code = errc::pool_closed;
+    CHECK(code);
+    CHECK(&code.category() == &hotpool_category());
+    static_assert(std::is_error_code_enum_v<errc> && std::is_error_condition_enum_v<condition>);
+    static_assert(!std::is_error_condition_enum_v<errc>);
+}

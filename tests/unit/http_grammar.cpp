@@ -1,0 +1,102 @@
+// Characters, words, lists and numbers.
+#include "hotpool/http/grammar.hpp"
+#include "hotpool/http/scan.hpp"
+#include "support/catch.hpp"
+
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace hotpool;
+using namespace hotpool::http;
+
+TEST_CASE("a list is taken apart element by element") {
+    const auto elements = [](std::string_view list) {
+        std::vector<std::string_view> all;
+        do all.push_back(take_list_element(list));
+        while (list.data() != nullptr);
+        return all;
+    };
+    using list = std::vector<std::string_view>;
+    CHECK(elements("a") == list{"a"});
+    CHECK(elements("a,b") == list{"a", "b"});
+    CHECK(elements(" a\t, b c ,") == list{"a", "b c", ""});
+    CHECK(elements(",") == list{"", ""});
+    CHECK(elements("") == list{""});
+}
+
+TEST_CASE("a list has a token only as a whole element") {
+    CHECK(list_has_token("close", "close"));
+    CHECK(list_has_token("CLOSE", "close"));
+    CHECK(list_has_token("upgrade,close", "close"));
+    CHECK(list_has_token("close , upgrade", "close"));
+    CHECK(list_has_token(",,close,,", "close"));
+    CHECK_FALSE(list_has_token("", "close"));
+    CHECK_FALSE(list_has_token("closed", "close"));
+    CHECK_FALSE(list_has_token("clos", "close"));
+    CHECK_FALSE(list_has_token("not close", "close"));
+    CHECK_FALSE(list_has_token("close;q=1", "close"));
+}
+
+TEST_CASE("only letters compare without case") {
+    CHECK(equals_ignoring_case("Content-Length", "cONTENT-lENGTH"));
+    CHECK(equals_ignoring_case("", ""));
+    CHECK_FALSE(equals_ignoring_case("a", "ab"));
+    for (const std::string_view pair : {"@`", "[{", "\\|", "]}", "^~", "_\x7f", " \x40", "-\r"})
+        CHECK_FALSE(equals_ignoring_case(pair.substr(0, 1), pair.substr(1)));
+}
+
+TEST_CASE("a word is found in any case and nothing else is taken for it") {
+    for (const std::string_view same : {"keep-alive", "Keep-Alive", "KEEP-ALIVE", "kEEP-aLIVE"})
+        CHECK(is_word(same, "keep-alive"));
+    const std::string word = "keep-alive";
+    for (std::size_t at = 0; at < word.size(); ++at)
+        for (int c = 0x20; c < 256; ++c) {
+            std::string other = word;
+            other[at] = static_cast<char>(c);
+            CHECK(is_word(other, "keep-alive") == equals_ignoring_case(other, word));
+        }
+    CHECK_FALSE(is_word("keep-aliv", "keep-alive"));
+    CHECK_FALSE(is_word("keep-alives", "keep-alive"));
+}
+
+TEST_CASE("decimal numbers are digits up to 64 bits") {
+    CHECK(parse_decimal("0") == 0u);
+    CHECK(parse_decimal("0042") == 42u);
+    CHECK(parse_decimal("18446744073709551615") == std::numeric_limits<std::uint64_t>::max());
+    for (const std::string_view wrong : {"", " ", "1 ", " 1", "+1", "-1", "1.0", "0x1", "1a", "18446744073709551616",
+                                         "18446744073709551620", "99999999999999999999", "184467440737095516150"})
+        CHECK(parse_decimal(wrong) == std::nullopt);
+}
+
+TEST_CASE("hexadecimal digits are taken off the front up to 64 bits") {
+    const auto take = [](std::string_view text, std::string_view behind) {
+        const auto value = take_hex(text);
+        if (value) CHECK(text == behind);
+        return value;
+    };
+    CHECK(take("0", "") == 0u);
+    CHECK(take("1aF;x", ";x") == 0x1afu);
+    CHECK(take("00000000000000000000001", "") == 1u);
+    CHECK(take("ffffffffffffffff", "") == std::numeric_limits<std::uint64_t>::max());
+    CHECK(take("10000000000000000", "") == std::nullopt);
+    for (const std::string_view wrong : {"", "g", " 1", "-1", "/", ":", "@", "`"})
+        CHECK(take(wrong, "") == std::nullopt);
+}
+
+TEST_CASE("scans stop at the first character that does not belong, wherever it is") {
+    constexpr std::string_view samples{"a-Z09_!:\t\r\n \x7f\x80\xff\0/@[`{", 21};
+    const std::string before(40, 'x');
+    for (std::size_t prefix = 0; prefix <= before.size(); ++prefix)
+        for (std::size_t suffix : {std::size_t{0}, std::size_t{1}, std::size_t{20}})
+            for (const char c : samples) {
+                const std::string text = before.substr(0, prefix) + c + std::string(suffix, 'y');
+                const char* const begin = text.data();
+                const char* const end = begin + text.size();
+                const char* const there = begin + prefix;
+                CHECK(skip_token(begin, end) == (is_token_char(c) ? end : there));
+                CHECK(skip_field_text(begin, end) == (is_field_char(c) ? end : there));
+                CHECK(find_line_feed(begin, end) == (c == '\n' ? there : end));
+            }
+}

@@ -1,0 +1,185 @@
+// Responses that the parser accepts, and what it makes of them.
+#include "support/catch.hpp"
+#include "unit/http_collect.hpp"
+#include "unit/http_corpus.hpp"
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+using namespace hotpool;
+using namespace hotpool::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("accepted responses are read as they are meant") {
+    for (const accepted_response& r : accepted_responses()) {
+        CAPTURE(r.sentence);
+        const outcome got = deliver_whole(r.text, r.when);
+        CHECK(got.error == errc{});
+        CHECK(got.complete);
+        REQUIRE(got.head);
+        CHECK(got.head->status == r.status);
+        CHECK(got.body == r.body);
+        CHECK(got.kind == r.kind);
+        CHECK(got.keep_alive == r.keep_alive);
+        CHECK(got.consumed == r.text.size());
+    }
+}
+
+TEST_CASE("accepted responses read the same in any two pieces and byte by byte") {
+    for (const accepted_response& r : accepted_responses()) {
+        CAPTURE(r.sentence);
+        CHECK(pieces_do_not_matter(r.text, r.when));
+    }
+}
+
+TEST_CASE("bytes behind a response are left alone") {
+    for (const accepted_response& r : accepted_responses()) {
+        if (r.when.eof) continue;  // only the end of the connection ends such a body
+        CAPTURE(r.sentence);
+        for (const std::string_view more : {"HTTP/1.1 200 OK\r\n", "\r\n", "\n", "x"}) {
+            const std::string text = std::string(r.text) + std::string(more);
+            const outcome got = deliver_whole(text, r.when);
+            CHECK(got == deliver_whole(r.text, r.when));
+            CHECK(got.consumed == r.text.size());
+            CHECK(pieces_do_not_matter(text, r.when));
+        }
+    }
+}
+
+TEST_CASE("a head is told with its reason and its fields in order") {
+    const outcome got = deliver_whole(
+        "HTTP/1.0 404 Not  Found \r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie:\tb=2; Path=/ \r\nE:\r\n"
+        "Content-Length: 0\r\n\r\n");
+    const seen_head wanted{404,
+                           0,
+                           "Not  Found ",
+                           {{"Server", "x"},
+                            {"Set-Cookie", "a=1"},
+                            {"Set-Cookie", "b=2; Path=/"},
+                            {"E", ""},
+                            {"Content-Length", "0"}}};
+    REQUIRE(got.head);
+    CHECK(*got.head == wanted);
+}
+
+TEST_CASE("a reason may be empty or missing") {
+    CHECK(deliver_whole("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n").head->reason.empty());
+    CHECK(deliver_whole("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n").head->reason.empty());
+    CHECK(deliver_whole("HTTP/1.1 200  \r\nContent-Length: 0\r\n\r\n").head->reason == " ");
+}
+
+TEST_CASE("interim heads are told one by one before the final head") {
+    const outcome got = deliver_whole(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    REQUIRE(got.interim.size() == 2);
+    CHECK(got.interim[0] == seen_head{100, 1, "Continue", {}});
+    CHECK(got.interim[1] == seen_head{103, 1, "Early Hints", {{"Link", "</a>"}}});
+    CHECK(got.head->status == 200);
+}
+
+TEST_CASE("the length is known where no body follows") {
+    CHECK(deliver_whole("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", after_head).content_length == 7u);
+    CHECK(deliver_whole("HTTP/1.1 304 OK\r\nContent-Length: 7\r\n\r\n").content_length == 7u);
+    CHECK(deliver_whole("HTTP/1.1 304 OK\r\n\r\n").content_length == std::nullopt);
+}
+
+TEST_CASE("101 and a tunnel switch the connection, nothing else does") {
+    for (const accepted_response& r : accepted_responses()) {
+        CAPTURE(r.sentence);
+        const bool switching = r.status == 101 || (r.when.kind == request_kind::connect && r.status < 300);
+        CHECK(deliver_whole(r.text, r.when).switched == switching);
+    }
+}
+
+TEST_CASE("the keep-alive timeout is taken where it can be understood") {
+    const auto timeout_of = [](std::string_view fields) {
+        const std::string text =
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + std::string(fields) + "\r\n";
+        const outcome got = deliver_whole(text);
+        CHECK(got.complete);
+        return got.keep_alive_timeout;
+    };
+    CHECK(timeout_of("") == std::nullopt);
+    CHECK(timeout_of("Keep-Alive: timeout=5\r\n") == 5s);
+    CHECK(timeout_of("Keep-Alive: timeout=0\r\n") == 0s);
+    CHECK(timeout_of("keep-alive: TIMEOUT=15, max=100\r\n") == 15s);
+    CHECK(timeout_of("Keep-Alive: max=100 ,timeout=15\r\n") == 15s);
+    CHECK(timeout_of("Keep-Alive: timeout=15\r\nKeep-Alive: timeout=7\r\nKeep-Alive: timeout=9\r\n") == 7s);
+    CHECK(timeout_of("Keep-Alive: timeout=2147483647\r\n") == 2147483647s);
+    for (const std::string_view malformed :
+         {"", "timeout", "timeout=", "timeout=-1", "timeout=5s", "timeout= 5", "timeout=2147483648",
+          "timeout=99999999999999999999", "max=5", ",,"})
+        CHECK(timeout_of("Keep-Alive: " + std::string(malformed) + "\r\n") == std::nullopt);
+}
+
+TEST_CASE("body bytes are handed out where they lie, all there are at once") {
+    response_parser parser;
+    const std::string text = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456";
+    const parse_result head = parser.parse(text);
+    REQUIRE(head.event == parse_event::head);
+    CHECK(parser.remaining_body_hint() == 10);
+    CHECK_FALSE(parser.complete());
+
+    const std::string_view rest = std::string_view(text).substr(head.consumed);
+    const parse_result first = parser.parse(rest);
+    CHECK(first.event == parse_event::body);
+    CHECK(first.piece.data() == rest.data());
+    CHECK(first.piece == "0123456");
+    CHECK(first.consumed == 7);
+    CHECK(parser.remaining_body_hint() == 3);
+    CHECK(parser.parse({}).event == parse_event::need_more);
+
+    const parse_result second = parser.parse("789HTTP/1.1");
+    CHECK(second.piece == "789");
+    CHECK(second.consumed == 3);
+    CHECK(parser.remaining_body_hint() == 0);
+    CHECK(parser.complete());
+    CHECK(parser.parse("HTTP/1.1").event == parse_event::end);
+    CHECK(parser.parse("HTTP/1.1").consumed == 0);
+}
+
+TEST_CASE("how much is still to come is unknown for chunks and until close") {
+    for (const std::string_view fields : {"Transfer-Encoding: chunked\r\n", ""}) {
+        response_parser parser;
+        REQUIRE(parser.parse("HTTP/1.1 200 OK\r\n" + std::string(fields) + "\r\n").event == parse_event::head);
+        CHECK(parser.remaining_body_hint() == 0);
+    }
+}
+
+TEST_CASE("the positions of a head hold wherever its text is moved") {
+    response_parser parser;
+    std::string text = "HTTP/1.1 200 All right\r\nA: b\r\nContent-Length: 0\r\n\r\n";
+    REQUIRE(parser.parse(text).event == parse_event::head);
+    const http::response_head head = parser.head();
+    const std::string moved = text + "behind";
+    text.assign(text.size(), '!');
+    CHECK(head.reason(moved) == "All right");
+    CHECK(head.fields(moved).find("a") == "b");
+    CHECK(head.fields(moved).text() == "A: b\r\nContent-Length: 0\r\n");
+}
+
+TEST_CASE("one parser reads one response after another") {
+    response_parser parser;
+    std::string window =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb";
+    std::string bodies;
+    for (const bool last : {false, false, true}) {
+        parser.start(request_kind::plain);
+        CHECK_FALSE(parser.begun());
+        for (;;) {
+            const parse_result step = parser.parse(window);
+            REQUIRE(step.event != parse_event::failed);
+            REQUIRE(step.event != parse_event::need_more);
+            bodies += step.piece;
+            window.erase(0, step.consumed);
+            if (step.event == parse_event::end) break;
+        }
+        CHECK(parser.keep_alive() == (parser.body() != body_kind::chunked));
+        CHECK(window.empty() == last);
+    }
+    CHECK(bodies == "ab");
+}

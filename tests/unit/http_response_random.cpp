@@ -1,0 +1,122 @@
+// Random responses in random pieces, against what they were made from and against themselves in one piece.
+#include "support/catch.hpp"
+#include "unit/http_collect.hpp"
+#include "unit/http_corpus.hpp"
+
+#include <cstddef>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace hotpool;
+using namespace hotpool::test;
+
+namespace {
+
+class generator {
+public:
+    explicit generator(unsigned seed) : random_(seed) {}
+
+    std::size_t up_to(std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random_); }
+    bool coin() { return up_to(1) == 0; }
+
+    std::string text_of(std::string_view alphabet, std::size_t size) {
+        std::string text;
+        while (size-- > 0) text += alphabet[up_to(alphabet.size() - 1)];
+        return text;
+    }
+
+    std::vector<std::size_t> cuts(std::size_t size) {
+        std::vector<std::size_t> all;
+        for (std::size_t at = 1; at < size; ++at)
+            if (up_to(9) == 0) all.push_back(at);
+        return all;
+    }
+
+    /// Replaces, removes or doubles one byte.
+    std::string damage(std::string text) {
+        constexpr std::string_view suspects{"\0\r\n :;,=\"0159aZ\t\x7f\xff", 19};
+        const std::size_t at = up_to(text.size() - 1);
+        switch (up_to(2)) {
+            case 0: text[at] = suspects[up_to(suspects.size() - 1)]; break;
+            case 1: text.erase(at, 1); break;
+            default: text.insert(at, 1, text[at]); break;
+        }
+        return text;
+    }
+
+    /// @param wanted what the response must be read as
+    std::string response(outcome& wanted) {
+        seen_head head{static_cast<int>(200 + up_to(3)), 1, text_of(words, up_to(12)), {}};
+        for (std::size_t count = up_to(12); count > 0; --count)
+            head.fields.emplace_back("X-" + text_of(names, up_to(30)), text_of(words, up_to(50)));
+        wanted.body = text_of(bytes, up_to(300));
+        const bool in_chunks = coin();
+        if (in_chunks) head.fields.emplace_back("Transfer-Encoding", "chunked");
+        else head.fields.emplace_back("Content-Length", std::to_string(wanted.body.size()));
+        if (!in_chunks) wanted.content_length = wanted.body.size();
+        wanted.kind = in_chunks ? body_kind::chunked : body_kind::length;
+
+        std::string text = "HTTP/1.1 " + std::to_string(head.status) + " " + head.reason + "\r\n";
+        for (const auto& [name, value] : head.fields)
+            text += name + ":" + text_of(" \t", up_to(2)) + value + text_of(" \t", up_to(2)) + "\r\n";
+        text += "\r\n";
+        text += in_chunks ? chunks(wanted.body) : wanted.body;
+        wanted.head = head;
+        wanted.complete = wanted.keep_alive = true;
+        wanted.consumed = text.size();
+        return text;
+    }
+
+private:
+    static constexpr std::string_view names = "abcdefghijklmnopqrstuvwxyz-_09";
+    static constexpr std::string_view words = "abcXYZ019.;=/\"\xc3\xa4";
+    static constexpr std::string_view bytes{"\r\n0aZ\0;:5 ", 10};
+
+    std::string chunks(std::string_view body) {
+        std::string text;
+        while (!body.empty()) {
+            const std::size_t size = 1 + up_to(body.size() - 1);
+            char digits[20];
+            std::snprintf(digits, sizeof digits, coin() ? "%zx" : "%03zX", size);
+            text += std::string(digits) + (coin() ? ";e=1" : "") + "\r\n" + std::string(body.substr(0, size)) + "\r\n";
+            body.remove_prefix(size);
+        }
+        return text + "0\r\n" + (coin() ? "T: x\r\n" : "") + "\r\n";
+    }
+
+    std::mt19937 random_;
+};
+
+}  // namespace
+
+TEST_CASE("random responses in random pieces are read as they were made") {
+    generator random(1);
+    for (int round = 0; round < 2000; ++round) {
+        outcome wanted;
+        const std::string text = random.response(wanted);
+        CAPTURE(round, text);
+        REQUIRE(deliver_whole(text) == wanted);
+        REQUIRE(deliver(text, random.cuts(text.size())) == wanted);
+    }
+}
+
+TEST_CASE("damaged responses are read the same in random pieces") {
+    generator random(2);
+    std::size_t refused = 0;
+    for (int round = 0; round < 4000; ++round) {
+        outcome unused;
+        std::string text = random.response(unused);
+        for (std::size_t times = random.up_to(3); times > 0; --times) text = random.damage(text);
+        CAPTURE(round, text);
+        const situation when{.eof = true};
+        const outcome whole = deliver_whole(text, when);
+        REQUIRE((whole.complete || whole.error != errc{}));
+        REQUIRE(deliver(text, random.cuts(text.size()), when) == whole);
+        refused += whole.error != errc{};
+    }
+    CHECK(refused > 1000);
+    CHECK(refused < 3000);
+}

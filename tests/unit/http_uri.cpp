@@ -1,0 +1,78 @@
+// URLs, and hosts as they are written in requests.
+#include "hotpool/http/origin_text.hpp"
+#include "hotpool/http/uri.hpp"
+#include "support/catch.hpp"
+
+#include <string>
+#include <string_view>
+
+using namespace hotpool;
+using http::host_value;
+using http::uri;
+using http::uri_scheme;
+
+namespace {
+
+void check_parts(std::string_view text, uri_scheme scheme, std::string_view host, std::string_view port,
+                 std::string_view target) {
+    CAPTURE(text);
+    uri parts;
+    REQUIRE(http::parse_uri(text, parts) == errc{});
+    CHECK(parts.scheme == scheme);
+    CHECK(parts.host == host);
+    CHECK(parts.port == port);
+    CHECK(parts.target == target);
+}
+
+}  // namespace
+
+TEST_CASE("a URL is taken apart") {
+    check_parts("http://example.com", uri_scheme::http, "example.com", "80", "/");
+    check_parts("https://example.com/", uri_scheme::https, "example.com", "443", "/");
+    check_parts("HTTPS://example.com:8443/a/b?c=d&e", uri_scheme::https, "example.com", "8443", "/a/b?c=d&e");
+    check_parts("http://example.com?q=1", uri_scheme::http, "example.com", "80", "/?q=1");
+    check_parts("http://example.com/a#part", uri_scheme::http, "example.com", "80", "/a");
+    check_parts("http://example.com#part?not/query", uri_scheme::http, "example.com", "80", "/");
+    check_parts("http://127.0.0.1:1/", uri_scheme::http, "127.0.0.1", "1", "/");
+    check_parts("https://[2001:db8::1]:8443/x", uri_scheme::https, "2001:db8::1", "8443", "/x");
+    check_parts("https://[::1]", uri_scheme::https, "::1", "443", "/");
+    check_parts("http://a/?u=http://b:1/@[]", uri_scheme::http, "a", "80", "/?u=http://b:1/@[]");
+}
+
+TEST_CASE("what is no http URL is refused by the part that is wrong") {
+    uri untouched;
+    untouched.host = "before";
+    const auto error_of = [&](std::string_view text) { return http::parse_uri(text, untouched); };
+    for (const std::string_view text : {"", "example.com", "/path", "http:/a", "http:a", "ftp://a/", "://a/", " http://a/",
+                                        "httpss://a/", "http ://a/"})
+        CHECK(error_of(text) == errc::invalid_scheme);
+    for (const std::string_view text : {"http://", "http:///a", "http://?a", "http://a b/", "http://u@a/", "http://u:p@a/",
+                                        "http://a:/", "http://a:0/", "http://a:65536/", "http://a:80x/", "http://::1/",
+                                        "http://[::1", "http://[::1]x/", "http://[]/", "http://[a]/", "http://a%/",
+                                        "http://a%2/", "http://\xc3\xa4/", "http://a\r\n/", "http://a\\b/"})
+        CHECK(error_of(text) == errc::invalid_host);
+    for (const std::string_view text : {"http://a/b c", "http://a/\r\n", "http://a/\x7f", "http://a/\xc3\xa4", "http://a? "})
+        CHECK(error_of(text) == errc::invalid_target);
+    CHECK(untouched.host == "before");
+}
+
+TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses") {
+    CHECK(host_value("example.com", "80", "80") == "example.com");
+    CHECK(host_value("example.com", "443", "443") == "example.com");
+    CHECK(host_value("example.com", "443", "80") == "example.com:443");
+    CHECK(host_value("example.com", "0080", "80") == "example.com");
+    CHECK(host_value("example.com", "http", "80") == "example.com");
+    CHECK(host_value("example.com", "https", "443") == "example.com");
+    CHECK(host_value("example.com", "https", "80") == "example.com:443");
+    CHECK(host_value("::1", "80", "80") == "[::1]");
+    CHECK(host_value("[::1]", "8080", "80") == "[::1]:8080");
+    CHECK(host_value("fe80::1%eth0", "80", "80") == "[fe80::1]");
+    CHECK(host_value("127.0.0.1", "8080", "80") == "127.0.0.1:8080");
+}
+
+TEST_CASE("no Host value is made of what is no host or port") {
+    for (const std::string_view host : {"", "a b", "a\r\nb", "a/b", "a:b", "[a]", "[]", "u@a", "\xc3\xa4"})
+        CHECK(host_value(host, "80", "80") == std::nullopt);
+    for (const std::string_view port : {"", "0", "65536", "-1", "x", "ftp", "80 "})
+        CHECK(host_value("a", port, "80") == std::nullopt);
+}
