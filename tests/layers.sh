@@ -21,12 +21,16 @@ manager     hotpool/connection_manager.hpp
 manager     hotpool/connection_budget.hpp
 transport   hotpool/transport/*
 drivers     hotpool/detail/*
+drivers     hotpool/client_options.hpp
 drivers     hotpool/connection_pool.hpp
 drivers     hotpool/exchange.hpp
+drivers     hotpool/exchange_options.hpp
 drivers     hotpool/health_checker.hpp
 drivers     hotpool/http_client.hpp
 drivers     hotpool/lease.hpp
+drivers     hotpool/pool_stats.hpp
 drivers     hotpool/response.hpp
+drivers     hotpool/response_reader.hpp
 umbrella    hotpool/hotpool.hpp
 '
 
@@ -35,7 +39,7 @@ arrows='
 base        base
 metrics     metrics base
 http        http metrics base
-policy      policy http metrics base
+policy      policy metrics base
 manager     manager policy metrics base
 transport   transport policy metrics base io
 drivers     drivers transport manager policy http metrics base io

@@ -122,14 +122,20 @@ TEST_CASE("tcp: the peer's end is connection_closed, its reset connection_reset"
         REQUIRE(read_exactly(io, *opened.stream, 3) == "bye");
         REQUIRE(read_to_end(io, *opened.stream) == errc::connection_closed);
     }
+    const auto reset = [](server_connection& c) {
+        c.read_some();
+        c.reset();
+    };
     SECTION("reset while reading") {
-        loopback_server server([](server_connection& c) { c.reset(); });
+        loopback_server server(reset);
         auto opened = open(io, to(server));
+        REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         REQUIRE(read_to_end(io, *opened.stream) == errc::connection_reset);
     }
     SECTION("reset while writing") {
-        loopback_server server([](server_connection& c) { c.reset(); });
+        loopback_server server(reset);
         auto opened = open(io, to(server));
+        REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         wait(io, *opened.stream, io_want::read);
         REQUIRE(opened.stream->try_write(net::buffer("x", 1)).error == errc::connection_reset);
     }
