@@ -108,7 +108,11 @@ private:
     }
 
     void go_on(delivery how) {
-        if (writing_ && !write(how)) return;
+        if (writing_) {
+            if (!write(how)) return;
+            // Freshly written, the response is hardly there yet.
+            if (!writing_ && !write_error_ && !collector_.parser().begun() && !await_response(how)) return;
+        }
         read(how);
     }
 
@@ -172,7 +176,6 @@ private:
     // --- reading
 
     void read(delivery how) {
-        if (postpone()) return;
         for (;;) {
             const io_result r = receive();
             if (std::exchange(postponed_, false)) connection_->home->note_speculation(r.want == io_want::none);
@@ -187,16 +190,17 @@ private:
         }
     }
 
-    /// Reads later in this turn instead of waiting, when it is likely that the response is there by then. Where a
-    /// readiness wait is under way already, it brings the response.
-    bool postpone() {
+    /// Waits for the first byte of the response; where it is likely to come within this turn, only until the turn's
+    /// end. False when the operation is parked, or over.
+    bool await_response(delivery how) {
         Connection& c = *connection_;
-        if (writing_ || collector_.parser().begun() || postponed_) return false;
-        if (c.readable.is_armed() || !c.home->speculates()) return false;
+        if (c.readable.is_armed() || !c.home->speculates()) return wait(how, io_want::read, io_want::read);
         postponed_ = true;
         const connection_ref<Connection> keep(c);
-        if (c.readable.park(*this)) return false;
-        c.home->at_turn_end(c);
+        if (!park(how, io_want::read)) {
+            c.home->at_turn_end(c);
+            return false;
+        }
         return true;
     }
 
@@ -285,8 +289,12 @@ private:
 
     /// Waits for the socket. False when the operation is parked, or over.
     bool wait(delivery how, io_want want, io_want also) {
-        connection_->arm(also);
-        const std::optional<wake> at_once = connection_->park(*this, want);
+        connection_->arm(want);
+        if (also != want) connection_->arm(also);
+        return park(how, want);
+    }
+    bool park(delivery how, io_want want) {
+        const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
         if (!at_once) return false;
         switch (*at_once) {
             case wake::ready: return true;

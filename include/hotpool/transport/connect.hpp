@@ -10,6 +10,10 @@
 #include <system_error>
 #include <utility>
 
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 #include "hotpool/base/time.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/transport/asio.hpp"
@@ -54,6 +58,23 @@ std::error_code prepare_socket(Socket& socket, const net::ip::tcp::endpoint& end
     if (options.no_delay) socket.set_option(net::ip::tcp::no_delay(true), ignored);
     if (options.keep_alive) socket.set_option(net::socket_base::keep_alive(true), ignored);
     return {};
+}
+
+/// Registers a connected socket anew where Asio uses epoll: connecting has left it interested in writability for good,
+/// and each acknowledgement would wake the loop for nothing.
+template <class Socket>
+std::error_code forget_write_interest([[maybe_unused]] Socket& socket, [[maybe_unused]] net::ip::tcp protocol) {
+    std::error_code error;
+#if defined(ASIO_HAS_EPOLL)
+    const auto descriptor = socket.release(error);
+    if (error) return error;
+    if (socket.assign(protocol, descriptor, error)) {
+        ::close(descriptor);
+        return error;
+    }
+    socket.non_blocking(true, error);
+#endif
+    return error;
 }
 
 /// Tries the endpoints in order until one accepts, each for its share of the time that is left. The last one is not
@@ -123,9 +144,10 @@ private:
         finish(error);
     }
 
-    void finish(const std::error_code& error) {
+    void finish(std::error_code error) {
         Handler handler = std::move(*handler_);
         handler_.reset();
+        if (!error) error = forget_write_interest(socket_, endpoints_[next_ - 1].protocol());
         std::error_code ignored;
         if (error) socket_.close(ignored);
         std::move(handler)(connect_error(error), std::move(socket_));
