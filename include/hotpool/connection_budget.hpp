@@ -2,17 +2,20 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace hotpool {
 
-/// Share one between pools: `auto budget = std::make_shared<connection_budget>(100);`. A pool that finds no room asks
-/// the others to close an idle connection, queues, and is served in the order of asking.
+/// Share one between pools: `auto budget = std::make_shared<connection_budget>(100);`. A pool that finds no room queues
+/// and is served in the order of asking. If a caller waits there, the others close an idle connection for it, at once or
+/// as soon as they have one.
 /// @threads any thread
 class connection_budget {
 public:
@@ -49,7 +52,8 @@ public:
     }
 
     /// Room for one more connection of `who`; if there is none, `who` is queued and will be granted.
-    bool acquire(const std::shared_ptr<member>& who) {
+    /// @param pressing whether a caller waits for it: then the others are asked to close an idle connection
+    bool acquire(const std::shared_ptr<member>& who, bool pressing) {
         std::vector<std::shared_ptr<member>> others;
         {
             std::lock_guard lock(mutex_);
@@ -57,7 +61,10 @@ public:
                 ++used_;
                 return true;
             }
-            if (!is_queued(*who)) queue_.push_back(who);
+            auto place = find(who);
+            if (place == queue_.end()) place = queue_.insert(queue_.end(), {who, false});
+            if (!pressing) return false;
+            if (!std::exchange(place->pressing, true)) ++pressing_;
             others = others_after_last_reclaimed(*who);
         }
         for (const std::shared_ptr<member>& other : others)
@@ -65,24 +72,48 @@ public:
         return false;
     }
 
+    /// Whether `who` is queued.
+    bool is_queued(const std::weak_ptr<member>& who) const {
+        std::lock_guard lock(mutex_);
+        return std::any_of(queue_.begin(), queue_.end(), [&](const request& r) { return is_same(r.who, who); });
+    }
+    /// `who` needs no room any more.
+    void withdraw(const std::weak_ptr<member>& who) {
+        std::lock_guard lock(mutex_);
+        if (const auto place = find(who); place != queue_.end()) take(place);
+    }
+    /// Whether a caller of some pool waits for room: then an idle connection is better closed.
+    bool is_pressed() const noexcept { return pressing_.load(std::memory_order_relaxed) != 0; }
+
     /// Gives room for one connection back.
     void release() {
         std::shared_ptr<member> next;
         {
             std::lock_guard lock(mutex_);
-            while (next == nullptr && !queue_.empty()) {
-                next = queue_.front().lock();
-                queue_.pop_front();
-            }
+            while (next == nullptr && !queue_.empty()) next = take(queue_.begin()).lock();
             if (next == nullptr) --used_;
         }
         if (next != nullptr) next->budget_granted();
     }
 
 private:
-    bool is_queued(const member& who) const {
-        return std::any_of(queue_.begin(), queue_.end(),
-                           [&](const std::weak_ptr<member>& m) { return m.lock().get() == &who; });
+    struct request {
+        std::weak_ptr<member> who;
+        bool pressing;
+    };
+    using queue_type = std::deque<request>;
+
+    static bool is_same(const std::weak_ptr<member>& a, const std::weak_ptr<member>& b) noexcept {
+        return !a.owner_before(b) && !b.owner_before(a);
+    }
+    queue_type::iterator find(const std::weak_ptr<member>& who) {
+        return std::find_if(queue_.begin(), queue_.end(), [&](const request& r) { return is_same(r.who, who); });
+    }
+    std::weak_ptr<member> take(queue_type::iterator place) {
+        const request taken = std::move(*place);
+        queue_.erase(place);
+        pressing_ -= taken.pressing;
+        return taken.who;
     }
     /// Everyone but `who`, beginning with a different one each time.
     std::vector<std::shared_ptr<member>> others_after_last_reclaimed(const member& who) {
@@ -98,7 +129,8 @@ private:
     mutable std::mutex mutex_;
     std::size_t used_ = 0;
     std::size_t next_to_reclaim_ = 0;
-    std::deque<std::weak_ptr<member>> queue_;
+    queue_type queue_;
+    std::atomic<std::size_t> pressing_ = 0;  // requests of the queue; written under the lock
     std::vector<std::weak_ptr<member>> members_;
 };
 

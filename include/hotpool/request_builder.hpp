@@ -26,13 +26,13 @@ namespace hotpool {
 /// Host, Connection and what frames the body are written by the library; Host, Connection and Content-Length
 /// may be set here all the same and are then sent as given.
 /// @threads distinct objects only
+/// @lifetime once moved from, to be reset, assigned to or destroyed
 /// @cost fields and start line are kept as the text that is sent; `reset` keeps their memory
 /// @source RFC 9112, 3 and 6
 class request_builder {
 public:
     /// @param method a token; its case matters
-    /// @param target a path and query, an absolute URL (for proxies), `*` with OPTIONS, host and port with
-    /// CONNECT
+    /// @param target a path with its query, a URL (for proxies), `*` (OPTIONS), or a host with its port (CONNECT)
     request_builder(std::string_view method, std::string_view target) { reset(method, target); }
 
     /// Begins another request, without fields, body and error.
@@ -71,8 +71,8 @@ public:
         return *this;
     }
 
-    /// Sends what `source` yields as the body: chunked, unless its length in bytes is given here or as
-    /// Content-Length.
+    /// Sends what `source` yields as the body, chunked unless its length is given.
+    /// @param length in bytes; a Content-Length that is set counts as well
     request_builder& body_source(http::body_source source,
                                  std::optional<std::uint64_t> length = std::nullopt) {
         drop_body();

@@ -21,12 +21,11 @@ namespace hotpool {
 /// How the end of a body is found.
 enum class body_kind : std::uint8_t { none, length, chunked, until_close };
 
-/// Reads one response after another from a window that the caller keeps: the bytes received and not yet
-/// consumed. Copies nothing, allocates nothing, does no I/O.
+/// Reads one response after another from a window that the caller keeps: the bytes received and not consumed.
+/// Copies nothing, allocates nothing, does no I/O.
 ///
 /// A head is consumed when it is complete, so its text lies in the window in one piece; body bytes are
-/// consumed as they come. The questions about a head are answered from its event on until the next head or
-/// `start`.
+/// consumed as they come. Questions about a head are answered from its event on, until `start` or the next.
 /// @threads distinct objects only
 /// @source RFC 9112
 class response_parser {
@@ -39,8 +38,7 @@ public:
     }
 
     /// Prepares for the response to the next request.
-    /// @param upgrade_requested whether the request asked for another protocol, so that 101 is a possible
-    /// answer
+    /// @param upgrade_requested whether the request asked for another protocol; otherwise 101 is refused
     void start(request_kind kind, bool upgrade_requested = false) noexcept {
         kind_ = kind;
         upgrade_requested_ = upgrade_requested;
@@ -54,8 +52,7 @@ public:
     void limit_body(std::uint64_t max_body_bytes) noexcept { limits_.max_body_bytes = max_body_bytes; }
 
     /// Takes the next step.
-    /// @param input the window: it begins at the first byte not yet consumed; bytes shown before are shown
-    /// again
+    /// @param input the window: all bytes received and not consumed, those shown before included
     /// @return the event; `parse_event::end` and `parse_event::failed` are repeated until `start`
     /// @cost looks at each byte once, however the window grows
     result parse(std::string_view input) noexcept {
@@ -94,8 +91,7 @@ public:
     body_kind body() const noexcept { return body_; }
     /// What Content-Length says, even where no body follows, as after HEAD.
     std::optional<std::uint64_t> content_length() const noexcept { return head_.framing().content_length(); }
-    /// Bytes of the body still to come, so that they can be read straight to where they belong; 0 when
-    /// unknown.
+    /// Bytes of the body still to come, for reading them straight to where they belong; 0 when unknown.
     std::uint64_t remaining_body_hint() const noexcept { return state_ == state::length ? body_left_ : 0; }
 
     /// Whether the connection may carry another exchange once this response has been read to its end.

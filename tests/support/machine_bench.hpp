@@ -25,7 +25,8 @@ public:
     using slot_type = typename manager::slot_type;
     using caller = typename manager::waiter_type;
 
-    explicit machine_bench(const pool_options& options = {}, bool rests = false) : machine(options, 7, rests) {
+    explicit machine_bench(const pool_options& options = {}, bool rests = false)
+        : machine(options, 7, rests) {
         settle();
     }
 
@@ -34,13 +35,16 @@ public:
 
     // --- callers
 
-    caller& get(duration timeout = duration::max(), duration lease_time = duration::max()) {
+    caller& get(duration timeout = duration::max(), duration lease_time = duration::max(),
+                bool fresh_only = false) {
         caller& w = callers_.emplace_back();
         w.lease_deadline = base::after(now, lease_time);
+        w.fresh_only = fresh_only;
         outcome = machine.get_requested(w, now, base::after(now, timeout));
         settle();
         return w;
     }
+    caller& get_fresh(duration timeout = duration::max()) { return get(timeout, duration::max(), true); }
     /// A lease for certain: of an idle connection, or of one opened for it.
     slot_type& leased(duration lease_time = duration::max()) {
         caller& w = get(duration::max(), lease_time);

@@ -45,14 +45,18 @@ inline const char* name_of(get_outcome outcome) noexcept {
 
 namespace hotpool {
 
-inline std::ostream& operator<<(std::ostream& out, slot_state value) { return out << testing::name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, slot_state value) {
+    return out << testing::name_of(value);
+}
 inline std::ostream& operator<<(std::ostream& out, slot_task value) { return out << testing::name_of(value); }
-inline std::ostream& operator<<(std::ostream& out, get_outcome value) { return out << testing::name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, get_outcome value) {
+    return out << testing::name_of(value);
+}
 inline std::ostream& operator<<(std::ostream& out, retire_reason value) { return out << to_string(value); }
 
 inline std::ostream& operator<<(std::ostream& out, const connection_counts& c) {
-    return out << c.opening << " opening, " << c.idle << " idle, " << c.leased << " leased, " << c.probing << " probing, "
-               << c.closing << " closing, " << c.waiting << " waiting";
+    return out << c.opening << " opening, " << c.idle << " idle, " << c.leased << " leased, " << c.probing
+               << " probing, " << c.closing << " closing, " << c.waiting << " waiting";
 }
 
 }  // namespace hotpool

@@ -116,9 +116,7 @@ TEST_CASE("buffer_agrees_with_a_string_whatever_is_done", "[base]") {
                     b.commit(n + 1);
                     model.append(n + 1, 'x');
                     break;
-                case 5:
-                    b.reserve(n * 10);
-                    break;
+                case 5: b.reserve(n * 10); break;
             }
             if (b.view() != model || b.capacity() < b.size() || b.room() != b.capacity() - b.size())
                 FAIL("seed " << seed << ", step " << step);

@@ -64,8 +64,9 @@ TEST_CASE("heap_agrees_with_a_linear_search_whatever_is_done", "[base]") {
             }
             time_point earliest = never;
             for (const item* i : inside) earliest = std::min(earliest, i->key);
-            const bool agrees = heap.check() && heap.size() == inside.size() && heap.top_key() == earliest &&
-                                std::all_of(inside.begin(), inside.end(), [](const item* i) { return i->in_heap(); });
+            const bool agrees =
+                heap.check() && heap.size() == inside.size() && heap.top_key() == earliest &&
+                std::all_of(inside.begin(), inside.end(), [](const item* i) { return i->in_heap(); });
             if (!agrees) FAIL("seed " << seed << ", step " << step);
         }
     }

@@ -14,45 +14,61 @@ constexpr int first = 1;
 constexpr int last = static_cast<int>(errc::body_too_large);
 
 constexpr condition all_conditions[] = {
-    condition::cancelled,       condition::timed_out,       condition::refused,
-    condition::open_failed,     condition::certificate,     condition::connection_lost,
-    condition::maybe_processed, condition::bad_request,     condition::bad_response,
+    condition::cancelled,       condition::timed_out,   condition::refused,
+    condition::open_failed,     condition::certificate, condition::connection_lost,
+    condition::maybe_processed, condition::bad_request, condition::bad_response,
 };
 
 /// Which errors answer yes, written out one by one.
 const std::set<errc>& members(condition c) {
     using enum errc;
     static const std::set<errc> stopped{cancelled};
-    static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out, handshake_timed_out,
-                                          request_timed_out};
+    static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out,
+                                          handshake_timed_out, request_timed_out};
     static const std::set<errc> refused{waiters_full, pool_closed, pool_draining};
-    static const std::set<errc> certificate{certificate_missing,       certificate_expired,
-                                            certificate_not_yet_valid, certificate_host_mismatch,
-                                            certificate_self_signed,   certificate_unknown_issuer,
-                                            certificate_revoked,       certificate_invalid,
-                                            certificate_pin_mismatch};
+    static const std::set<errc> certificate{
+        certificate_missing,       certificate_expired,     certificate_not_yet_valid,
+        certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
+        certificate_revoked,       certificate_invalid,     certificate_pin_mismatch};
     static const std::set<errc> open_failed = [] {
-        std::set<errc> set{resolve_failed,        resolve_empty,    connect_refused,  connect_unreachable,
-                           connect_failed,        connect_timed_out, descriptors_exhausted, tls_setup_failed,
-                           handshake_failed,      handshake_timed_out, handshake_closed, alpn_mismatch};
+        std::set<errc> set{resolve_failed,   resolve_empty,       connect_refused,       connect_unreachable,
+                           connect_failed,   connect_timed_out,   descriptors_exhausted, tls_setup_failed,
+                           handshake_failed, handshake_timed_out, handshake_closed,      alpn_mismatch};
         set.insert(certificate.begin(), certificate.end());
         return set;
     }();
-    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
-                                     stale_connection, response_missing,  maybe_processed, response_truncated};
+    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,
+                                     tls_truncated,    stale_connection,  response_missing,
+                                     maybe_processed,  response_truncated};
     static const std::set<errc> maybe{maybe_processed};
-    static const std::set<errc> request{invalid_method,       invalid_target, invalid_host,     invalid_field_name,
-                                        invalid_field_value,  reserved_field, body_length_mismatch, body_not_allowed,
-                                        body_source_failed,   body_not_replayable};
-    static const std::set<errc> response{bad_status_line,    bad_version,        bad_status_code,
-                                         bad_reason,         bad_line_ending,    bad_field_name,
-                                         bad_field_value,    bad_field_folding,  bad_content_length,
-                                         conflicting_content_length,             length_with_transfer_encoding,
-                                         bad_transfer_encoding,                  bad_chunk_size,
-                                         bad_chunk_extension, bad_chunk_ending,  bad_trailer,
-                                         head_too_large,     too_many_fields,    too_many_interim_responses,
-                                         trailer_too_large,  chunk_line_too_large, body_too_large,
-                                         unsolicited_bytes,  upgrade_not_requested};
+    static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
+                                        invalid_host,     invalid_field_name, invalid_field_value,
+                                        reserved_field,   repeated_field,     body_length_mismatch,
+                                        body_not_allowed, body_source_failed, body_not_replayable};
+    static const std::set<errc> response{bad_status_line,
+                                         bad_version,
+                                         bad_status_code,
+                                         bad_reason,
+                                         bad_line_ending,
+                                         bad_field_name,
+                                         bad_field_value,
+                                         bad_field_folding,
+                                         bad_content_length,
+                                         conflicting_content_length,
+                                         length_with_transfer_encoding,
+                                         bad_transfer_encoding,
+                                         bad_chunk_size,
+                                         bad_chunk_extension,
+                                         bad_chunk_ending,
+                                         bad_trailer,
+                                         head_too_large,
+                                         too_many_fields,
+                                         too_many_interim_responses,
+                                         trailer_too_large,
+                                         chunk_line_too_large,
+                                         body_too_large,
+                                         unsolicited_bytes,
+                                         upgrade_not_requested};
     switch (c) {
         case condition::cancelled: return stopped;
         case condition::timed_out: return timed_out;

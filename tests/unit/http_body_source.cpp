@@ -52,9 +52,8 @@ TEST_CASE("a source yields what its callable writes") {
 }
 
 TEST_CASE("a source may own what cannot be copied") {
-    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](std::span<char> room) {
-        return owned->read(room);
-    });
+    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](
+                                 std::span<char> room) { return owned->read(room); });
     std::error_code error;
     CHECK(read_all(source, error) == "abc");
 }
@@ -120,8 +119,8 @@ TEST_CASE("chunks are written with their size, and nothing for no data") {
 
 TEST_CASE("a chunk filled in place takes its size from what was written") {
     for (const std::size_t room_size : {std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{4096}})
-        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{255},
-                                       std::size_t{256}, std::size_t{4096}}) {
+        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16},
+                                       std::size_t{255}, std::size_t{256}, std::size_t{4096}}) {
             if (size > room_size) continue;
             CAPTURE(room_size, size);
             std::string data(size, 'd');
@@ -143,11 +142,13 @@ TEST_CASE("a chunk filled in place takes its size from what was written") {
 
 TEST_CASE("what the chunk writer writes the response parser reads") {
     text_reader reader{std::string(10000, 'a') + "\r\n0\r\n\r\n" + std::string(500, 'b')};
-    const body_source source([&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
+    const body_source source(
+        [&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
     base::byte_buffer out;
     out.append(test::chunked_head);
     std::error_code error;
-    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) != 0) {
+    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) !=
+           0) {
     }
     out.append(http::last_chunk);
     const test::outcome got = test::deliver_whole(out.view());

@@ -3,6 +3,7 @@
 
 #include "unit/http_collect.hpp"
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,9 +15,14 @@ inline const situation after_connect{.kind = request_kind::connect};
 inline const situation upgrading{.upgrade_requested = true};
 inline const situation closing{.eof = true};
 
+inline constexpr std::string_view chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+inline std::string ok(std::string_view rest) { return "HTTP/1.1 200 OK\r\n" + std::string(rest); }
+inline std::string in_chunks(std::string_view rest) { return std::string(chunked_head) + std::string(rest); }
+
 struct accepted_response {
     std::string_view sentence;
-    std::string_view text;
+    std::string text;
     int status;
     body_kind kind;
     std::string_view body;
@@ -27,77 +33,79 @@ struct accepted_response {
 inline const std::vector<accepted_response>& accepted_responses() {
     using enum body_kind;
     static const std::vector<accepted_response> corpus{
-        {"length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, length, "hello", true},
-        {"no body at all", "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", 200, length, "", true},
-        {"body that looks like a line end", "HTTP/1.1 404 Not Found\r\nA: b\r\nCONTENT-LENGTH: \t 3 \t\r\n\r\na\r\n",
-         404, length, "a\r\n", true},
-        {"length said twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", 200, length, "hi",
+        {"length", ok("Content-Length: 5\r\n\r\nhello"), 200, length, "hello", true},
+        {"no body at all", ok("content-length:0\r\n\r\n"), 200, length, "", true},
+        {"body that looks like a line end",
+         "HTTP/1.1 404 Not Found\r\nA: b\r\nCONTENT-LENGTH: \t 3 \t\r\n\r\na\r\n", 404, length, "a\r\n",
          true},
-        {"length listed twice", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", 200, length, "hi", true},
-        {"length with zeros in front", "HTTP/1.1 200 OK\r\nContent-Length: 0002\r\n\r\nhi", 200, length, "hi", true},
+        {"length said twice", ok("Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi"), 200, length, "hi",
+         true},
+        {"length listed twice", ok("Content-Length: 2, 2\r\n\r\nhi"), 200, length, "hi", true},
+        {"length with zeros in front", ok("Content-Length: 0002\r\n\r\nhi"), 200, length, "hi", true},
 
-        {"close", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", 200, length, "hi", false},
-        {"close in a list", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: a, CLOSE ,b\r\n\r\nhi", 200, length,
-         "hi", false},
-        {"something like close", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: closed, clos\r\n\r\nhi", 200,
-         length, "hi", true},
-        {"close wins", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n",
-         200, length, "", false},
+        {"close", ok("Content-Length: 2\r\nConnection: close\r\n\r\nhi"), 200, length, "hi", false},
+        {"close in a list", ok("Content-Length: 2\r\nConnection: a, CLOSE ,b\r\n\r\nhi"), 200, length, "hi",
+         false},
+        {"something like close", ok("Content-Length: 2\r\nConnection: closed, clos\r\n\r\nhi"), 200, length,
+         "hi", true},
+        {"close wins", ok("Content-Length: 0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"), 200,
+         length, "", false},
         {"1.0 closes", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, length, "hi", false},
-        {"1.0 persists when it says so", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: Keep-Alive\r\n\r\nhi",
-         200, length, "hi", true},
+        {"1.0 persists when it says so",
+         "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: Keep-Alive\r\n\r\nhi", 200, length, "hi", true},
 
-        {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", 200,
-         chunked, "hello world", true},
+        {"chunks", in_chunks("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"), 200, chunked, "hello world", true},
         {"chunk sizes in any spelling",
-         "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n001\r\na\r\nA\r\n0123456789\r\n0000\r\n\r\n", 200,
-         chunked, "a0123456789", true},
-        {"no chunk but the last", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, chunked, "",
-         true},
-        {"chunk data that looks like chunks",
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n", 200, chunked,
+         ok("transfer-encoding: Chunked\r\n\r\n001\r\na\r\nA\r\n0123456789\r\n0000\r\n\r\n"), 200, chunked,
+         "a0123456789", true},
+        {"no chunk but the last", in_chunks("0\r\n\r\n"), 200, chunked, "", true},
+        {"chunk data that looks like chunks", in_chunks("7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n"), 200, chunked,
          "0\r\n\r\n\r\n", true},
         {"chunk extensions",
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a ; b=c;d = \"e;\\\"\\\\\"\r\nhi\r\n0;last\r\n\r\n", 200,
-         chunked, "hi", true},
-        {"trailer fields",
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nDigest: x\r\nContent-Length: 9\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a ; b=c;d = "
+         "\"e;\\\"\\\\\"\r\nhi\r\n0;last\r\n\r\n",
          200, chunked, "hi", true},
-        {"chunks and close", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n", 200,
+        {"trailer fields",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nDigest: x\r\nContent-Length: "
+         "9\r\n\r\n",
+         200, chunked, "hi", true},
+        {"chunks and close", ok("Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"), 200,
          chunked, "", false},
 
-        {"until close", "HTTP/1.1 200 OK\r\n\r\nall of it", 200, until_close, "all of it", false, closing},
-        {"until close, nothing", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", 200, until_close, "", false,
-         closing},
+        {"until close", ok("\r\nall of it"), 200, until_close, "all of it", false, closing},
+        {"until close, nothing", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", 200, until_close, "",
+         false, closing},
 
-        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 200, none, "", true, after_head},
-        {"HEAD of a chunked body", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200, none, "", true,
-         after_head},
-        {"HEAD without framing", "HTTP/1.1 200 OK\r\n\r\n", 200, none, "", true, after_head},
+        {"HEAD", ok("Content-Length: 5\r\n\r\n"), 200, none, "", true, after_head},
+        {"HEAD of a chunked body", ok("Transfer-Encoding: chunked\r\n\r\n"), 200, none, "", true, after_head},
+        {"HEAD without framing", ok("\r\n"), 200, none, "", true, after_head},
         {"204", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, none, "", true},
         {"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, none, "", true},
         {"304 without framing", "HTTP/1.1 304 Not Modified\r\n\r\n", 304, none, "", true},
 
-        {"continue", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, length, "hi",
-         true},
+        {"continue", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200,
+         length, "hi", true},
         {"interim fields do not count for the final head",
          "HTTP/1.1 103 Early Hints\r\nConnection: close\r\nContent-Length: 9\r\n\r\n"
          "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
          200, length, "hi", true},
-        {"switching protocols", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 101,
-         none, "", false, upgrading},
-        {"an upgrade that was not granted", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, length, "hi", true,
+        {"switching protocols",
+         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 101, none, "",
+         false, upgrading},
+        {"an upgrade that was not granted", ok("Content-Length: 2\r\n\r\nhi"), 200, length, "hi", true,
          upgrading},
         {"tunnel", "HTTP/1.1 200 Connection established\r\nContent-Length: 5\r\n\r\n", 200, none, "", false,
          after_connect},
-        {"refused tunnel", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno", 407, length,
-         "no", true, after_connect},
+        {"refused tunnel", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno", 407,
+         length, "no", true, after_connect},
 
         {"empty reason", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", 200, length, "", true},
         {"missing reason", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, length, "", true},
-        {"reason with obs-text", "HTTP/1.1 599 \xc3\xa4\t!\r\nContent-Length: 0\r\n\r\n", 599, length, "", true},
+        {"reason with obs-text", "HTTP/1.1 599 \xc3\xa4\t!\r\nContent-Length: 0\r\n\r\n", 599, length, "",
+         true},
         {"odd but valid fields",
-         "HTTP/1.1 200 OK\r\n!#$%&'*+-.^_`|~09azAZ: x\r\nE:\r\nV: \x80\xff \t\"\\:,\x7e\r\nContent-Length: 0\r\n\r\n",
+         "HTTP/1.1 200 OK\r\n!#$%&'*+-.^_`|~09azAZ: x\r\nE:\r\nV: \x80\xff \t\"\\:,\x7e\r\nContent-Length: "
+         "0\r\n\r\n",
          200, length, "", true},
     };
     return corpus;
@@ -105,7 +113,7 @@ inline const std::vector<accepted_response>& accepted_responses() {
 
 struct refused_response {
     errc error;
-    std::string_view text;
+    std::string text;
     situation when = plain;
 };
 
@@ -142,59 +150,56 @@ inline const std::vector<refused_response>& refused_responses() {
         {bad_line_ending, "HTTP/1.1 200 OK\n\r\n"},
         {bad_line_ending, "HTTP/1.1 200 O\rK\r\n\r\n"},
         {bad_line_ending, "HTTP/1.1 200 OK\r\r\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\nA: b\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\nA: b\r\r\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\nA\r: b\r\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\nA\n: b\r\n\r\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\n\n"},
-        {bad_line_ending, "HTTP/1.1 200 OK\r\n\rA: b\r\n\r\n"},
+        {bad_line_ending, ok("A: b\n\r\n")},
+        {bad_line_ending, ok("A: b\rc\r\n\r\n")},
+        {bad_line_ending, ok("A: b\r\r\n\r\n")},
+        {bad_line_ending, ok("A\r: b\r\n\r\n")},
+        {bad_line_ending, ok("A\n: b\r\n\r\n")},
+        {bad_line_ending, ok("\n")},
+        {bad_line_ending, ok("\rA: b\r\n\r\n")},
 
-        {bad_field_name, "HTTP/1.1 200 OK\r\nA : b\r\n\r\n"},
-        {bad_field_name, "HTTP/1.1 200 OK\r\nA\t: b\r\n\r\n"},
-        {bad_field_name, "HTTP/1.1 200 OK\r\n: b\r\n\r\n"},
-        {bad_field_name, "HTTP/1.1 200 OK\r\nA\r\n\r\n"},
-        {bad_field_name, "HTTP/1.1 200 OK\r\nA(b): c\r\n\r\n"},
-        {bad_field_name, "HTTP/1.1 200 OK\r\n\xc3\xa4: c\r\n\r\n"},
-        {bad_field_name, std::string_view("HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n", 26)},
-        {bad_field_value, std::string_view("HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", 27)},
-        {bad_field_value, "HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n"},
-        {bad_field_value, "HTTP/1.1 200 OK\r\nA: b\x7f\r\n\r\n"},
-        {bad_field_folding, "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n"},
-        {bad_field_folding, "HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\n"},
-        {bad_field_folding, "HTTP/1.1 200 OK\r\n A: b\r\n\r\n"},
+        {bad_field_name, ok("A : b\r\n\r\n")},
+        {bad_field_name, ok("A\t: b\r\n\r\n")},
+        {bad_field_name, ok(": b\r\n\r\n")},
+        {bad_field_name, ok("A\r\n\r\n")},
+        {bad_field_name, ok("A(b): c\r\n\r\n")},
+        {bad_field_name, ok("\xc3\xa4: c\r\n\r\n")},
+        {bad_field_name, std::string_view(ok("A\0: b\r\n\r\n"), 26)},
+        {bad_field_value, std::string_view(ok("A: b\0c\r\n\r\n"), 27)},
+        {bad_field_value, ok("A: \x01\r\n\r\n")},
+        {bad_field_value, ok("A: b\x7f\r\n\r\n")},
+        {bad_field_folding, ok("A: b\r\n c\r\n\r\n")},
+        {bad_field_folding, ok("A: b\r\n\tc\r\n\r\n")},
+        {bad_field_folding, ok(" A: b\r\n\r\n")},
 
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 0x1\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 1 1\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 1,\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: ,1\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n"},
-        {bad_content_length, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", after_head},
+        {bad_content_length, ok("Content-Length:\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: x\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: -1\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: +1\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: 0x1\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: 1 1\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: 1,\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: ,1\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: 18446744073709551616\r\n\r\n")},
+        {bad_content_length, ok("Content-Length: x\r\n\r\n"), after_head},
         {bad_content_length, "HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n"},
         {bad_content_length, "HTTP/1.1 100 Continue\r\nContent-Length: x\r\n\r\n"},
-        {conflicting_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"},
-        {conflicting_content_length, "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"},
+        {conflicting_content_length, ok("Content-Length: 1\r\nContent-Length: 2\r\n\r\n")},
+        {conflicting_content_length, ok("Content-Length: 1, 2\r\n\r\n")},
         {conflicting_content_length, "HTTP/1.1 304 Not Modified\r\nContent-Length: 1, 2\r\n\r\n"},
-        {length_with_transfer_encoding,
-         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {length_with_transfer_encoding,
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"},
-        {length_with_transfer_encoding,
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", after_head},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"},
-        {bad_transfer_encoding,
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;q=1\r\n\r\n"},
-        {bad_transfer_encoding, "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n"},
+        {length_with_transfer_encoding, ok("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")},
+        {length_with_transfer_encoding, ok("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n")},
+        {length_with_transfer_encoding, ok("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"),
+         after_head},
+        {bad_transfer_encoding, ok("Transfer-Encoding: gzip\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: gzip, chunked\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: chunked, gzip\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: chunked, chunked\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: identity\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: xchunked\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding: chunked;q=1\r\n\r\n")},
+        {bad_transfer_encoding, ok("Transfer-Encoding:\r\n\r\n")},
         {bad_transfer_encoding, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
         {upgrade_not_requested, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"},
         {upgrade_not_requested, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", after_connect},
@@ -240,7 +245,5 @@ inline const std::vector<refused_response>& refused_chunks() {
     };
     return corpus;
 }
-
-inline constexpr std::string_view chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 }  // namespace hotpool::test

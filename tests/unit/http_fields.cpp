@@ -19,7 +19,8 @@ static_assert(std::forward_iterator<fields_view::iterator>);
 
 TEST_CASE("a view walks over its fields in order") {
     const fields_view fields{"A:1\r\nLonger-Name:  two words\t\r\nEmpty:\r\nColons: a:b\r\n"};
-    const std::vector<field> wanted{{"A", "1"}, {"Longer-Name", "two words"}, {"Empty", ""}, {"Colons", "a:b"}};
+    const std::vector<field> wanted{
+        {"A", "1"}, {"Longer-Name", "two words"}, {"Empty", ""}, {"Colons", "a:b"}};
     CHECK(std::vector<field>(fields.begin(), fields.end()) == wanted);
     auto at = fields.begin();
     CHECK((at++)->name == "A");
@@ -78,7 +79,8 @@ TEST_CASE("fields of a block are replaced and erased by name") {
 
 TEST_CASE("names that are equal have equal bits, and common ones do not meet those of managed fields") {
     CHECK(http::name_bit("User-Agent") == http::name_bit("USER-AGENT"));
-    for (const std::string_view name : {"User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Authorization",
-                                        "Cookie", "Content-Type", "Cache-Control", "X-Request-Id", "Referer"})
+    for (const std::string_view name :
+         {"User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie",
+          "Content-Type", "Cache-Control", "X-Request-Id", "Referer"})
         CHECK((http::name_bit(name) & http::managed_name_bits) == 0);
 }

@@ -69,9 +69,13 @@ TEST_CASE("a request without anything gets Host and keep-alive") {
 
 TEST_CASE("fields are sent in the order they were added, trimmed") {
     request_builder request{"GET", "/index.html?q=a|b"};
-    request.header("Accept", "text/html").header("Cookie", " \ta=1; b=\xc3\xa4\t ").header("Accept", "").header("X", "y");
+    request.header("Accept", "text/html")
+        .header("Cookie", " \ta=1; b=\xc3\xa4\t ")
+        .header("Accept", "")
+        .header("X", "y");
     CHECK(head_of(request) ==
-          "GET /index.html?q=a|b HTTP/1.1\r\nHost: example.com\r\nAccept: text/html\r\nCookie: a=1; b=\xc3\xa4\r\n"
+          "GET /index.html?q=a|b HTTP/1.1\r\nHost: example.com\r\nAccept: text/html\r\nCookie: a=1; "
+          "b=\xc3\xa4\r\n"
           "Accept: \r\nX: y\r\nConnection: keep-alive\r\n\r\n");
     CHECK(request.has("ACCEPT"));
     CHECK_FALSE(request.has("Accep"));
@@ -84,7 +88,8 @@ TEST_CASE("setting a field replaces all of that name") {
           "GET / HTTP/1.1\r\nHost: example.com\r\nB: 2\r\nC: 4\r\nA: 5\r\nConnection: keep-alive\r\n\r\n");
     request.set_header("a", "6").set_header("D", "7");
     CHECK(head_of(request) ==
-          "GET / HTTP/1.1\r\nHost: example.com\r\nB: 2\r\nC: 4\r\na: 6\r\nD: 7\r\nConnection: keep-alive\r\n\r\n");
+          "GET / HTTP/1.1\r\nHost: example.com\r\nB: 2\r\nC: 4\r\na: 6\r\nD: 7\r\nConnection: "
+          "keep-alive\r\n\r\n");
 }
 
 TEST_CASE("a Host of the caller's own replaces the origin's") {
@@ -114,7 +119,8 @@ TEST_CASE("Connection is the caller's if the caller sets it") {
     CHECK(request.keep_alive());
     request.header("connection", "x, Close");
     CHECK_FALSE(request.keep_alive());
-    CHECK(head_of(request) == "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
+    CHECK(head_of(request) ==
+          "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
 }
 
 TEST_CASE("an upgrade is asked for by its field and named in Connection") {
@@ -221,7 +227,8 @@ TEST_CASE("defaults are sent unless the request has that field or the library wr
     CHECK(defaults.append("Accept", "*/*") == errc{});
     request_builder request{"GET", "/"};
     CHECK(head_of(request, &defaults) ==
-          "GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x/1\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n");
+          "GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x/1\r\nAccept: */*\r\nConnection: "
+          "keep-alive\r\n\r\n");
     request.header("accept", "text/html");
     CHECK(head_of(request, &defaults) ==
           "GET / HTTP/1.1\r\nHost: example.com\r\naccept: text/html\r\nUser-Agent: x/1\r\n"
@@ -237,7 +244,11 @@ TEST_CASE("defaults are sent unless the request has that field or the library wr
 
 TEST_CASE("a reset request is as good as new") {
     request_builder request{"POST", "/a"};
-    request.header("A", "b").header("Connection", "close").body("hello").expect_continue().header("bad name", "");
+    request.header("A", "b")
+        .header("Connection", "close")
+        .body("hello")
+        .expect_continue()
+        .header("bad name", "");
     CHECK(request.error() != errc{});
     request.reset("GET", "/b");
     CHECK(request.error() == errc{});
@@ -272,7 +283,9 @@ TEST_CASE("heads are appended, one behind the other") {
 
 TEST_CASE("random requests read back as they were described") {
     std::mt19937 random(3);
-    const auto up_to = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random); };
+    const auto up_to = [&](std::size_t most) {
+        return std::uniform_int_distribution<std::size_t>{0, most}(random);
+    };
     const auto text_of = [&](std::string_view alphabet, std::size_t size) {
         std::string text;
         while (text.size() < size) text += alphabet[up_to(alphabet.size() - 1)];

@@ -33,13 +33,31 @@ TEST_CASE("a method that is not a token is refused") {
 }
 
 TEST_CASE("a target of no form that the method allows is refused") {
-    for (const std::string_view target :
-         {"", "index.html", "/a b", "/a\r\nX: y", "/\n", "/\x7f", "/\xc3\xa4", "/a#b", "*", "?q", "http:/a", "http://",
-          "http:///path", "://a/", "1http://a/", "ht tp://a/", "http://user@a/", "http://a:0/", "http://a:b/",
-          "http://[::1/", "example.com:443"})
+    for (const std::string_view target : {"",
+                                          "index.html",
+                                          "/a b",
+                                          "/a\r\nX: y",
+                                          "/\n",
+                                          "/\x7f",
+                                          "/\xc3\xa4",
+                                          "/a#b",
+                                          "*",
+                                          "?q",
+                                          "http:/a",
+                                          "http://",
+                                          "http:///path",
+                                          "://a/",
+                                          "1http://a/",
+                                          "ht tp://a/",
+                                          "http://user@a/",
+                                          "http://a:0/",
+                                          "http://a:b/",
+                                          "http://[::1/",
+                                          "example.com:443"})
         check_refused({"GET", target}, errc::invalid_target);
     check_refused({"GET", std::string_view("/\0", 2)}, errc::invalid_target);
-    for (const std::string_view target : {"/", "*", "a", "a:", "a:x", "a:65536", ":443", "http://a:443/", "u@a:443"})
+    for (const std::string_view target :
+         {"/", "*", "a", "a:", "a:x", "a:65536", ":443", "http://a:443/", "u@a:443"})
         check_refused({"CONNECT", target}, errc::invalid_target);
     CHECK(request_builder("OPTIONS", "*").error() == errc{});
     CHECK(request_builder("OPTIONS", "/*").error() == errc{});
@@ -75,10 +93,11 @@ TEST_CASE("fields that only the library can write truthfully are refused") {
 }
 
 TEST_CASE("Host is one valid host") {
-    for (const std::string_view host : {"", "a b", "a/b", "a,b", "u@a", "a:", "a:0", "a:65536", "::1", "[::1", "[a]",
-                                        "a%zz", "http://a"})
+    for (const std::string_view host :
+         {"", "a b", "a/b", "a,b", "u@a", "a:", "a:0", "a:65536", "::1", "[::1", "[a]", "a%zz", "http://a"})
         check_refused(get().header("Host", host), errc::invalid_host);
-    for (const std::string_view host : {"a", "a:1", "a.b-c_d:65535", "127.0.0.1", "[::1]", "[::1]:8080", "a%20b"})
+    for (const std::string_view host :
+         {"a", "a:1", "a.b-c_d:65535", "127.0.0.1", "[::1]", "[::1]:8080", "a%20b"})
         CHECK(get().header("Host", host).error() == errc{});
     check_refused(get().header("Host", "a").header("host", "a"), errc::repeated_field);
     CHECK(get().header("Host", "a").set_header("host", "b").error() == errc{});
@@ -90,11 +109,13 @@ TEST_CASE("Content-Length is one true number") {
     check_refused(post().body("hello").header("Content-Length", "4"), errc::body_length_mismatch);
     check_refused(post().header("Content-Length", "4").body("hello"), errc::body_length_mismatch);
     check_refused(post().header("Content-Length", "4"), errc::body_length_mismatch);
-    check_refused(post().body_source(pull_nothing, 5).header("Content-Length", "4"), errc::body_length_mismatch);
+    check_refused(post().body_source(pull_nothing, 5).header("Content-Length", "4"),
+                  errc::body_length_mismatch);
     check_refused(post().body("hello").header("Content-Length", "5").header("Content-Length", "5"),
                   errc::repeated_field);
     CHECK(get().header("Content-Length", "0").error() == errc{});
-    CHECK(post().body("hello").header("Content-Length", "4").set_header("Content-Length", "5").error() == errc{});
+    CHECK(post().body("hello").header("Content-Length", "4").set_header("Content-Length", "5").error() ==
+          errc{});
 }
 
 TEST_CASE("TRACE and CONNECT have no body") {
@@ -107,11 +128,13 @@ TEST_CASE("TRACE and CONNECT have no body") {
 
 TEST_CASE("the first refusal is remembered") {
     check_refused(request_builder{"G T", "bad"}.header("bad name", "x"), errc::invalid_method);
-    check_refused(get().header("A", "\n").header("bad name", "x").set_header("A", "fine"), errc::invalid_field_value);
+    check_refused(get().header("A", "\n").header("bad name", "x").set_header("A", "fine"),
+                  errc::invalid_field_value);
 }
 
 TEST_CASE("every refusal of the builder's own has a name and a message") {
-    for (auto e = errc::invalid_method; e <= errc::body_not_replayable; e = static_cast<errc>(static_cast<int>(e) + 1)) {
+    for (auto e = errc::invalid_method; e <= errc::body_not_replayable;
+         e = static_cast<errc>(static_cast<int>(e) + 1)) {
         CHECK(make_error_code(e) == condition::bad_request);
         CHECK(make_error_code(e).message() != make_error_code(errc{}).message());
     }

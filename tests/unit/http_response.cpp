@@ -95,8 +95,7 @@ TEST_CASE("101 and a tunnel switch the connection, nothing else does") {
 
 TEST_CASE("the keep-alive timeout is taken where it can be understood") {
     const auto timeout_of = [](std::string_view fields) {
-        const std::string text =
-            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + std::string(fields) + "\r\n";
+        const std::string text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + std::string(fields) + "\r\n";
         const outcome got = deliver_whole(text);
         CHECK(got.complete);
         return got.keep_alive_timeout;
@@ -143,7 +142,8 @@ TEST_CASE("body bytes are handed out where they lie, all there are at once") {
 TEST_CASE("how much is still to come is unknown for chunks and until close") {
     for (const std::string_view fields : {"Transfer-Encoding: chunked\r\n", ""}) {
         response_parser parser;
-        REQUIRE(parser.parse("HTTP/1.1 200 OK\r\n" + std::string(fields) + "\r\n").event == parse_event::head);
+        REQUIRE(parser.parse("HTTP/1.1 200 OK\r\n" + std::string(fields) + "\r\n").event ==
+                parse_event::head);
         CHECK(parser.remaining_body_hint() == 0);
     }
 }

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <string>
 #include <string_view>
-
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,21 +15,27 @@ using namespace hotpool::test;
 
 namespace {
 
-/// One page that can be used, between two that cannot.
-class guarded_page {
+/// Pages that can be used, between two that cannot.
+class guarded_pages {
 public:
-    guarded_page() {
-        void* const three = ::mmap(nullptr, 3 * size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        REQUIRE(three != MAP_FAILED);
-        begin_ = static_cast<char*>(three) + size_;
+    explicit guarded_pages(std::size_t count) : size_(count * page_size()) {
+        void* const all =
+            ::mmap(nullptr, size_ + 2 * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(all != MAP_FAILED);
+        begin_ = static_cast<char*>(all) + page_size();
         REQUIRE(::mprotect(begin_, size_, PROT_READ | PROT_WRITE) == 0);
     }
-    guarded_page(const guarded_page&) = delete;
-    guarded_page& operator=(const guarded_page&) = delete;
-    ~guarded_page() { ::munmap(begin_ - size_, 3 * size_); }
+    guarded_pages(const guarded_pages&) = delete;
+    guarded_pages& operator=(const guarded_pages&) = delete;
+    ~guarded_pages() { ::munmap(begin_ - page_size(), size_ + 2 * page_size()); }
+
+    static std::size_t page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
     std::string_view at_begin(std::string_view text) { return put(begin_, text); }
     std::string_view at_end(std::string_view text) { return put(begin_ + size_ - text.size(), text); }
+
+    void hide_first_page() { REQUIRE(::mprotect(begin_, page_size(), PROT_NONE) == 0); }
+    void show_first_page() { REQUIRE(::mprotect(begin_, page_size(), PROT_READ) == 0); }
 
 private:
     std::string_view put(char* where, std::string_view text) {
@@ -39,7 +44,7 @@ private:
         return {where, text.size()};
     }
 
-    std::size_t size_ = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    std::size_t size_;
     char* begin_ = nullptr;
 };
 
@@ -57,11 +62,24 @@ void parse_all(std::string_view text, const situation& when) {
 }
 
 void parse_every_beginning(std::string_view text, const situation& when) {
-    guarded_page page;
+    guarded_pages pages(1);
     for (std::size_t size = 0; size <= text.size(); ++size) {
-        parse_all(page.at_end(text.substr(0, size)), when);
-        parse_all(page.at_begin(text.substr(0, size)), when);
+        parse_all(pages.at_end(text.substr(0, size)), when);
+        parse_all(pages.at_begin(text.substr(0, size)), when);
     }
+}
+
+/// Delivers `line` so that its first page cannot be read any more while the rest of it comes byte by byte.
+void check_looked_at_once(response_parser& parser, const std::string& line) {
+    guarded_pages pages(2);
+    const std::string_view text = pages.at_begin(line);
+    REQUIRE(text.size() > guarded_pages::page_size() + 1);
+    REQUIRE(parser.parse(text.substr(0, guarded_pages::page_size())).event == parse_event::need_more);
+    pages.hide_first_page();
+    for (std::size_t size = guarded_pages::page_size(); size < text.size(); ++size)
+        REQUIRE(parser.parse(text.substr(0, size)).event == parse_event::need_more);
+    pages.show_first_page();
+    CHECK(parser.parse(text).event != parse_event::failed);
 }
 
 }  // namespace
@@ -74,4 +92,20 @@ TEST_CASE("refused responses are read within their bounds") {
     for (const refused_response& r : refused_responses()) parse_every_beginning(r.text, r.when);
     for (const refused_response& r : refused_chunks())
         parse_every_beginning(std::string(chunked_head) + std::string(r.text), r.when);
+}
+
+TEST_CASE("bytes of a line are not looked at again before the line is complete") {
+    const std::string filler(guarded_pages::page_size(), 'x');
+    for (const std::string_view start :
+         {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {
+        response_parser parser;
+        check_looked_at_once(parser, std::string(start) + filler + ": x\r\n");
+    }
+    for (const std::string_view start : {"1;", "0\r\nName: "}) {
+        response_parser parser({.max_chunk_line_bytes = 64 * 1024});
+        REQUIRE(parser.parse(chunked_head).event == parse_event::head);
+        std::string line = std::string(start) + filler + "\r\n";
+        line.erase(0, parser.parse(line.substr(0, 4)).consumed);
+        check_looked_at_once(parser, line);
+    }
 }

@@ -19,7 +19,8 @@ std::string repeat(std::size_t times, std::string_view text) {
 }
 
 /// Checks that `text` passes under `bounds` and fails under `tighter`, in any pieces.
-void check_bound(const std::string& text, const http::limits& bounds, const http::limits& tighter, errc wanted) {
+void check_bound(const std::string& text, const http::limits& bounds, const http::limits& tighter,
+                 errc wanted) {
     const situation passing{.bounds = bounds};
     CHECK(deliver_whole(text, passing).complete);
     CHECK(pieces_do_not_matter(text, passing));
@@ -32,8 +33,10 @@ void check_bound(const std::string& text, const http::limits& bounds, const http
 
 TEST_CASE("a head may be as large as max_head_bytes") {
     const std::string text = "HTTP/1.1 204 No Content\r\nA: " + std::string(100, 'x') + "\r\n\r\n";
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1}, errc::head_too_large);
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 2}, errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1},
+                errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 2},
+                errc::head_too_large);
     check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = 64}, errc::head_too_large);
 }
 
@@ -63,7 +66,8 @@ TEST_CASE("a malformed line that ends beyond max_head_bytes is too large in any 
 TEST_CASE("interim heads share max_head_bytes with the final head") {
     const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
     const std::string text = repeat(3, interim) + "HTTP/1.1 204 No Content\r\n\r\n";
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1}, errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1},
+                errc::head_too_large);
 }
 
 TEST_CASE("a head may have as many fields as max_fields") {
@@ -75,10 +79,12 @@ TEST_CASE("a head may have as many fields as max_fields") {
 
 TEST_CASE("as many interim responses as max_interim_responses may come") {
     const std::string text = repeat(3, "HTTP/1.1 102 Processing\r\n\r\n") + "HTTP/1.1 204 No Content\r\n\r\n";
-    check_bound(text, {.max_interim_responses = 3}, {.max_interim_responses = 2}, errc::too_many_interim_responses);
+    check_bound(text, {.max_interim_responses = 3}, {.max_interim_responses = 2},
+                errc::too_many_interim_responses);
     check_bound("HTTP/1.1 204 No Content\r\n\r\n", {.max_interim_responses = 0}, {.max_head_bytes = 5},
                 errc::head_too_large);
-    CHECK(deliver_whole(text, {.bounds = {.max_interim_responses = 0}}).error == errc::too_many_interim_responses);
+    CHECK(deliver_whole(text, {.bounds = {.max_interim_responses = 0}}).error ==
+          errc::too_many_interim_responses);
 }
 
 TEST_CASE("a chunk line may be as large as max_chunk_line_bytes") {
@@ -88,7 +94,8 @@ TEST_CASE("a chunk line may be as large as max_chunk_line_bytes") {
                 errc::chunk_line_too_large);
     const std::string endless = std::string(chunked_head) + std::string(19, '0');
     CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 19}}).error == errc{});
-    CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 18}}).error == errc::chunk_line_too_large);
+    CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 18}}).error ==
+          errc::chunk_line_too_large);
 }
 
 TEST_CASE("the trailer fields together may be as large as max_trailer_bytes") {
@@ -108,7 +115,8 @@ TEST_CASE("a body may be as large as max_body_bytes") {
     const http::limits five{.max_body_bytes = 5};
     const http::limits four{.max_body_bytes = 4};
     check_bound("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", five, four, errc::body_too_large);
-    check_bound(std::string(chunked_head) + "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", five, four, errc::body_too_large);
+    check_bound(std::string(chunked_head) + "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", five, four,
+                errc::body_too_large);
     const std::string until_close = "HTTP/1.1 200 OK\r\n\r\nhello";
     CHECK(deliver_whole(until_close, {.bounds = five, .eof = true}).body == "hello");
     CHECK(deliver_bytewise(until_close, {.bounds = five, .eof = true}).body == "hello");

@@ -19,7 +19,9 @@ class generator {
 public:
     explicit generator(unsigned seed) : random_(seed) {}
 
-    std::size_t up_to(std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random_); }
+    std::size_t up_to(std::size_t most) {
+        return std::uniform_int_distribution<std::size_t>{0, most}(random_);
+    }
     bool coin() { return up_to(1) == 0; }
 
     std::string text_of(std::string_view alphabet, std::size_t size) {
@@ -54,8 +56,10 @@ public:
             head.fields.emplace_back("X-" + text_of(names, up_to(30)), text_of(words, up_to(50)));
         wanted.body = text_of(bytes, up_to(300));
         const bool in_chunks = coin();
-        if (in_chunks) head.fields.emplace_back("Transfer-Encoding", "chunked");
-        else head.fields.emplace_back("Content-Length", std::to_string(wanted.body.size()));
+        if (in_chunks)
+            head.fields.emplace_back("Transfer-Encoding", "chunked");
+        else
+            head.fields.emplace_back("Content-Length", std::to_string(wanted.body.size()));
         if (!in_chunks) wanted.content_length = wanted.body.size();
         wanted.kind = in_chunks ? body_kind::chunked : body_kind::length;
 
@@ -81,7 +85,8 @@ private:
             const std::size_t size = 1 + up_to(body.size() - 1);
             char digits[20];
             std::snprintf(digits, sizeof digits, coin() ? "%zx" : "%03zX", size);
-            text += std::string(digits) + (coin() ? ";e=1" : "") + "\r\n" + std::string(body.substr(0, size)) + "\r\n";
+            text += std::string(digits) + (coin() ? ";e=1" : "") + "\r\n" +
+                    std::string(body.substr(0, size)) + "\r\n";
             body.remove_prefix(size);
         }
         return text + "0\r\n" + (coin() ? "T: x\r\n" : "") + "\r\n";

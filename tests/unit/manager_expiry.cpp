@@ -62,7 +62,8 @@ TEST_CASE("peers_hint_shortens_the_idle_time_by_two_seconds_more", "[manager]") 
     struct {
         std::chrono::seconds hint;
         duration kept;  // zero: not pooled
-    } const table[] = {{3s, 1s}, {5s, 3s}, {61s, 59s}, {62s, 60s}, {100s, 60s}, {2s, 0s}, {1s, 0s}, {0s, 0s}, {-5s, 0s}};
+    } const table[] = {{3s, 1s}, {5s, 3s}, {61s, 59s}, {62s, 60s}, {100s, 60s},
+                       {2s, 0s}, {1s, 0s}, {0s, 0s},   {-5s, 0s}};
     for (const auto& row : table) {
         CAPTURE(row.hint.count());
         machine_bench<> bench{{.idle_timeout = 60s}};
@@ -131,7 +132,8 @@ TEST_CASE("lifetime_is_judged_at_every_turn", "[manager]") {
         last_state = slot_state::leased;
     }
     CHECK(s.state == last_state);
-    CHECK(s.retire == (last_state == slot_state::closing ? retire_reason::max_lifetime : retire_reason::none));
+    CHECK(s.retire ==
+          (last_state == slot_state::closing ? retire_reason::max_lifetime : retire_reason::none));
 }
 
 TEST_CASE("lifetime_is_counted_from_the_opening", "[manager]") {
@@ -178,8 +180,9 @@ TEST_CASE("connection_is_spent_after_max_requests", "[manager]") {
 }
 
 TEST_CASE("reason_of_the_caller_ends_a_returned_connection", "[manager]") {
-    for (const auto why : {retire_reason::connection_close, retire_reason::not_clean, retire_reason::body_not_drained,
-                           retire_reason::protocol_error, retire_reason::transport_error, retire_reason::discarded}) {
+    for (const auto why :
+         {retire_reason::connection_close, retire_reason::not_clean, retire_reason::body_not_drained,
+          retire_reason::protocol_error, retire_reason::transport_error, retire_reason::discarded}) {
         CAPTURE(why);
         machine_bench<> bench{{.max_connections = 1, .max_requests = 1}};
         auto& s = bench.leased();
@@ -253,6 +256,42 @@ TEST_CASE("waiters_lease_deadline_goes_with_the_grant", "[manager]") {
     bench.put(s);
     bench.wait(4s);
     CHECK(bench.asked(slot_task::expire_lease) == 0);  // the deadline of the lease before is forgotten
+    bench.wait(1s);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+}
+
+TEST_CASE("deadline_of_a_lease_can_be_changed", "[manager]") {
+    machine_bench<> bench;
+    auto& s = bench.leased();
+    const auto change = [&](duration from_now) {
+        bench.machine.deadline_changed(s, base::after(bench.now, from_now));
+        bench.settle();
+    };
+    change(2s);
+    bench.wait(1s);
+    change(5s);  // later
+    bench.wait(4s);
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
+    change(duration(1));  // sooner
+    bench.wait(1ns);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    change(1s);  // once more for the next request
+    bench.wait(1s);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    change(1s);
+    change(duration::max());
+    bench.wait(1h);
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
+}
+
+TEST_CASE("new_deadline_takes_back_a_cut_that_was_not_performed_yet", "[manager]") {
+    machine_bench<> bench;
+    auto& s = bench.leased(1s);
+    bench.now += 1s;
+    bench.machine.time_passed(bench.now);
+    bench.machine.deadline_changed(s, bench.now + 1s);
+    bench.settle();
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
     bench.wait(1s);
     CHECK(bench.take(slot_task::expire_lease) == &s);
 }

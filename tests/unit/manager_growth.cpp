@@ -12,7 +12,9 @@ namespace {
 
 /// Backs off for its full time, whatever chance says.
 struct plain_backoff {
-    duration pause(unsigned failures, double) const noexcept { return std::min<duration>(10ms * (1 << (failures - 1)), 80ms); }
+    duration pause(unsigned failures, double) const noexcept {
+        return std::min<duration>(10ms * (1 << (failures - 1)), 80ms);
+    }
 };
 struct plain_backoff_policies : default_policies {
     using backoff = plain_backoff;
@@ -65,14 +67,10 @@ TEST_CASE("openings_stop_at_max_connections_in_whatever_state", "[manager]") {
     auto& probing = bench.open();  // for min_idle
     REQUIRE(bench.machine.tend_started(probing));
     bench.put(closing, {.retire = retire_reason::discarded});
-    bench.get();
-    bench.get();
-    bench.get();
-    CHECK(bench.machine.counts() == connection_counts{2, 0, 0, 1, 1, 3});
-
-    bench.machine.slot_closed(*bench.take(slot_task::close));
-    bench.settle();
-    CHECK(bench.count(slot_state::opening) == 3);
+    for (int i = 0; i < 5; ++i) bench.get();
+    CHECK(bench.machine.counts() == connection_counts{2, 0, 0, 1, 1, 5});
+    bench.close_all();
+    CHECK(bench.machine.counts() == connection_counts{3, 0, 0, 1, 0, 5});
 }
 
 TEST_CASE("failed_opening_fails_at_most_one_waiter", "[manager]") {
@@ -162,23 +160,19 @@ TEST_CASE("backoff_doubles_with_each_failure_in_a_row_and_ends_with_success", "[
 }
 
 TEST_CASE("openings_that_were_under_way_together_fail_as_one", "[manager]") {
-    machine_bench<plain_backoff_policies> bench;
-    for (int i = 0; i < 8; ++i) bench.get();
-    bench.get();  // stays, so that an opening is wanted
+    machine_bench<plain_backoff_policies> bench{{.max_connections = 8}};
+    for (int i = 0; i < 30; ++i) bench.get();
     const time_point first_failure = bench.now;
-    bench.fail();
-    CHECK(bench.machine.next_due() == first_failure + 10ms);
     for (int i = 0; i < 4; ++i) bench.fail();
     CHECK(bench.machine.next_due() == first_failure + 10ms);
 
-    bench.now += 15ms;  // beyond the pause, but these began before the first one failed
-    for (int i = 0; i < 4; ++i) bench.machine.opening_failed(*bench.take(slot_task::open), bench.now, errc::connect_refused);
-    bench.settle();
-    bench.get();
-    CHECK(bench.count(slot_state::opening) == 1);
-    bench.fail();
-    bench.get();
-    CHECK(bench.machine.next_due() == bench.now + 20ms);  // the second failure in a row
+    bench.wait(15ms);  // the pause is over and four more have begun
+    REQUIRE(bench.count(slot_state::opening) == 8);
+    for (int i = 0; i < 4; ++i) bench.fail();  // these had begun before the first one failed
+    REQUIRE(bench.count(slot_state::opening) == 8);
+    bench.fail();  // this one began later
+    CHECK(bench.count(slot_state::opening) == 7);
+    CHECK(bench.machine.next_due() == bench.now + 20ms);
 }
 
 TEST_CASE("min_idle_is_kept_filled", "[manager]") {

@@ -9,13 +9,13 @@
 #include "support/machine_bench.hpp"
 
 #if __has_include(<sys/wait.h>) && __has_include(<unistd.h>) && !defined(NDEBUG)
-#include <sys/wait.h>
-#include <unistd.h>
+#    include <sys/wait.h>
+#    include <unistd.h>
 
-#include <csignal>
-#define HOTPOOL_TEST_ASSERTIONS 1
+#    include <csignal>
+#    define HOTPOOL_TEST_ASSERTIONS 1
 #else
-#define HOTPOOL_TEST_ASSERTIONS 0
+#    define HOTPOOL_TEST_ASSERTIONS 0
 #endif
 
 using namespace hotpool;
@@ -47,7 +47,8 @@ constexpr std::pair<slot_state, slot_state> allowed_steps[] = {
 };
 
 bool is_allowed(slot_state from, slot_state to) {
-    return std::find(std::begin(allowed_steps), std::end(allowed_steps), std::pair{from, to}) != std::end(allowed_steps);
+    return std::find(std::begin(allowed_steps), std::end(allowed_steps), std::pair{from, to}) !=
+           std::end(allowed_steps);
 }
 
 /// Brings a slot of `bench` into `state`.

@@ -11,7 +11,8 @@ struct stop_row {
     errc why;
     retire_reason reason;
 };
-constexpr stop_row stops[] = {{errc::pool_draining, retire_reason::drained}, {errc::pool_closed, retire_reason::pool_closed}};
+constexpr stop_row stops[] = {{errc::pool_draining, retire_reason::drained},
+                              {errc::pool_closed, retire_reason::pool_closed}};
 
 template <class Bench>
 void stop(Bench& bench, errc why) {
@@ -163,6 +164,31 @@ TEST_CASE("overdue_leases_are_cut_once_each", "[manager]") {
     CHECK(idle.state == slot_state::idle);
     bench.put(s, {.retire = retire_reason::lease_deadline});
     CHECK(s.state == slot_state::closing);
+}
+
+TEST_CASE("probe_that_is_out_is_cut_with_the_leases_a_tended_connection_is_not", "[manager]") {
+    machine_bench<> bench{{.health_check_interval = 1s}};
+    auto& probed = bench.idle_slot();
+    bench.wait(1s);
+    REQUIRE(bench.take(slot_task::probe) == &probed);
+    auto& tended = bench.idle_slot();
+    REQUIRE(bench.machine.tend_started(tended));
+    bench.machine.leases_overdue();
+    bench.settle();
+    CHECK(bench.take(slot_task::expire_lease) == &probed);
+    CHECK(bench.unanswered_tasks() == 0);
+}
+
+TEST_CASE("new_deadline_does_not_undo_the_end_of_a_drain", "[manager]") {
+    machine_bench<> bench;
+    auto& s = bench.leased();
+    stop(bench, errc::pool_draining);
+    bench.machine.leases_overdue();
+    bench.machine.deadline_changed(s, bench.now + 1h);
+    bench.settle();
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    bench.wait(1h);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
 }
 
 TEST_CASE("return_takes_back_a_cut_that_was_not_performed_yet", "[manager]") {

@@ -124,6 +124,48 @@ TEST_CASE("probed_connection_gives_its_buffers_back_again", "[manager]") {
     CHECK(bench.take(slot_task::rest) == &s);
 }
 
+TEST_CASE("probe_that_takes_too_long_is_cut_once", "[manager]") {
+    machine_bench<> bench{{.idle_timeout = 0s, .health_check_interval = 1s, .health_check_timeout = 500ms}};
+    auto& s = bench.idle_slot();
+    bench.wait(1s);
+    REQUIRE(bench.take(slot_task::probe) == &s);
+    CHECK(bench.machine.next_due() == bench.now + 500ms);
+    bench.wait(500ms - 1ns);
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
+    bench.wait(1ns);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    bench.wait(10s);
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
+    bench.machine.probe_finished(s, bench.now, false);
+    bench.settle();
+    CHECK(s.retire == retire_reason::probe_failed);
+}
+
+TEST_CASE("time_of_a_probe_counts_from_when_the_driver_takes_it_up", "[manager]") {
+    machine_bench<> bench{{.idle_timeout = 0s, .health_check_interval = 1s, .health_check_timeout = 500ms}};
+    auto& s = bench.idle_slot();
+    bench.now += 1s;
+    bench.machine.time_passed(bench.now);
+    bench.now += 600ms;
+    bench.machine.time_passed(bench.now);  // another thread came by before the driver asked
+    bench.settle();
+    REQUIRE(bench.take(slot_task::probe) == &s);
+    CHECK(bench.asked(slot_task::expire_lease) == 0);
+    bench.wait(500ms);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+}
+
+TEST_CASE("probed_connection_may_be_detached", "[manager]") {
+    machine_bench<> bench{probed};
+    auto& s = bench.idle_slot();
+    bench.wait(1s);
+    REQUIRE(bench.take(slot_task::probe) == &s);
+    bench.machine.lease_detached(s);
+    bench.settle();
+    CHECK(bench.machine.empty());
+    CHECK(bench.retired_for(retire_reason::detached) == 1);
+}
+
 TEST_CASE("only_an_idle_connection_can_be_tended_or_fail_as_idle", "[manager]") {
     machine_bench<> bench{probed};
     auto& s = bench.idle_slot();
@@ -182,6 +224,20 @@ TEST_CASE("tended_connection_keeps_its_place_among_the_idle_ones", "[manager]") 
     bench.settle();
     CHECK(s[0]->retire == retire_reason::budget);
     CHECK(bench.get().granted == s[3]);
+    CHECK(bench.get().granted == s[1]);
+}
+
+TEST_CASE("probed_connection_goes_to_the_far_end", "[manager]") {
+    machine_bench<> bench{probed};
+    const auto s = bench.leased_many(2);
+    bench.put(*s[0]);
+    bench.now += 1ms;
+    bench.put(*s[1]);
+    bench.wait(1s);
+    REQUIRE(bench.asked(slot_task::probe) == 2);
+    bench.machine.probe_finished(*s[1], bench.now, true);
+    bench.machine.probe_finished(*s[0], bench.now, true);
+    bench.settle();
     CHECK(bench.get().granted == s[1]);
 }
 

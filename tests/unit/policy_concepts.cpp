@@ -21,6 +21,7 @@ static_assert(requests_policy<max_requests> && policy_value<max_requests>);
 static_assert(order_policy<reuse_order> && policy_value<reuse_order>);
 static_assert(order_policy<oldest_first> && policy_value<oldest_first>);
 static_assert(backoff_policy<backoff> && policy_value<backoff>);
+static_assert(retry_policy<retry> && policy_value<retry>);
 static_assert(policy_bundle<default_policies>);
 
 // --- one that fits, then its near misses
@@ -138,6 +139,23 @@ static_assert(!backoff_policy<backoff_without_chance>);
 static_assert(!backoff_policy<backoff_in_milliseconds>);
 static_assert(!backoff_policy<backoff_that_may_throw>);
 
+struct retry_fit {
+    retry_verdict judge(const failed_try&) const noexcept { return retry_verdict::give_up; }
+};
+struct retry_as_a_bool {
+    bool judge(const failed_try&) const noexcept { return false; }
+};
+struct retry_that_may_throw {
+    retry_verdict judge(const failed_try&) const { return retry_verdict::give_up; }
+};
+struct retry_told_too_little {
+    retry_verdict judge(unsigned) const noexcept { return retry_verdict::give_up; }
+};
+static_assert(retry_policy<retry_fit>);
+static_assert(!retry_policy<retry_as_a_bool>);
+static_assert(!retry_policy<retry_that_may_throw>);
+static_assert(!retry_policy<retry_told_too_little>);
+
 // --- construction and bundles
 
 struct needs_a_number : order_fit {
@@ -156,6 +174,7 @@ struct all_of_mine {
     using max_requests = requests_fit;
     using reuse_order = order_fit;
     using backoff = backoff_fit;
+    using retry = retry_fit;
 };
 struct one_near_miss : default_policies {
     using backoff = backoff_without_chance;
@@ -169,6 +188,7 @@ struct one_missing {
     using max_lifetime = lifetime_fit;
     using max_requests = requests_fit;
     using reuse_order = order_fit;
+    using backoff = backoff_fit;
 };
 static_assert(policy_bundle<one_of_mine>);
 static_assert(policy_bundle<all_of_mine>);

@@ -54,8 +54,8 @@ protected:
     ~connection_home() = default;
 };
 
-/// Lives while its slot is not vacant or a lease holds it, and while a wait of its socket or a cancellation handler
-/// points to it.
+/// Lives while it is being opened, while its slot or a lease holds it, and while a wait of its socket or a cancellation
+/// handler points to it.
 /// @threads owned by one party at a time: the holder of the lease, the operation that claimed its gate, or the pool
 template <class Transport, class Executor>
 class connection {
@@ -145,30 +145,34 @@ private:
         using allocator_type = base::recycling_allocator<void>;
         readiness_handler(connection& c, io_want want) noexcept : connection_(&c), want_(want) { c.add_ref(); }
         readiness_handler(readiness_handler&& other) noexcept
-            : connection_(std::exchange(other.connection_, nullptr)), want_(other.want_) {}
-        readiness_handler(const readiness_handler& other) noexcept
-            : connection_(other.connection_), want_(other.want_) {
-            connection_->add_ref();
-        }
+            : connection_(std::exchange(other.connection_, nullptr)), want_(other.want_), called_(other.called_) {}
         ~readiness_handler() {
-            if (connection_ != nullptr) connection_->release();
+            if (connection_ == nullptr) return;
+            // The execution context has ended: so does who waited here.
+            if (!called_)
+                if (waiting_op* op = claim()) op->resume(wake::cancelled);
+            connection_->release();
         }
         allocator_type get_allocator() const noexcept { return {}; }
 
         void operator()(std::error_code) {
-            waiting_op* op = connection_->gate_for(want_).claim_on_event();
-            // TLS may read in order to write; and a writer wants to know that the peer answers early, or leaves.
-            if (op == nullptr) op = connection_->gate_for(other(want_)).claim_parked();
-            if (op != nullptr)
+            called_ = true;
+            if (waiting_op* op = claim())
                 op->resume(wake::ready);
             else if (want_ == io_want::read)
                 connection_->home->readable_unattended(*connection_);
         }
 
     private:
+        waiting_op* claim() noexcept {
+            waiting_op* op = connection_->gate_for(want_).claim_on_event();
+            // TLS may read in order to write; and a writer wants to know that the peer answers early, or leaves.
+            return op != nullptr ? op : connection_->gate_for(other(want_)).claim_on_hint();
+        }
         static io_want other(io_want want) noexcept { return want == io_want::read ? io_want::write : io_want::read; }
         connection* connection_;
         io_want want_;
+        bool called_ = false;
     };
 
     std::atomic<std::uint32_t> references_{1};
@@ -180,6 +184,8 @@ template <class Connection>
 class connection_ref {
 public:
     explicit connection_ref(Connection& c) noexcept : connection_(&c) { c.add_ref(); }
+    /// Takes over the reference that a new connection has.
+    explicit connection_ref(Connection* created) noexcept : connection_(created) {}
     connection_ref(connection_ref&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
     connection_ref(const connection_ref& other) noexcept : connection_(other.connection_) {
         if (connection_ != nullptr) connection_->add_ref();

@@ -79,9 +79,9 @@ public:
     waiting_op* claim_on_timer(std::uint64_t serial) noexcept {
         return claim([serial](std::uint64_t seen) { return seen >> flag_bits == serial; }, 0, timer);
     }
-    /// The parked operation, or null.
-    waiting_op* claim_parked() noexcept {
-        return claim([](std::uint64_t) { return true; }, 0, 0);
+    /// The socket may be ready, says a wait of another gate: the parked operation, or null, and then it is kept.
+    waiting_op* claim_on_hint() noexcept {
+        return claim([](std::uint64_t) { return true; }, 0, fired);
     }
     /// The parked operation if no readiness wait is there to wake it, or null.
     waiting_op* claim_unarmed() noexcept {

@@ -369,17 +369,17 @@ private:
                 if (permits_ != 0) machine_.growth_allowed();  // granted in the meantime
             });
         }
-        auto* c = new connection_type(this->shared_from_this(), s, executor_);
-        const connection_ref<connection_type> keep(*c);
+        // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
+        const connection_ref<connection_type> c(new connection_type(this->shared_from_this(), s, executor_));
         duration timeout;
         {
             std::lock_guard lock(mutex_);
-            s.resource = c;
+            s.resource = &*c;
             timeout = machine_.options().connect_timeout;
         }
         const opening begun = transport_.async_open(
             executor_, timeout,
-            [self = this->shared_from_this(), c = keep](std::error_code error, stream_type stream) {
+            [self = this->shared_from_this(), c](std::error_code error, stream_type stream) {
                 self->opened(*c, error, std::move(stream));
             });
         bool stopped;
@@ -397,11 +397,11 @@ private:
                 last_open_error_ = error;
                 machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);
             });
-            c.release();
             if (budget_ != nullptr) budget_->release();
             return;
         }
         c.stream = std::move(stream);
+        c.add_ref();  // the slot's
         tell([&](time_point now) {
             machine_.slot_opened(*c.slot, now);
         });

@@ -48,15 +48,14 @@ public:
     verdict advance() noexcept {
         for (;;) {
             const parse_result r = parser_.parse(unparsed());
+            unparsed_ += r.consumed;
             switch (r.event) {
                 case parse_event::need_more: close_gap(); return verdict::need_more;
                 case parse_event::failed: error_ = r.error; return verdict::failed;
                 case parse_event::end: return verdict::complete;
-                case parse_event::interim_head: block_.consume(r.consumed); return verdict::interim;
-                case parse_event::head:
-                    head_size_ = kept_ = unparsed_ = r.consumed;
-                    return verdict::head;
-                case parse_event::body: keep(r); break;
+                case parse_event::interim_head: close_gap(); return verdict::interim;
+                case parse_event::head: head_size_ = kept_ = r.consumed; return verdict::head;
+                case parse_event::body: keep(r.piece); break;
             }
         }
     }
@@ -84,11 +83,10 @@ private:
     static constexpr std::size_t min_room = 4 * 1024;
     static constexpr std::size_t max_ahead = 1024 * 1024;  // memory is not taken on the peer's word alone
 
-    void keep(const parse_result& r) noexcept {
+    void keep(std::string_view piece) noexcept {
         char* to = block_.data() + kept_;
-        if (r.piece.data() != to) std::memmove(to, r.piece.data(), r.piece.size());
-        kept_ += r.piece.size();
-        unparsed_ += r.consumed;
+        if (piece.data() != to) std::memmove(to, piece.data(), piece.size());
+        kept_ += piece.size();
     }
 
     /// Moves the unparsed bytes down to those that are kept.

@@ -29,7 +29,7 @@ public:
         body_bytes_left_ = bounds.max_body_bytes;
     }
 
-    /// @return `parse_event::need_more` (possibly with bytes consumed), `body`, `end` or `failed`
+    /// @return any event but those of heads; bytes may be consumed with `parse_event::need_more` too
     parse_result parse(std::string_view input) noexcept {
         std::size_t consumed = 0;
         while (state_ != state::end) {

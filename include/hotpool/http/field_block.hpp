@@ -14,8 +14,7 @@
 
 namespace hotpool::http {
 
-/// One of 64 bits for a field name, the same for any case of its letters: two names with different bits
-/// differ.
+/// One of 64 bits for a field name, the same in any case; names with different bits differ.
 constexpr std::uint64_t name_bit(std::string_view name) noexcept {
     if (name.empty()) return 0;
     const auto first = static_cast<unsigned char>(to_lower(name.front()));
@@ -28,8 +27,7 @@ constexpr std::uint64_t name_bit(std::string_view name) noexcept {
 class field_block {
 public:
     /// Adds a field behind the others; spaces and tabs around the value are dropped.
-    /// @return `no_error`, `errc::invalid_field_name` or `errc::invalid_field_value`; unchanged unless
-    /// `no_error`
+    /// @return `no_error`, or `errc::invalid_field_name` or `errc::invalid_field_value` and nothing added
     errc append(std::string_view name, std::string_view value) {
         if (!is_token(name)) return errc::invalid_field_name;
         const std::string_view text = trim(value);

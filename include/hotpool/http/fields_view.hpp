@@ -61,8 +61,7 @@ public:
     };
 
     fields_view() = default;
-    /// @param text field lines as `parse_field_line` accepts them, each followed by CRLF, without the empty
-    /// line
+    /// @param text field lines that `take_field_line` accepts, without the empty line
     explicit fields_view(std::string_view text) noexcept : text_(text) {}
 
     iterator begin() const noexcept { return iterator{text_}; }

@@ -59,8 +59,7 @@ constexpr bool all_in(std::string_view text, char_class wanted) noexcept {
 /// @source RFC 9110, 5.6.2 (tchar)
 constexpr bool is_token_char(char c) noexcept { return detail::is_in(c, detail::token_char); }
 
-/// A character of field values and reason phrases: visible ASCII, SP, HTAB and obs-text, no control
-/// character.
+/// A character of field values and reason phrases: no control character but HTAB.
 /// @source RFC 9110, 5.5 (field-content)
 constexpr bool is_field_char(char c) noexcept { return detail::is_in(c, detail::field_char); }
 

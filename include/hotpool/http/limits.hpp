@@ -13,28 +13,25 @@ inline constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::m
 
 /// How much a peer may send. What exceeds a bound is refused, and the connection with it.
 struct limits {
-    /// Bytes of the status line, the fields and the empty line, those of interim responses before it
-    /// included. 64 to 16 Mi; servers refuse to send more than 8 to 64 KiB, and a head is kept in memory
-    /// whole.
+    /// Bytes of a head, up to and including its empty line, and of the interim heads before it together.
+    /// 64 to 16 Mi; a head is kept in memory whole, and servers refuse to send more than 8 to 64 KiB.
     std::size_t max_head_bytes = 64 * 1024;
 
     /// Field lines in one head. 1 to 65,536; common responses have 5 to 30, and lookups scan all of them.
     std::size_t max_fields = 128;
 
-    /// 1xx responses before the final one; 0 accepts none. Any value; more than one `100` and a few `103` is
-    /// unheard of.
+    /// 1xx responses before the final one; 0 accepts none. Any value; usual are one `100` and a few `103`.
     std::size_t max_interim_responses = 16;
 
     /// Bytes of one chunk-size line with its extensions and CRLF. 18 (sixteen digits) to 64 Ki; the
     /// extensions are thrown away, so they get little room to waste the reader's time.
     std::size_t max_chunk_line_bytes = 1024;
 
-    /// Bytes of the field lines behind the last chunk; 0 accepts no such line. Up to 16 Mi; they are thrown
-    /// away.
+    /// Bytes of the field lines behind the last chunk; 0 accepts none. Up to 16 Mi; they are thrown away.
     std::size_t max_trailer_bytes = 8 * 1024;
 
-    /// Bytes of one body that is collected in memory; 0 accepts empty bodies only. Any value; whoever streams
-    /// a body sets `unlimited`, since nothing is kept then.
+    /// Bytes of one body; 0 accepts empty bodies only. Any value; it bounds what is collected in memory, so
+    /// whoever reads a body piece by piece sets `unlimited`.
     std::uint64_t max_body_bytes = 64 * 1024 * 1024;
 
     /// @errors throws `std::invalid_argument` that names the field and its rule

@@ -43,8 +43,8 @@ struct authority {
     std::string_view port;  ///< empty if there is none
 };
 
-/// @return nothing unless `text` is a host, bracketed if it is an IPv6 address, and a valid port if there is
-/// a colon
+/// Takes a host, in brackets if it is an IPv6 address, and a port behind a colon apart.
+/// @return nothing if the host or the port is none
 /// @source RFC 3986, 3.2; user information is refused (RFC 9110, 4.2.4)
 constexpr std::optional<authority> parse_authority(std::string_view text) noexcept {
     authority result;
@@ -67,7 +67,7 @@ constexpr std::optional<authority> parse_authority(std::string_view text) noexce
 /// @param port decimal digits, or the service name `http` or `https`
 /// @param default_port the port that is left out: "80" for http, "443" for https
 /// @return nothing if the host or the port is none
-/// @source RFC 9112, 3.2, RFC 6874, 1 (zones)
+/// @source RFC 9112, 3.2, RFC 6874, 3 (zones)
 inline std::optional<std::string> host_value(std::string_view host, std::string_view port,
                                              std::string_view default_port) {
     const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';

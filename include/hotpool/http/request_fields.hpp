@@ -16,8 +16,7 @@ inline constexpr std::uint64_t managed_name_bits = name_bit("host") | name_bit("
                                                    name_bit("expect") | name_bit("content-length") |
                                                    name_bit("transfer-encoding");
 
-/// Whether the library writes or checks a field of that name in each request, so that it cannot be a default
-/// of many.
+/// Whether the library writes that field itself or checks it against the request, so that it is no default.
 constexpr bool is_managed_field(std::string_view name) noexcept {
     for (const std::string_view managed :
          {"host", "connection", "expect", "content-length", "transfer-encoding"})

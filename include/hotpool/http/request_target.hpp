@@ -10,8 +10,8 @@
 
 namespace hotpool::http {
 
-/// The host and port that a target names itself: all of an authority-form target, a part of an absolute-form
-/// one, nothing of the others.
+/// The host and port that a target names: all of an authority-form one, a part of an absolute-form one, empty
+/// for the others.
 /// @param target as `check_target` accepts it
 /// @source RFC 9112, 3.2
 constexpr std::string_view target_authority(std::string_view method, std::string_view target) noexcept {
@@ -31,8 +31,9 @@ constexpr bool has_scheme(std::string_view text) noexcept {
     return !is_digit(scheme.front());
 }
 
-/// @return `no_error`, or `errc::invalid_target` unless the target has a form that the method allows:
-/// authority-form with CONNECT, `*` with OPTIONS, origin-form and absolute-form with all but CONNECT
+/// Whether the target has a form that the method allows: authority-form for CONNECT; origin-form or
+/// absolute-form for the others; `*` for OPTIONS.
+/// @return `no_error` or `errc::invalid_target`
 /// @source RFC 9112, 3.2
 constexpr errc check_target(std::string_view method, std::string_view target) noexcept {
     if (!is_target_text(target)) return errc::invalid_target;

@@ -11,8 +11,8 @@
 
 namespace hotpool::http {
 
-/// What a complete head says, without its text: positions count from the head's first byte, so whoever keeps
-/// the text may move it.
+/// What a complete head says, without its text. Positions count from the head's first byte, so that the text
+/// may be moved.
 struct response_head {
     std::uint16_t status = 0;        ///< 100 to 599
     std::uint8_t version_minor = 0;  ///< HTTP/1.0 or HTTP/1.1
@@ -31,16 +31,15 @@ struct response_head {
     }
 };
 
-/// Whether the bytes received so far can still become a status line; tells a peer that speaks something else
-/// at once.
+/// Whether the bytes received so far can become a status line, so that another protocol is told at once.
 inline bool may_begin_status_line(std::string_view received) noexcept {
     constexpr std::string_view protocol = "HTTP/";
     const std::string_view start = received.substr(0, protocol.size());
     return start == protocol.substr(0, start.size());
 }
 
-/// A missing reason phrase is accepted even without the space in front of it ("HTTP/1.1 200"): many servers
-/// and proxies leave it out, and nothing else can be meant.
+/// Takes a status line apart. The reason may be missing together with the space in front of it, against the
+/// RFC: many servers leave both out, and nothing else can be meant.
 /// @param line the first line of a response without its CRLF
 /// @param out `status`, `version_minor` and the reason's position are set unless the line is refused
 /// @return `no_error`, or why the line is refused

@@ -1,0 +1,91 @@
+// When a failed request may be sent again, and how much of that is affordable.
+#include <thread>
+#include <vector>
+
+#include "hotpool/policy/retry.hpp"
+#include "support/catch.hpp"
+
+using namespace hotpool;
+
+namespace {
+
+/// Every combination of what can be known, by the bits of `n`.
+failed_try combination(unsigned n, unsigned tries) {
+    return {.tries = tries,
+            .reused = (n & 1) != 0,
+            .wrote_nothing = (n & 2) != 0,
+            .response_begun = (n & 4) != 0,
+            .idempotent = (n & 8) != 0,
+            .replayable = (n & 16) != 0};
+}
+
+}  // namespace
+
+TEST_CASE("request_is_sent_again_only_by_what_is_known", "[policy]") {
+    for (unsigned n = 0; n < 32; ++n) {
+        const failed_try t = combination(n, 1);
+        CAPTURE(t.reused, t.wrote_nothing, t.response_begun, t.idempotent, t.replayable);
+        bool allowed = true;
+        if (!t.reused) allowed = false;         // a fresh connection's failure is the origin's
+        if (t.response_begun) allowed = false;  // the origin has acted
+        if (!t.wrote_nothing && !t.idempotent) allowed = false;  // it may have acted
+        if (!t.replayable) allowed = false;                      // the body is gone
+        CHECK(retry().judge(t) == (allowed ? retry_verdict::again : retry_verdict::give_up));
+    }
+}
+
+TEST_CASE("last_try_is_on_a_fresh_connection", "[policy]") {
+    const failed_try stale{.reused = true, .wrote_nothing = true, .idempotent = true, .replayable = true};
+    const retry_verdict verdicts[] = {retry_verdict::again, retry_verdict::again_on_fresh,
+                                      retry_verdict::give_up, retry_verdict::give_up};
+    for (unsigned tries = 1; tries <= 4; ++tries) {
+        failed_try t = stale;
+        t.tries = tries;
+        CHECK(retry().judge(t) == verdicts[tries - 1]);
+    }
+}
+
+TEST_CASE("first_three_retries_are_free", "[policy]") {
+    retry_budget budget;
+    for (int i = 0; i < 3; ++i) CHECK(budget.withdraw());
+    CHECK_FALSE(budget.withdraw());
+}
+
+TEST_CASE("five_requests_earn_one_retry", "[policy]") {
+    retry_budget budget;
+    while (budget.withdraw()) {
+    }
+    for (int i = 0; i < 4; ++i) {
+        budget.note_request();
+        CHECK_FALSE(budget.withdraw());
+    }
+    budget.note_request();
+    CHECK(budget.withdraw());
+    CHECK_FALSE(budget.withdraw());
+}
+
+TEST_CASE("earned_retries_do_not_pile_up_without_end", "[policy]") {
+    retry_budget budget;
+    for (int i = 0; i < 100'000; ++i) budget.note_request();
+    int granted = 0;
+    while (budget.withdraw()) ++granted;
+    CHECK(granted == 100);
+}
+
+TEST_CASE("retries_stay_a_fifth_of_the_requests_over_many_threads", "[policy][thread]") {
+    retry_budget budget;
+    std::vector<std::thread> threads;
+    std::vector<int> granted(4);
+    for (int& mine : granted)
+        threads.emplace_back([&budget, &mine] {
+            for (int i = 0; i < 10'000; ++i) {
+                budget.note_request();
+                mine += budget.withdraw();
+            }
+        });
+    for (std::thread& t : threads) t.join();
+    int sum = 0;
+    for (const int mine : granted) sum += mine;
+    CHECK(sum <= 3 + 40'000 / 5);
+    CHECK(sum >= 40'000 / 5 - 1);
+}
