@@ -13,6 +13,7 @@
 #include "hotpool/exchange_options.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/limits.hpp"
+#include "hotpool/http/request_fields.hpp"
 #include "hotpool/version.hpp"
 
 namespace hotpool {

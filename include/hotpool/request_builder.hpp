@@ -32,7 +32,7 @@ namespace hotpool {
 class request_builder {
 public:
     /// @param method a token; its case matters
-    /// @param target a path with its query, a URL (for proxies), `*` (OPTIONS), or a host with its port (CONNECT)
+    /// @param target a path and query, a URL (for proxies), `*` (OPTIONS), or host and port (CONNECT)
     request_builder(std::string_view method, std::string_view target) { reset(method, target); }
 
     /// Begins another request, without fields, body and error.

@@ -31,7 +31,7 @@ public:
     explicit take_some(net::mutable_buffer room) noexcept : room_(room) {}
     bool operator()(std::string_view& piece) noexcept {
         const std::size_t bytes = std::min(piece.size(), room_.size());
-        std::memcpy(room_.data(), piece.data(), bytes);
+        if (bytes != 0) std::memcpy(room_.data(), piece.data(), bytes);
         piece.remove_prefix(bytes);
         taken_ = bytes;
         return false;

@@ -15,7 +15,7 @@ namespace {
 
 struct stage {
     explicit stage(pool_options options = {.max_connections = 1})
-        : pool(io.get_executor(), {.host = "mock"}, options, {&net}) {}
+        : pool(io.get_executor(), mock_origin, options, {&net}) {}
     ~stage() {
         pool.close();
         answers.clear();

@@ -1,7 +1,7 @@
 // A network in memory: a test opens, fails, feeds and closes its connections by hand, one step at a time.
 //
 //     mock_network net;
-//     mock_pool pool(io.get_executor(), {.host = "mock"}, options, {&net});
+//     mock_pool pool(io.get_executor(), mock_origin, options, {&net});
 //     pool.async_get(...);
 //     net.openings.at(0).succeed();
 //     net.links.at(0)->feed("hello");
@@ -195,5 +195,6 @@ private:
 };
 
 using mock_pool = connection_pool<mock_transport>;
+inline const origin mock_origin{.host = "mock", .port = "80"};
 
 }  // namespace hotpool::test

@@ -78,7 +78,7 @@ TEST_CASE("event_while_the_operation_runs_is_kept_for_its_next_park", "[gate]") 
         CHECK(g.park(op) == kept(e));
         // Told once.
         if (kept(e)) CHECK_FALSE(g.park(op));
-        CHECK(g.claim_parked() == &op);
+        CHECK(g.claim_on_hint() == &op);
     }
 }
 
@@ -151,14 +151,16 @@ TEST_CASE("claim_unarmed_takes_only_whom_no_wait_would_wake", "[gate]") {
     CHECK(g.claim_unarmed() == &op);
 }
 
-TEST_CASE("claim_parked_leaves_nothing_behind", "[gate]") {
+TEST_CASE("hint_of_another_gate_is_kept_and_leaves_the_wait_armed", "[gate]") {
     gate g;
     operation op;
     g.begin(serial);
     g.arm();
-    CHECK(g.claim_parked() == nullptr);
+    CHECK(g.claim_on_hint() == nullptr);
     CHECK(g.is_armed());
+    CHECK(g.park(op) == wake::ready);
     CHECK_FALSE(g.park(op));
-    CHECK(g.claim_parked() == &op);
+    CHECK(g.claim_on_hint() == &op);
     CHECK(g.is_armed());
+    CHECK_FALSE(g.has_fired());
 }

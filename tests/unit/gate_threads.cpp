@@ -54,7 +54,7 @@ TEST_CASE("each_park_is_claimed_exactly_once_by_contending_wakers", "[gate][thre
     wakers.push_back(waker([&] { return g.claim_on_event(); }));
     wakers.push_back(waker([&] { return g.claim_to_cancel(serial); }));
     wakers.push_back(waker([&] { return g.claim_on_timer(serial); }));
-    wakers.push_back(waker([&] { return g.claim_parked(); }));
+    wakers.push_back(waker([&] { return g.claim_on_hint(); }));
     op.park();
     for (std::thread& t : wakers) t.join();
     CHECK(op.resumed == claims.load());

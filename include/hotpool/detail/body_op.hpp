@@ -21,16 +21,15 @@ public:
     explicit body_op(Connection& c) : connection_(c) {}
 
     void run() {
-        if (connection_->usage != connection_usage::unread) return ended(delivery::posted, errc::end_of_body);
+        if (connection_->usage != connection_usage::unread) return ended(delivery::posted, outcome());
         serial_ = connection_->begin_operation();
         began(serial_);
-        if (connection_->expired.load(std::memory_order_acquire)) return fail(delivery::posted, errc::request_timed_out);
+        if (connection_->expired.load(std::memory_order_acquire)) return interrupt(delivery::posted, wake::expired);
         go_on(delivery::posted);
     }
 
     void resume(wake why) override {
-        if (why == wake::cancelled) return fail(delivery::posted, errc::cancelled);
-        if (why == wake::expired) return fail(delivery::posted, errc::request_timed_out);
+        if (why != wake::ready) return interrupt(delivery::posted, why);
         go_on(delivery::dispatched);
     }
 
@@ -47,6 +46,12 @@ protected:
     Connection& connection() noexcept { return *connection_; }
 
 private:
+    /// How the reading ended before.
+    std::error_code outcome() const noexcept {
+        const auto& rest = connection_->unread;
+        return rest && rest->failure ? rest->failure : errc::end_of_body;
+    }
+
     void go_on(delivery how) {
         for (;;) {
             unread_response& rest = *connection_->unread;
@@ -55,7 +60,7 @@ private:
             switch (const parse_result r = rest.step(); r.event) {
                 case parse_event::body: continue;
                 case parse_event::end: return finish(how);
-                case parse_event::failed: return fail(how, r.error);
+                case parse_event::failed: return fail(how, r.error, retire_reason::protocol_error);
                 default: break;
             }
             if (!receive(how)) return;
@@ -79,7 +84,7 @@ private:
             const std::optional<wake> at_once = connection_->park(*this, r.want);
             if (!at_once) return false;
             if (*at_once == wake::ready) continue;
-            fail(how, *at_once == wake::cancelled ? errc::cancelled : errc::request_timed_out);
+            interrupt(how, *at_once);
             return false;
         }
     }
@@ -90,7 +95,8 @@ private:
         if (last.event == parse_event::end)
             finish(how);
         else
-            fail(how, last.error);
+            fail(how, last.error,
+                 error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error);
         return false;
     }
 
@@ -100,13 +106,15 @@ private:
         ended(how, errc::end_of_body);
     }
 
-    void fail(delivery how, std::error_code error) {
-        connection_->unread.reset();
-        connection_->break_for(error == errc::cancelled            ? retire_reason::cancelled
-                               : error == errc::request_timed_out  ? retire_reason::lease_deadline
-                               : error == errc::response_truncated ? retire_reason::transport_error
-                                                                   : retire_reason::protocol_error);
+    void fail(delivery how, std::error_code error, retire_reason why) {
+        connection_->unread->failure = error;
+        connection_->unread->window.release();
+        connection_->break_for(why);
         ended(how, error);
+    }
+    void interrupt(delivery how, wake why) {
+        if (why == wake::cancelled) return fail(how, errc::cancelled, retire_reason::cancelled);
+        fail(how, errc::request_timed_out, retire_reason::lease_deadline);
     }
 
     connection_ref<Connection> connection_;

@@ -120,7 +120,7 @@ public:
           client_(std::move(client)),
           completion_(std::move(handler), client_->pool->executor()) {
         if (auto slot = completion_.get_cancellation_slot(); slot.is_connected()) {
-            cancellation_ = std::make_shared<client_cancellation<Core>>(client_->pool);
+            cancellation_ = std::allocate_shared<client_cancellation<Core>>(base::recycling_allocator<void>(), client_->pool);
             this->link_to_me = cancellation_->waiting();
             slot.assign([c = cancellation_](net::cancellation_type type) {
                 if (type != net::cancellation_type::none) c->cancel();
@@ -169,7 +169,8 @@ private:
     }
 
     void ended(delivery how, std::error_code failure) override {
-        if (failure && failure != condition::cancelled && failure != condition::timed_out && may_retry()) {
+        const bool lost = failure == condition::connection_lost || failure == errc::unsolicited_bytes;
+        if (lost && may_retry()) {
             lease_ = {};
             return attempt();
         }

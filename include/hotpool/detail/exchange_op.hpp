@@ -63,6 +63,8 @@ protected:
         connection_ = &c;
         writing_ = true;
         postponed_ = false;
+        write_error_.clear();
+        consent_timer_.reset();
         if (const std::error_code why_not = obstacle(c)) return ended(delivery::posted, why_not);
         if (const errc e = writer_.start(request_, c.home->host_value(), defaults_); e != errc{})
             return ended(delivery::posted, e);
@@ -266,9 +268,10 @@ private:
     bool request_allows() const noexcept { return request_.keep_alive() && writer_.complete(); }
 
     void stream_ended(delivery how, std::error_code error) {
-        if (write_error_ && !collector_.parser().begun()) error = write_error_;
-        const auto verdict = error == errc::connection_closed ? collector_.finish() : response_collector::verdict::failed;
-        if (verdict == response_collector::verdict::complete) return complete(how);
+        const bool begun = collector_.parser().begun();
+        if (write_error_ && !begun) error = write_error_;
+        const bool may_end = begun && error == errc::connection_closed;
+        if (may_end && collector_.finish() == response_collector::verdict::complete) return complete(how);
         lost(how, error);
     }
 

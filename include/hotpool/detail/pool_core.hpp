@@ -179,17 +179,14 @@ public:
         const return_report report{why, c.idle_hint};
         c.usage = connection_usage::clean;
         c.reused = true;
-        if (watch_later) c.add_ref();
-        tell([&](time_point now) {
+        tell_of(c, watch_later, [&](time_point now) {
+            const bool overdue = c.expired.load(std::memory_order_relaxed);
             c.expired.store(false, std::memory_order_relaxed);
             if (c.slot->state == slot_state::probing)
-                machine_.probe_finished(*c.slot, now, why == retire_reason::none);
+                machine_.probe_finished(*c.slot, now, why == retire_reason::none && !overdue);
             else
                 machine_.lease_returned(*c.slot, now, report);
         });
-        if (!watch_later) return;
-        at_turn_end(c);
-        c.release();
     }
 
     void let_go(connection_type& c) override {
@@ -212,11 +209,11 @@ public:
             c.stream.release_buffers();
             c.arm(io_want::read);
         }
-        tell([&](time_point now) { machine_.tend_finished(*c.slot, now, why); });
+        tell_of(c, false, [&](time_point now) { machine_.tend_finished(*c.slot, now, why); });
     }
 
     void at_turn_end(connection_type& c) override {
-        if (turn_.push(c)) net::post(executor_, turn_handler{this->shared_from_this()});
+        if (turn_.push(c)) net::post(executor_, turn_handler(this->shared_from_this()));
     }
     bool speculates() noexcept override {
         return leased_.load(std::memory_order_relaxed) > 1 && speculation_.is_worth_it();
@@ -235,13 +232,6 @@ public:
             ++permits_;
             machine_.growth_allowed();
         });
-        bool spare = false;
-        {
-            std::lock_guard lock(mutex_);
-            spare = permits_ != 0;
-            permits_ -= spare;
-        }
-        if (spare) budget_->release();
     }
     bool reclaim_idle() override {
         bool done = false;
@@ -253,11 +243,37 @@ private:
     using action_type = typename machine_type::action;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
 
-    struct turn_handler {
+    class turn_handler {
+    public:
         using allocator_type = base::recycling_allocator<void>;
+        explicit turn_handler(std::shared_ptr<pool_core> core) noexcept : core_(std::move(core)) {}
+        turn_handler(turn_handler&&) noexcept = default;
+        ~turn_handler() {
+            if (core_ != nullptr) core_->abandon_turn();
+        }
         allocator_type get_allocator() const noexcept { return {}; }
-        void operator()() { core->run_turn(); }
-        std::shared_ptr<pool_core> core;
+        void operator()() { std::shared_ptr<pool_core>(std::move(core_))->run_turn(); }
+
+    private:
+        std::shared_ptr<pool_core> core_;
+    };
+
+    /// Holds a connection until it is open.
+    class open_handler {
+    public:
+        open_handler(std::shared_ptr<pool_core> core, connection_ref<connection_type> c) noexcept
+            : core_(std::move(core)), c_(std::move(c)) {}
+        open_handler(open_handler&&) noexcept = default;
+        ~open_handler() {
+            if (core_ != nullptr) core_->abandon_opening(*c_);
+        }
+        void operator()(std::error_code error, stream_type stream) {
+            std::shared_ptr<pool_core>(std::move(core_))->opened(*c_, error, std::move(stream));
+        }
+
+    private:
+        std::shared_ptr<pool_core> core_;
+        connection_ref<connection_type> c_;
     };
 
     /// What is to be done outside the lock.
@@ -292,6 +308,27 @@ private:
             more = take_order(next, now, rearm);
         }
         if (rearm) arm_timer();
+        if (budget_ != nullptr) settle_budget();
+    }
+    /// The same from within `perform`, which is followed by whatever the machine asks for.
+    template <class Input>
+    void note(Input input) {
+        const time_point now = base::coarse_now();
+        std::lock_guard lock(mutex_);
+        input(now);
+    }
+    /// Tells something after which `c` may be idle. If it became readable while it had a holder, nobody has looked yet.
+    /// @param watch whether it is to be watched from the end of this turn in any case
+    template <class Input>
+    void tell_of(connection_type& c, bool watch, Input input) {
+        tell([&](time_point now) {
+            watch = watch || c.readable.has_fired();
+            if (watch) c.add_ref();
+            input(now);
+        });
+        if (!watch) return;
+        at_turn_end(c);
+        c.release();
     }
 
     bool take_order(order& next, time_point now, bool& rearm) {
@@ -301,8 +338,10 @@ private:
         }
         leased_.store(machine_.counts().leased, std::memory_order_relaxed);
         if (!watchers_.empty() && (next.watcher = satisfied_watcher())) return true;
+        const bool over = machine_.stopped() && machine_.empty();
+        if (over) stop_deadline_ = never;
         const time_point due = std::min(machine_.next_due(), stop_deadline_);
-        if (due < timer_due_) {
+        if (due < timer_due_ || (over && timer_due_ != never)) {
             timer_due_ = due;
             rearm = true;
         }
@@ -339,9 +378,7 @@ private:
             case slot_task::open: return open(s);
             case slot_task::abort_opening: return abort_opening(s);
             case slot_task::close: return close(s);
-            case slot_task::rest:
-                s.resource->stream.release_buffers();
-                return tell([&](time_point now) { machine_.tend_finished(s, now); });
+            case slot_task::rest: return rest(s);
             case slot_task::probe: return probe(s);
             case slot_task::expire_lease:
                 if (o.overdue != nullptr) o.overdue->resume(wake::expired);
@@ -350,25 +387,57 @@ private:
         }
     }
 
-    bool acquire_permit() {
+    /// Room in the budget for what `s` opens; if there is none, the opening is over for now.
+    bool acquire_permit(slot_type& s) {
         if (budget_ == nullptr) return true;
+        bool pressing;
         {
             std::lock_guard lock(mutex_);
-            if (permits_ != 0) {
-                --permits_;
-                return true;
+            if (take_permit()) return true;
+            pressing = machine_.counts().waiting != 0;
+            ++asking_;
+        }
+        for (;;) {
+            const bool granted = budget_->acquire(this->shared_from_this(), pressing);
+            std::lock_guard lock(mutex_);
+            // Once it is deferred, only a grant allows growth again: so it must be sure that one will come.
+            if (!granted && permits_ == 0 && !budget_->is_queued(this->weak_from_this())) continue;
+            --asking_;
+            if (granted || take_permit()) return true;
+            machine_.opening_deferred(s);
+            return false;
+        }
+    }
+    /// Those that were granted while somebody asks are kept for him.
+    bool take_permit() noexcept {
+        if (permits_ <= asking_) return false;
+        --permits_;
+        return true;
+    }
+
+    /// Gives up what others of the budget may be waiting for: room that is not needed, a place in the queue, an idle
+    /// connection.
+    void settle_budget() {
+        bool spare = false;
+        {
+            std::lock_guard lock(mutex_);
+            spare = take_permit();
+            if (!needs_room()) {
+                budget_->withdraw(this->weak_from_this());
+                machine_.growth_allowed();
             }
         }
-        return budget_->acquire(this->shared_from_this());
+        if (spare) budget_->release();
+        if (budget_->is_pressed()) reclaim_idle();
+    }
+    bool needs_room() const noexcept {
+        const connection_counts n = machine_.counts();
+        return !machine_.stopped() &&
+               (n.waiting != 0 || n.opening + n.idle + n.probing < machine_.options().min_idle);
     }
 
     void open(slot_type& s) {
-        if (!acquire_permit()) {
-            return tell([&](time_point) {
-                machine_.opening_deferred(s);
-                if (permits_ != 0) machine_.growth_allowed();  // granted in the meantime
-            });
-        }
+        if (!acquire_permit(s)) return;
         // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
         const connection_ref<connection_type> c(new connection_type(this->shared_from_this(), s, executor_));
         duration timeout;
@@ -377,11 +446,7 @@ private:
             s.resource = &*c;
             timeout = machine_.options().connect_timeout;
         }
-        const opening begun = transport_.async_open(
-            executor_, timeout,
-            [self = this->shared_from_this(), c](std::error_code error, stream_type stream) {
-                self->opened(*c, error, std::move(stream));
-            });
+        const opening begun = transport_.async_open(executor_, timeout, open_handler(this->shared_from_this(), c));
         bool stopped;
         {
             std::lock_guard lock(mutex_);
@@ -393,19 +458,27 @@ private:
 
     void opened(connection_type& c, std::error_code error, stream_type stream) {
         if (error) {
-            tell([&](time_point now) {
+            if (budget_ != nullptr) budget_->release();
+            return tell([&](time_point now) {
                 last_open_error_ = error;
                 machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);
             });
-            if (budget_ != nullptr) budget_->release();
-            return;
         }
         c.stream = std::move(stream);
         c.add_ref();  // the slot's
-        tell([&](time_point now) {
+        tell_of(c, true, [&](time_point now) {
+            c.under_way = {};
             machine_.slot_opened(*c.slot, now);
         });
-        at_turn_end(c);  // to be watched, unless it has been lent
+    }
+
+    /// The execution context ended before the opening did.
+    void abandon_opening(connection_type& c) {
+        {
+            std::lock_guard lock(mutex_);
+            std::exchange(c.slot, nullptr)->resource = nullptr;
+        }
+        if (budget_ != nullptr) budget_->release();
     }
 
     void abort_opening(slot_type& s) {
@@ -421,12 +494,23 @@ private:
         connection_type* c = s.resource;
         c->unread.reset();
         c->stream.close();
-        tell([&](time_point) {
+        if (budget_ != nullptr) budget_->release();
+        note([&](time_point) {
             c->slot = nullptr;
             machine_.slot_closed(s);
         });
         c->release();
-        if (budget_ != nullptr) budget_->release();
+    }
+
+    void rest(slot_type& s) {
+        const connection_ref<connection_type> c(*s.resource);
+        c->stream.release_buffers();
+        bool unseen = false;
+        note([&](time_point now) {
+            unseen = c->readable.has_fired();
+            machine_.tend_finished(s, now);
+        });
+        if (unseen) at_turn_end(*c);
     }
 
     void probe(slot_type& s) {
@@ -474,6 +558,13 @@ private:
         });
     }
 
+    /// The execution context ended before the turn did: so does whoever waits for it.
+    void abandon_turn() {
+        turn_.for_each_taken([](connection_type& c) {
+            if (waiting_op* op = c.readable.claim_unarmed()) op->resume(wake::cancelled);
+        });
+    }
+
     void watch_if_idle(connection_type& c) {
         {
             std::lock_guard lock(mutex_);
@@ -481,7 +572,7 @@ private:
         }
         c.readable.clear_fired();
         c.arm(io_want::read);
-        tell([&](time_point now) { machine_.tend_finished(*c.slot, now); });
+        tell_of(c, false, [&](time_point now) { machine_.tend_finished(*c.slot, now); });
     }
 
     // --- time
@@ -533,6 +624,7 @@ private:
     std::shared_ptr<prober_type> prober_;
     std::error_code last_open_error_;
     std::size_t permits_ = 0;  // room in the budget that has not been used yet
+    std::size_t asking_ = 0;   // openings that are asking for room just now
     time_point timer_due_ = never;
     time_point stop_deadline_ = never;
     bool overdue_ = false;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <system_error>
 
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/base/recycler.hpp"
@@ -17,6 +18,7 @@ struct unread_response {
     std::size_t parsed = 0;        ///< bytes of the window that the parser has consumed
     std::string_view piece;        ///< body bytes in the parsed part that nobody has taken yet
     bool request_allows = true;    ///< the request went out whole and did not ask to close
+    std::error_code failure;       ///< why the body will not be read to its end
 
     std::string_view unparsed() const noexcept { return window.view().substr(parsed); }
 

@@ -23,7 +23,7 @@ inline const char* find_line_feed(const char* at, const char* end) noexcept {
 #if defined(__SSE2__)
 namespace detail {
 
-/// The first byte for which `stop_bits` sets a bit; if there is none, where fewer than sixteen bytes are left.
+/// The first byte for which `stop_bits` sets a bit, or where fewer than sixteen bytes are left.
 template <class StopBits>
 const char* skip_blocks(const char* at, const char* end, StopBits stop_bits) noexcept {
     for (; end - at >= 16; at += 16) {
