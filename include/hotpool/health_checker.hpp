@@ -37,10 +37,10 @@ public:
         pool.core()->set_prober([probe = std::move(probe)](lease_type lease) {
             auto kept = std::make_shared<lease_type>(std::move(lease));
             probe(*kept, [kept](bool healthy) {
-                if (healthy)
-                    lease_type(std::move(*kept)).end(true);
-                else
-                    kept->discard();
+                if (!healthy || !*kept) return kept->discard();
+                // The pool may be gone, and its core with the last connection.
+                const detail::connection_ref<typename lease_type::connection_type> keep(*kept->connection());
+                kept->end(true);
             });
         });
     }

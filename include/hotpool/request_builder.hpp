@@ -1,6 +1,14 @@
 // The request builder: a request checked and serialised while it is described.
 #pragma once
 
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/http/body_source.hpp"
@@ -9,14 +17,6 @@
 #include "hotpool/http/request_fields.hpp"
 #include "hotpool/http/request_kind.hpp"
 #include "hotpool/http/request_target.hpp"
-
-#include <charconv>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
 
 namespace hotpool {
 

@@ -1,6 +1,13 @@
 // The response parser: bytes to events, strict RFC 9112.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/chunk_reader.hpp"
 #include "hotpool/http/head_parser.hpp"
@@ -8,13 +15,6 @@
 #include "hotpool/http/parse_result.hpp"
 #include "hotpool/http/request_kind.hpp"
 #include "hotpool/http/response_head.hpp"
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string_view>
 
 namespace hotpool {
 

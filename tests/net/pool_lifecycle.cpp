@@ -30,17 +30,19 @@ TEMPLATE_TEST_CASE("pool_may_end_with_everything_under_way", "[pool]", tcp_trans
             pool.put(std::move(second));
             auto taken = pool.try_get();
             auto another = pool.try_get();
-            // One opening under way, and waiters for whom there is no room.
+            // One opening under way, and more waiters than there is room for.
             for (int i = 0; i < 3; ++i)
                 pool.async_get([&](std::error_code error, lease_type) { answers.push_back(error); });
             pool.put(std::move(taken));
+            CHECK(pool.stats().now.opening == 1);
+            // Another ends before the pool does, and so goes to the second.
         }
         CHECK(round_trip(io, outlives, "still alive") == "still alive");
         outlives = {};
         CHECK(run_dry(io));
         REQUIRE(answers.size() == 3);
         CHECK_FALSE(answers[0]);
-        CHECK(answers[1] == errc::pool_closed);
+        CHECK_FALSE(answers[1]);
         CHECK(answers[2] == errc::pool_closed);
     }
     net::io_context waiting;

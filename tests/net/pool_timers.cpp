@@ -13,9 +13,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct stage {
-    explicit stage(pool_options options) : pool(io.get_executor(), mock_origin, options, {&net}) {
-        net.opens_at_once = true;
-    }
+    explicit stage(pool_options options) : pool(io.get_executor(), mock_origin, options, {&net}) {}
     ~stage() {
         pool.close();
         CHECK(run_dry(io));
@@ -26,7 +24,7 @@ struct stage {
         return run_until(io, [&] { return retired(pool, why) >= n; });
     }
     net::io_context io;
-    mock_network net;
+    mock_network net{.opens_at_once = true};
     mock_pool pool;
 };
 

@@ -206,7 +206,7 @@ TEST_CASE("completions_run_on_the_handlers_executor", "[pool]") {
     SECTION("warm and drain too") {
         auto strand = net::make_strand(s.io);
         int there = 0;
-        const auto note = net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
+        auto note = net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
         s.pool.async_warm(2, note);
         CHECK(run_until(s.io, [&] { return there == 1; }));
         s.pool.async_drain(1s, note);
@@ -218,7 +218,7 @@ TEST_CASE("memory_of_an_operation_is_the_handlers_and_given_back_before_the_call
     stage s({.max_connections = 1});
     int taken = 0, live = 0, live_at_call = -1, calls = 0;
     mock_pool::lease_type lease;
-    const counting_handler handler{&taken, &live, live_at_call, calls, lease};
+    counting_handler handler{&taken, &live, live_at_call, calls, lease};
     s.pool.async_get(handler);
     CHECK(taken > 0);
     CHECK(run_until(s.io, [&] { return calls == 1; }));

@@ -47,11 +47,15 @@ connect_outcome connect(net::io_context& io, endpoint_list endpoints, std::chron
 net::ip::tcp::endpoint endpoint_of(const loopback_server& server) {
     return {net::ip::address_v4::loopback(), port_number(server.port())};
 }
-net::ip::tcp::endpoint closed_endpoint() { return endpoint_of(loopback_server([](server_connection&) {})); }
+net::ip::tcp::endpoint closed_endpoint() {
+    return endpoint_of(loopback_server([](server_connection&) {}));
+}
 
 }  // namespace
 
-TEST_CASE("connect: an address gets an equal share of the time, not less than the minimum, not beyond the deadline") {
+TEST_CASE(
+    "connect: an address gets an equal share of the time, not less than the minimum, not beyond the "
+    "deadline") {
     constexpr time_point now{};
     const auto share = [now](duration remaining, std::size_t addresses_left) {
         return attempt_deadline(now, now + remaining, addresses_left) - now;
@@ -71,7 +75,8 @@ TEST_CASE("connect: the first address that accepts is taken") {
     loopback_server server([](server_connection& c) { c.stay(); });
     connect(io, {closed_endpoint()}, plenty);  // opens what the io_context keeps
     const std::size_t before = open_descriptors();
-    const connect_outcome outcome = connect(io, {closed_endpoint(), endpoint_of(server), closed_endpoint()}, plenty);
+    const connect_outcome outcome =
+        connect(io, {closed_endpoint(), endpoint_of(server), closed_endpoint()}, plenty);
     REQUIRE(outcome.completions == 1);
     REQUIRE_FALSE(outcome.error);
     REQUIRE(outcome.open);

@@ -26,6 +26,25 @@ static_assert(transport_for<tcp_transport, net::io_context::executor_type>);
 static_assert(stream<tcp_stream<net::any_io_executor>>);
 static_assert(!tcp_stream<net::any_io_executor>::holds_buffers);
 
+// Near misses: a stream that may throw, one that cannot be cut, a transport whose openings cannot be stopped.
+using a_stream = tcp_stream<net::any_io_executor>;
+struct throwing_stream : a_stream {
+    using a_stream::a_stream;
+    io_result try_read(net::mutable_buffer room) { return a_stream::try_read(room); }
+};
+struct uncuttable_stream : a_stream {
+    using a_stream::a_stream;
+    void abort() noexcept = delete;
+};
+struct unstoppable_transport : tcp_transport {
+    using tcp_transport::tcp_transport;
+    template <class Executor, class Handler>
+    void async_open(const Executor&, std::chrono::nanoseconds, Handler) const {}
+};
+static_assert(!stream<throwing_stream>);
+static_assert(!stream<uncuttable_stream>);
+static_assert(!transport_for<unstoppable_transport, net::any_io_executor>);
+
 namespace {
 
 void echo(server_connection& c) {
@@ -110,7 +129,8 @@ TEST_CASE("tcp: large bodies pass in both directions with a slow reader") {
     auto opened = open(io, to(server));
     std::string body(4 << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 4096);
-    REQUIRE_FALSE(write_all(io, *opened.stream, std::string_view(body).substr(0, 100), std::string_view(body).substr(100)));
+    REQUIRE_FALSE(write_all(io, *opened.stream, std::string_view(body).substr(0, 100),
+                            std::string_view(body).substr(100)));
     REQUIRE(read_exactly(io, *opened.stream, body.size()) == body);
 }
 
@@ -184,8 +204,10 @@ TEST_CASE("tcp: each failure to connect has its name, and leaves no descriptor")
     const std::size_t before = open_descriptors();
 
     SECTION("nobody listens") {
-        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error == errc::connect_refused);
-        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error == condition::open_failed);
+        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error ==
+                errc::connect_refused);
+        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error ==
+                condition::open_failed);
     }
     SECTION("the name does not exist") {
         const auto started = std::chrono::steady_clock::now();
@@ -252,7 +274,8 @@ TEST_CASE("tcp: cancelled at any step, an opening completes once and leaves no d
     }
     SECTION("while the name is looked up") {
         outcome_of<tcp_transport> outcome;
-        const opening running = start_open(io, tcp_transport({.host = "hotpool.invalid", .port = "80"}), outcome);
+        const opening running =
+            start_open(io, tcp_transport({.host = "hotpool.invalid", .port = "80"}), outcome);
         io.restart();
         io.poll();
         running.cancel();
@@ -296,9 +319,10 @@ TEST_CASE("tcp: handlers may be move-only") {
     loopback_server server(stay);
     net::io_context io;
     bool called = false;
-    to(server).async_open(io.get_executor(), plenty, [&called, owned = std::make_unique<int>(7)](auto error, auto stream) {
-        called = !error && *owned == 7 && stream.is_open();
-    });
+    to(server).async_open(io.get_executor(), plenty,
+                          [&called, owned = std::make_unique<int>(7)](auto error, auto stream) {
+                              called = !error && *owned == 7 && stream.is_open();
+                          });
     REQUIRE_FALSE(called);
     io.run();
     REQUIRE(called);

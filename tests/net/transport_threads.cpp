@@ -1,4 +1,4 @@
-// Openings on an io_context of several threads, cancelled from others: each completes once and nothing is left.
+// Openings on several threads, cancelled from others: each completes once and nothing is left.
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -55,11 +55,11 @@ void open_many(const Transport& transport, tally& outcomes) {
     std::minstd_rand chance(7);
     for (int i = 0; i < openings; ++i) {
         const auto timeout = chance() % 4 == 0 ? std::chrono::microseconds(chance() % 2000) : 20s;
-        const opening running = transport.async_open(
-            io.get_executor(), timeout, [&outcomes](const std::error_code& error, auto stream) {
-                outcomes.count(error);
-                std::move(stream).close();
-            });
+        const opening running = transport.async_open(io.get_executor(), timeout,
+                                                     [&outcomes](const std::error_code& error, auto stream) {
+                                                         outcomes.count(error);
+                                                         std::move(stream).close();
+                                                     });
         if (chance() % 2 == 0) continue;
         std::this_thread::sleep_for(std::chrono::microseconds(chance() % 1000));
         running.cancel();
@@ -89,8 +89,9 @@ TEST_CASE("threads: tls openings complete once, cancelled or not", "[thread]") {
     {
         const authority root;
         loopback_server server({.own = root.issue()}, [](server_connection& c) { c.stay(); });
-        open_many(tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
-                  outcomes);
+        open_many(
+            tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
+            outcomes);
     }
     REQUIRE(outcomes.completions == openings);
     REQUIRE(outcomes.opened > 0);

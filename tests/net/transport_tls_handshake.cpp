@@ -6,7 +6,6 @@
 
 #include "hotpool/error.hpp"
 #include "hotpool/transport/tls.hpp"
-#include "support/black_hole.hpp"
 #include "support/blocking_io.hpp"
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
@@ -123,7 +122,8 @@ TEST_CASE("tls handshake: cancelled at any step, an opening completes once and l
 
 TEST_CASE("tls handshake: the oldest version accepted is the option's") {
     loopback_server old({.own = server_identity(), .max_version = TLS1_2_VERSION}, stay);
-    loopback_server older({.own = server_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
+    loopback_server older(
+        {.own = server_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
     net::io_context io;
     REQUIRE_FALSE(open(io, to(old)).error);
     REQUIRE(open(io, to(old, {.min_version = tls_version::tls_1_3})).error == errc::handshake_failed);
@@ -173,7 +173,8 @@ TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's")
                            echo);
     net::io_context io;
     SECTION("the right one") {
-        auto opened = open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
+        auto opened =
+            open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
         REQUIRE_FALSE(opened.error);
         REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         REQUIRE(read_exactly(io, *opened.stream, 1) == "x");
@@ -182,7 +183,8 @@ TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's")
         const identity stranger = self_signed();
         const bool shown = GENERATE(false, true);
         tls_options options;
-        if (shown) options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
+        if (shown)
+            options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
         auto opened = open(io, to(server, options));
         // In TLS 1.3 the client is through before the server has looked at its certificate.
         if (version == TLS1_2_VERSION) {

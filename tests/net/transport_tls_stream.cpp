@@ -326,7 +326,8 @@ TEST_CASE("tls: close says goodbye, abort does not") {
     std::atomic<int> ends = 0;
     const auto script = [&](server_connection& c) {
         char byte = 0;
-        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN)) ++goodbyes;
+        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN))
+            ++goodbyes;
         ++ends;
     };
     {

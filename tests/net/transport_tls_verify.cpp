@@ -23,8 +23,8 @@ const authority& root() {
 
 // How an opening to `host` at a server that shows `shown` ends.
 std::error_code verdict(const identity& shown, tls_options options, const std::string& host = "127.0.0.1") {
-    loopback_server server({.own = shown}, [](server_connection& c) { c.stay(); },
-                           host == "::1" ? "::1" : "127.0.0.1");
+    loopback_server server(
+        {.own = shown}, [](server_connection& c) { c.stay(); }, host == "::1" ? "::1" : "127.0.0.1");
     net::io_context io;
     const auto opened = open(io, tls_transport({.host = host, .port = server.port()}, std::move(options)));
     REQUIRE(opened.completions == 1);
@@ -45,12 +45,20 @@ TEST_CASE("tls verify: the host's name must be in a certificate of a trusted roo
     REQUIRE(verdict_by_root(authority("another root").issue()) == errc::certificate_unknown_issuer);
     REQUIRE(verdict_by_root(self_signed()) == errc::certificate_self_signed);
     REQUIRE(verdict_by_root(self_signed()) == condition::certificate);
-    REQUIRE(verdict_by_root(root().issue({.not_before = -2h, .not_after = -1h})) == errc::certificate_expired);
-    REQUIRE(verdict_by_root(root().issue({.not_before = 1h, .not_after = 2h})) == errc::certificate_not_yet_valid);
+    REQUIRE(verdict_by_root(root().issue({.not_before = -2h, .not_after = -1h})) ==
+            errc::certificate_expired);
+    REQUIRE(verdict_by_root(root().issue({.not_before = 1h, .not_after = 2h})) ==
+            errc::certificate_not_yet_valid);
 }
 
 TEST_CASE("tls verify: the system's roots are trusted by default, and ours is not among them") {
     REQUIRE(verdict(root().issue(), {}) == errc::certificate_unknown_issuer);
+}
+
+TEST_CASE("tls verify: a certificate that vouches for itself is accepted where it is a root of the options") {
+    const identity lonely = self_signed();
+    REQUIRE(verdict(lonely, {.ca_pem = lonely.certificate_pem}) == accepted);
+    REQUIRE(verdict(self_signed(), {.ca_pem = lonely.certificate_pem}) == errc::certificate_self_signed);
 }
 
 TEST_CASE("tls verify: a certificate in between must be shown") {
@@ -67,8 +75,8 @@ TEST_CASE("tls verify: a wildcard stands for one whole label, and the common nam
             errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(root().issue({.names = {"w*.example.test"}}), "www.example.test") ==
             errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(root().issue({.common_name = "www.example.test", .names = {}}), "www.example.test") ==
-            errc::certificate_host_mismatch);
+    REQUIRE(verdict_by_root(root().issue({.common_name = "www.example.test", .names = {}}),
+                            "www.example.test") == errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(root().issue({.names = {"www.example.test"}}), "WWW.example.test.") == accepted);
 }
 
@@ -78,7 +86,8 @@ TEST_CASE("tls verify: an address is verified as an address") {
     REQUIRE(verdict(root().issue({.names = {"127.0.0.2"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(root().issue({.names = {"localhost"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(root().issue({.names = {"::1"}}), by_root, "::1") == accepted);
-    REQUIRE(verdict(root().issue({.names = {"127.0.0.1"}}), by_root, "::1") == errc::certificate_host_mismatch);
+    REQUIRE(verdict(root().issue({.names = {"127.0.0.1"}}), by_root, "::1") ==
+            errc::certificate_host_mismatch);
 }
 
 TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
@@ -91,8 +100,9 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
             c.stay();
         });
         net::io_context io;
-        auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
-                                             {.ca_pem = root().certificate_pem(), .server_name = server_name}));
+        auto opened =
+            open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
+                                   {.ca_pem = root().certificate_pem(), .server_name = server_name}));
         REQUIRE_FALSE(opened.error);
         read_exactly(io, *opened.stream, 1);
         return asked;
@@ -105,7 +115,8 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
 TEST_CASE("tls verify: with verification off everything is accepted") {
     const tls_options off{.verify = tls_verify::none};
     REQUIRE(verdict(self_signed(), off) == accepted);
-    REQUIRE(verdict(root().issue({.names = {"other.test"}, .not_before = -2h, .not_after = -1h}), off) == accepted);
+    REQUIRE(verdict(root().issue({.names = {"other.test"}, .not_before = -2h, .not_after = -1h}), off) ==
+            accepted);
 }
 
 TEST_CASE("tls verify: pins come on top of the chain, and decide alone with verification off") {
@@ -128,5 +139,6 @@ TEST_CASE("tls verify: pins come on top of the chain, and decide alone with veri
     REQUIRE(verdict(lonely, with(of_lonely)) == errc::certificate_self_signed);
     REQUIRE(verdict(lonely, with(of_lonely, tls_verify::none)) == accepted);
     REQUIRE(verdict(other, with(of_lonely, tls_verify::none)) == errc::certificate_pin_mismatch);
-    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) == accepted);
+    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) ==
+            accepted);
 }

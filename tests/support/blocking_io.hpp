@@ -1,4 +1,4 @@
-// Transports and streams used one step after the other: each function runs the io_context until its step is done.
+// Transports and streams used step by step: each function runs the io_context until its step is done.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -93,7 +93,8 @@ std::string read_exactly(net::io_context& io, Stream& stream, std::size_t bytes)
 }
 
 template <class Stream>
-std::error_code write_all(net::io_context& io, Stream& stream, std::string_view head, std::string_view body = {}) {
+std::error_code write_all(net::io_context& io, Stream& stream, std::string_view head,
+                          std::string_view body = {}) {
     net::const_buffer first = net::buffer(head);
     net::const_buffer second = net::buffer(body);
     while (first.size() + second.size() != 0) {

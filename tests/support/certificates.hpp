@@ -1,4 +1,4 @@
-// Certificates made in memory for tests: `authority root; identity server = root.issue({.names = {"localhost"}});`
+// Certificates made in memory for tests: `authority root; identity server = root.issue();`
 #pragma once
 
 #include <openssl/evp.h>
@@ -64,7 +64,8 @@ std::string to_pem(Write write) {
 
 inline std::array<unsigned char, 32> sha256(const std::vector<unsigned char>& bytes) {
     std::array<unsigned char, 32> digest{};
-    require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1, "EVP_Digest");
+    require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1,
+            "EVP_Digest");
     return digest;
 }
 
@@ -110,16 +111,16 @@ inline void add_extension(X509* certificate, X509* issuer, int kind, const std::
 inline std::string alternative_names(const std::vector<std::string>& names) {
     std::string text;
     for (const std::string& name : names) {
-        const bool address = name.find(':') != std::string::npos ||
-                             name.find_first_not_of("0123456789.") == std::string::npos;
+        const bool address =
+            name.find(':') != std::string::npos || name.find_first_not_of("0123456789.") == std::string::npos;
         text += (text.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + name;
     }
     return text;
 }
 
 /// A certificate for `key`, signed by `issuer`, or by itself where that is null.
-inline x509_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
-                                 bool is_authority) {
+inline x509_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer,
+                                 EVP_PKEY* issuer_key, bool is_authority) {
     static std::atomic<long> serial{1};
     x509_ptr made(X509_new());
     X509* const c = made.get();
@@ -179,7 +180,9 @@ public:
                                                 issuer ? issuer->certificate_.get() : nullptr,
                                                 issuer ? issuer->key_.get() : nullptr, true)) {}
 
-    std::string certificate_pem() const { return detail::make_identity(certificate_.get(), key_.get()).certificate_pem; }
+    std::string certificate_pem() const {
+        return detail::make_identity(certificate_.get(), key_.get()).certificate_pem;
+    }
 
     identity issue(const certificate_spec& spec = {}) const {
         const auto key = detail::make_key();

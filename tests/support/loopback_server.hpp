@@ -1,9 +1,9 @@
-// A server on loopback that does what a test says, with or without TLS: one blocking function for each connection.
+// A server on loopback, with or without TLS, that runs a blocking function of the test for each connection.
 //
 //     loopback_server echo([](server_connection& c) { for (;;) c.write(c.read_some()); });
 //
-// The function runs on a thread of its own and returns, or is thrown out by a read or write, when the peer or the test is
-// done. The server's destructor ends all connections and joins the threads.
+// The function runs on a thread of its own and returns, or is thrown out by a read or write, when the peer or
+// the test is done. The server's destructor ends all connections and joins the threads.
 #pragma once
 
 #include <arpa/inet.h>
@@ -35,10 +35,10 @@ namespace hotpool::test {
 /// How a server speaks TLS.
 struct server_tls {
     identity own;
-    std::string client_ca_pem{};  ///< not empty: a client must show a certificate of this root
-    int min_version = 0;          ///< TLS1_2_VERSION and so on; 0: any
+    std::string client_ca_pem{};      ///< not empty: a client must show a certificate of this root
+    int min_version = 0;              ///< TLS1_2_VERSION and so on; 0: any
     int max_version = 0;
-    std::string alpn{};           ///< chosen whatever the client offers; empty: none
+    std::string alpn{};               ///< chosen whatever the client offers; empty: none
     bool choose_only_offered = true;  ///< false: `alpn` is chosen even if the client did not offer it
 };
 
@@ -151,7 +151,9 @@ class loopback_server {
 public:
     using script = std::function<void(server_connection&)>;
 
-    explicit loopback_server(script each, const char* address = "127.0.0.1") : each_(std::move(each)) { listen(address); }
+    explicit loopback_server(script each, const char* address = "127.0.0.1") : each_(std::move(each)) {
+        listen(address);
+    }
     /// A connection whose handshake fails is closed; the function is not called.
     loopback_server(const server_tls& tls, script each, const char* address = "127.0.0.1")
         : tls_(make_context(tls)), each_(std::move(each)) {
@@ -247,8 +249,8 @@ private:
         SSL_CTX_set_min_proto_version(context.get(), tls.min_version);
         SSL_CTX_set_max_proto_version(context.get(), tls.max_version);
         const auto from_pem = [](const std::string& text, auto read) {
-            const std::unique_ptr<BIO, int (*)(BIO*)> memory(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())),
-                                                             BIO_free);
+            const std::unique_ptr<BIO, int (*)(BIO*)> memory(
+                BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free);
             return read(memory.get(), nullptr, nullptr, nullptr);
         };
         X509* const leaf = from_pem(tls.own.certificate_pem, PEM_read_bio_X509);
@@ -281,7 +283,8 @@ private:
         const auto& choice = *static_cast<alpn_choice*>(data);
         const std::string wire = static_cast<char>(choice.protocol.size()) + choice.protocol;
         const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
-        if (choice.only_offered && all.find(wire) == std::string_view::npos) return SSL_TLSEXT_ERR_ALERT_FATAL;
+        if (choice.only_offered && all.find(wire) == std::string_view::npos)
+            return SSL_TLSEXT_ERR_ALERT_FATAL;
         *chosen = reinterpret_cast<const unsigned char*>(choice.protocol.data());
         *chosen_size = static_cast<unsigned char>(choice.protocol.size());
         return SSL_TLSEXT_ERR_OK;

@@ -142,8 +142,8 @@ struct mock_opening {
 
 /// Everything that was opened or is being opened.
 struct mock_network {
-    std::deque<mock_opening> openings;
-    std::vector<std::shared_ptr<mock_link>> links;
+    std::deque<mock_opening> openings{};
+    std::vector<std::shared_ptr<mock_link>> links{};
     bool opens_at_once = false;
 
     std::size_t pending() const {

@@ -31,6 +31,15 @@ bool runs_here(const Executor& executor) noexcept {
     }
 }
 
+/// As `asio::post`. An `any_io_executor` would forget the function's allocator.
+template <class Executor, class Function>
+void post_to(const Executor& executor, Function function) {
+    if constexpr (std::is_same_v<Executor, net::any_io_executor>)
+        if (const auto* plain = executor.template target<net::io_context::executor_type>())
+            return net::post(*plain, std::move(function));
+    net::post(executor, std::move(function));
+}
+
 /// A handler with its arguments, to be run by an executor.
 template <class Handler, class... Args>
 struct bound_completion {
@@ -78,7 +87,7 @@ public:
         const executor_type executor = std::move(executor_);
         work_type work = std::move(work_);
         if (how == delivery::posted)
-            net::post(executor, std::move(bound));
+            post_to(executor, std::move(bound));
         else if (runs_here(executor))
             bound();
         else

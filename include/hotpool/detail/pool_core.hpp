@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -18,6 +18,7 @@
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/connection_manager.hpp"
 #include "hotpool/detail/body_drain.hpp"
+#include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
 #include "hotpool/detail/speculation.hpp"
 #include "hotpool/detail/turn_list.hpp"
@@ -79,7 +80,7 @@ public:
           host_value_(std::move(host_value)),
           budget_(std::move(budget)),
           timer_(executor),
-          machine_(options, std::random_device{}(), stream_type::holds_buffers) {}
+          machine_(options, seed(), stream_type::holds_buffers) {}
 
     void start() {
         if (budget_ != nullptr) budget_->join(this->weak_from_this());
@@ -97,7 +98,7 @@ public:
             bool doubtful = false;
             tell([&](time_point now) {
                 s = machine_.try_lease(now, lease_deadline);
-                doubtful = s != nullptr && now - s->idle_since > machine_.options().check_after_idle;
+                doubtful = s != nullptr && now - s->idle_since >= machine_.options().check_after_idle;
             });
             if (s == nullptr) return nullptr;
             if (connection_type* c = sound(*s->resource, doubtful)) return c;
@@ -213,7 +214,7 @@ public:
     }
 
     void at_turn_end(connection_type& c) override {
-        if (turn_.push(c)) net::post(executor_, turn_handler(this->shared_from_this()));
+        if (turn_.push(c)) post_to(executor_, turn_handler(this->shared_from_this()));
     }
     bool speculates() noexcept override {
         return leased_.load(std::memory_order_relaxed) > 1 && speculation_.is_worth_it();
@@ -282,6 +283,12 @@ private:
         waiting_op* overdue = nullptr;          // cut by an `expire_lease`
         std::unique_ptr<pool_watcher> watcher;  // satisfied
     };
+
+    /// Jitter needs numbers that differ between pools and between runs, no more.
+    std::uint64_t seed() const noexcept {
+        const auto now = static_cast<std::uint64_t>(clock_type::now().time_since_epoch().count());
+        return now ^ reinterpret_cast<std::uintptr_t>(this);
+    }
 
     // --- the machine under its lock
 
@@ -419,6 +426,7 @@ private:
     /// connection.
     void settle_budget() {
         bool spare = false;
+        bool wanted = false;
         {
             std::lock_guard lock(mutex_);
             spare = take_permit();
@@ -426,9 +434,10 @@ private:
                 budget_->withdraw(this->weak_from_this());
                 machine_.growth_allowed();
             }
+            wanted = budget_->is_pressed() && machine_.counts().idle != 0;
         }
         if (spare) budget_->release();
-        if (budget_->is_pressed()) reclaim_idle();
+        if (wanted) reclaim_idle();
     }
     bool needs_room() const noexcept {
         const connection_counts n = machine_.counts();

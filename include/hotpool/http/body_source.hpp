@@ -1,14 +1,14 @@
 // Where a streamed request body comes from.
 #pragma once
 
-#include "hotpool/error.hpp"
-
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <system_error>
 #include <type_traits>
 #include <utility>
+
+#include "hotpool/error.hpp"
 
 namespace hotpool::http {
 

@@ -1,12 +1,12 @@
 // The line in front of a chunk.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/grammar.hpp"
-
-#include <cstdint>
-#include <string_view>
 
 namespace hotpool::http {
 

@@ -1,18 +1,18 @@
 // A chunked body, read as its bytes arrive.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/chunk_line.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/http/parse_result.hpp"
 #include "hotpool/http/scan.hpp"
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <utility>
 
 namespace hotpool::http {
 

@@ -1,12 +1,12 @@
 // The chunked coding, put on a body.
 #pragma once
 
-#include "hotpool/base/byte_buffer.hpp"
-
 #include <cstddef>
 #include <cstring>
 #include <span>
 #include <string_view>
+
+#include "hotpool/base/byte_buffer.hpp"
 
 namespace hotpool::http {
 

@@ -1,16 +1,16 @@
 // Field lines kept as the text that is sent.
 #pragma once
 
-#include "hotpool/error.hpp"
-#include "hotpool/http/field_line.hpp"
-#include "hotpool/http/fields_view.hpp"
-#include "hotpool/http/grammar.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "hotpool/error.hpp"
+#include "hotpool/http/field_line.hpp"
+#include "hotpool/http/fields_view.hpp"
+#include "hotpool/http/grammar.hpp"
 
 namespace hotpool::http {
 

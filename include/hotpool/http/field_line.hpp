@@ -1,11 +1,11 @@
 // One field line, taken apart and checked.
 #pragma once
 
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/scan.hpp"
-
-#include <string_view>
 
 namespace hotpool::http {
 

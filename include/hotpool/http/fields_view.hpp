@@ -1,13 +1,13 @@
 // The fields of a head, read from its text where it lies.
 #pragma once
 
-#include "hotpool/http/field_line.hpp"
-#include "hotpool/http/grammar.hpp"
-
 #include <cstddef>
 #include <iterator>
 #include <optional>
 #include <string_view>
+
+#include "hotpool/http/field_line.hpp"
+#include "hotpool/http/grammar.hpp"
 
 namespace hotpool::http {
 

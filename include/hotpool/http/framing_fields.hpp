@@ -1,14 +1,14 @@
 // What the fields of one head say about the end of its message and the future of its connection.
 #pragma once
 
-#include "hotpool/error.hpp"
-#include "hotpool/http/grammar.hpp"
-
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string_view>
+
+#include "hotpool/error.hpp"
+#include "hotpool/http/grammar.hpp"
 
 namespace hotpool::http {
 

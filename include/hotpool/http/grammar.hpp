@@ -1,14 +1,14 @@
 // The characters and small parts that HTTP/1.1 messages are made of.
 #pragma once
 
-#include "hotpool/error.hpp"
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string_view>
+
+#include "hotpool/error.hpp"
 
 namespace hotpool::http {
 

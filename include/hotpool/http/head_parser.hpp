@@ -1,16 +1,16 @@
 // One response head, parsed line by line as its bytes arrive.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/framing_fields.hpp"
 #include "hotpool/http/response_head.hpp"
 #include "hotpool/http/scan.hpp"
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
 
 namespace hotpool::http {
 

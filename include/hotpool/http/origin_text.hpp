@@ -1,13 +1,13 @@
 // Hosts and ports as they are written in requests.
 #pragma once
 
-#include "hotpool/http/grammar.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "hotpool/http/grammar.hpp"
 
 namespace hotpool::http {
 

@@ -1,11 +1,11 @@
 // What one call to a parser found.
 #pragma once
 
-#include "hotpool/error.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "hotpool/error.hpp"
 
 namespace hotpool {
 

@@ -1,13 +1,13 @@
 // The request fields in which the library has a say.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/origin_text.hpp"
-
-#include <cstdint>
-#include <string_view>
 
 namespace hotpool::http {
 

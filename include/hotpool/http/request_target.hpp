@@ -1,12 +1,12 @@
 // The four forms of a request target.
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/origin_text.hpp"
-
-#include <cstddef>
-#include <string_view>
 
 namespace hotpool::http {
 

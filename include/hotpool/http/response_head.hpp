@@ -1,13 +1,13 @@
 // A response's status line and fields as positions in its text.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "hotpool/error.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/scan.hpp"
-
-#include <cstdint>
-#include <string_view>
 
 namespace hotpool::http {
 

@@ -1,11 +1,11 @@
 // The scans that touch every byte of a head. They read nothing outside [`at`, `end`).
 #pragma once
 
-#include "hotpool/http/grammar.hpp"
-
 #include <bit>
 #include <cstddef>
 #include <cstring>
+
+#include "hotpool/http/grammar.hpp"
 
 #if defined(__SSE2__)
 #    include <emmintrin.h>

@@ -1,13 +1,13 @@
 // Absolute http and https URLs, taken apart.
 #pragma once
 
-#include "hotpool/error.hpp"
-#include "hotpool/http/grammar.hpp"
-#include "hotpool/http/origin_text.hpp"
-
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "hotpool/error.hpp"
+#include "hotpool/http/grammar.hpp"
+#include "hotpool/http/origin_text.hpp"
 
 namespace hotpool::http {
 

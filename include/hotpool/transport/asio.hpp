@@ -3,7 +3,7 @@
 
 #include <asio/version.hpp>
 #if ASIO_VERSION < 102201
-#error "hotpool needs Asio 1.22.1 or newer"
+#    error "hotpool needs Asio 1.22.1 or newer"
 #endif
 
 #include <asio/any_io_executor.hpp>
@@ -33,15 +33,15 @@
 #include <asio/use_awaitable.hpp>
 
 #if !defined(ASIO_STANDALONE)
-#error "hotpool needs standalone Asio: compile with ASIO_STANDALONE, as the CMake target hotpool::hotpool does"
+#    error "hotpool needs standalone Asio: compile with ASIO_STANDALONE, as the CMake target does"
 #endif
 
 /// 1 where a completion may run inside the initiating call through the handler's immediate executor.
 #if __has_include(<asio/associated_immediate_executor.hpp>)
-#include <asio/associated_immediate_executor.hpp>
-#define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 1
+#    include <asio/associated_immediate_executor.hpp>
+#    define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 1
 #else
-#define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 0
+#    define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 0
 #endif
 
 namespace hotpool {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #if defined(__linux__)
-#include <unistd.h>
+#    include <unistd.h>
 #endif
 
 #include "hotpool/base/time.hpp"
@@ -22,13 +22,15 @@
 
 namespace hotpool::detail {
 
-/// No address is given up sooner, unless the deadline is: a SYN lost once is sent again after a second on Linux,
-/// but an address that answers does so within a round trip, and the longest usual one is about 250 ms.
+/// The least time an address gets, if the deadline leaves that much: a host that answers does so within a
+/// round trip, and longer ones are rare.
+/// @source RFC 8305, 5, whose delay between attempts this is
 inline constexpr std::chrono::milliseconds min_attempt{250};
 
 /// How long to try one address so that those behind it get their turn: an equal share of what remains.
 /// @param addresses_left this one included, 1 or more; the last may use all that remains
-constexpr time_point attempt_deadline(time_point now, time_point deadline, std::size_t addresses_left) noexcept {
+constexpr time_point attempt_deadline(time_point now, time_point deadline,
+                                      std::size_t addresses_left) noexcept {
     if (addresses_left <= 1 || deadline <= now) return deadline;
     const duration share = (deadline - now) / static_cast<duration::rep>(addresses_left);
     return std::min(deadline, base::after(now, std::max<duration>(share, min_attempt)));
@@ -48,7 +50,8 @@ inline std::error_code connect_error(const std::error_code& error) noexcept {
 
 /// Opens `socket` for `endpoint`, non-blocking and with `options`. On failure it may be left open.
 template <class Socket>
-std::error_code prepare_socket(Socket& socket, const net::ip::tcp::endpoint& endpoint, const tcp_options& options) {
+std::error_code prepare_socket(Socket& socket, const net::ip::tcp::endpoint& endpoint,
+                               const tcp_options& options) {
     std::error_code error;
     if (socket.is_open()) socket.close(error);
     if (socket.open(endpoint.protocol(), error)) return error;
@@ -60,10 +63,11 @@ std::error_code prepare_socket(Socket& socket, const net::ip::tcp::endpoint& end
     return {};
 }
 
-/// Registers a connected socket anew where Asio uses epoll: connecting has left it interested in writability for good,
-/// and each acknowledgement would wake the loop for nothing.
+/// Registers a connected socket anew where Asio uses epoll: connecting has left it interested in writability
+/// for good, and each acknowledgement would wake the loop for nothing.
 template <class Socket>
-std::error_code forget_write_interest([[maybe_unused]] Socket& socket, [[maybe_unused]] net::ip::tcp protocol) {
+std::error_code forget_write_interest([[maybe_unused]] Socket& socket,
+                                      [[maybe_unused]] net::ip::tcp protocol) {
     std::error_code error;
 #if defined(ASIO_HAS_EPOLL)
     const auto descriptor = socket.release(error);
@@ -77,10 +81,10 @@ std::error_code forget_write_interest([[maybe_unused]] Socket& socket, [[maybe_u
     return error;
 }
 
-/// Tries the endpoints in order until one accepts, each for its share of the time that is left. The last one is not
-/// timed here: who owns the deadline calls `cancel` when it passes.
-/// @completes `void(std::error_code, socket_type)`, once, on the strand and perhaps inside `start`; with the error
-/// of the last endpoint if none accepts, and not at all after `cancel`
+/// Tries the endpoints in order until one accepts, each for its share of the time that is left. The last one
+/// is not timed here: who owns the deadline calls `cancel` when it passes.
+/// @completes `void(std::error_code, socket_type)`, once, on the strand and perhaps inside `start`; with the
+/// error of the last endpoint if none accepts, and not at all after `cancel`
 /// @threads the strand
 template <class Executor, class Handler>
 class connect_operation : public std::enable_shared_from_this<connect_operation<Executor, Handler>> {
@@ -88,8 +92,8 @@ public:
     using socket_type = net::basic_stream_socket<net::ip::tcp, Executor>;
 
     /// @param endpoints at least one
-    connect_operation(const net::strand<Executor>& strand, endpoint_list endpoints, const tcp_options& options,
-                      time_point deadline, Handler handler)
+    connect_operation(const net::strand<Executor>& strand, endpoint_list endpoints,
+                      const tcp_options& options, time_point deadline, Handler handler)
         : strand_(strand),
           socket_(strand.get_inner_executor()),
           timer_(strand.get_inner_executor()),
@@ -131,12 +135,13 @@ private:
                 if (!cancelled) self.attempt_ended(number, errc::connect_timed_out);
             }));
         }
-        socket_.async_connect(endpoint, on_strand([number](auto& self, const std::error_code& error) {
+        auto ended = [number](auto& self, const std::error_code& error) {
             self.attempt_ended(number, error);
-        }));
+        };
+        socket_.async_connect(endpoint, on_strand(ended));
     }
 
-    // The timer and the socket may both report on one attempt, and late: only the first word on the current one counts.
+    // Timer and socket may both report on one attempt, and late: the first word on the current one counts.
     void attempt_ended(std::size_t number, const std::error_code& error) {
         if (!handler_ || number != next_) return;
         timer_.cancel();
@@ -155,9 +160,10 @@ private:
 
     template <class Function>
     auto on_strand(Function function) {
-        return net::bind_executor(strand_, [self = this->shared_from_this(), function](const std::error_code& error) {
+        auto held = [self = this->shared_from_this(), function](const std::error_code& error) {
             function(*self, error);
-        });
+        };
+        return net::bind_executor(strand_, std::move(held));
     }
 
     net::strand<Executor> strand_;

@@ -25,11 +25,11 @@ concept shakes_hands = requires(Stream stream) {
     { stream.try_handshake() } noexcept -> std::same_as<io_result>;
 };
 
-/// Opens one connection. All its parts run on a strand of its own, so that an executor of several threads will do;
-/// the socket itself is made for the plain executor.
+/// Opens one connection. All its parts run on a strand of its own, so that an executor of several threads
+/// will do; the socket itself is made for the plain executor.
 ///
 /// A handshake that fails is final: other addresses are tried only where no connection comes about.
-/// @param MakeStream a function of a connected, non-blocking socket and a `std::error_code&` that returns a `Stream`
+/// @param MakeStream makes a `Stream` of a connected, non-blocking socket and a `std::error_code&`
 /// @completes `void(std::error_code, Stream)`, once, posted to the executor
 /// @threads `start` once; `cancel` from any thread
 template <class Stream, class Executor, class MakeStream, class Handler>
@@ -37,8 +37,8 @@ class open_operation final
     : public opening::operation,
       public std::enable_shared_from_this<open_operation<Stream, Executor, MakeStream, Handler>> {
 public:
-    open_operation(const Executor& executor, origin target, const tcp_options& options, MakeStream make_stream,
-                   Handler handler)
+    open_operation(const Executor& executor, origin target, const tcp_options& options,
+                   MakeStream make_stream, Handler handler)
         : strand_(executor),
           timer_(executor),
           resolver_(executor),
@@ -75,9 +75,10 @@ private:
             if (!cancelled) self.timed_out();
         }));
         if (const auto endpoint = numeric_endpoint(target_)) return connect({*endpoint});
-        async_resolve(resolver_, target_, on_strand([](auto& self, const std::error_code& error, auto endpoints) {
-                          self.resolved(error, std::move(endpoints));
-                      }));
+        auto then = [](auto& self, const std::error_code& error, auto endpoints) {
+            self.resolved(error, std::move(endpoints));
+        };
+        async_resolve(resolver_, target_, on_strand(then));
     }
 
     void resolved(const std::error_code& error, endpoint_list endpoints) {
@@ -105,10 +106,10 @@ private:
         if constexpr (shakes_hands<Stream>) {
             const io_result step = stream_->try_handshake();
             if (step.error) return fail(step.error);
-            if (step.want != io_want::none)
-                return stream_->async_wait(step.want, on_strand([](auto& self, const std::error_code&) {
-                    if (self.handler_) self.shake_hands();
-                }));
+            auto again = [](auto& self, const std::error_code&) {
+                if (self.handler_) self.shake_hands();
+            };
+            if (step.want != io_want::none) return stream_->async_wait(step.want, on_strand(again));
         }
         finish({}, std::move(*stream_));
     }
@@ -144,7 +145,8 @@ private:
     net::strand<Executor> strand_;
     timer_type timer_;
     resolver_type resolver_;
-    std::weak_ptr<connect_operation<Executor, connect_handler>> connecting_;  // it holds this operation, not the reverse
+    // It holds this operation, not the reverse.
+    std::weak_ptr<connect_operation<Executor, connect_handler>> connecting_;
     std::optional<Stream> stream_;
     origin target_;
     tcp_options options_;

@@ -12,7 +12,7 @@
 #include <memory>
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
-#error "hotpool needs OpenSSL 3.0 or newer"
+#    error "hotpool needs OpenSSL 3.0 or newer"
 #endif
 
 namespace hotpool::detail {

@@ -31,19 +31,20 @@ inline std::error_code resolve_error(const std::error_code& error, bool empty) n
 }
 
 /// Asks `resolver` for the endpoints of `target`, in the system's order of preference.
-/// @completes `void(std::error_code, endpoint_list)` on the handler's associated executor; a resolver that was
-/// cancelled answers when the system's resolver returns, which cannot be interrupted
+/// @completes `void(std::error_code, endpoint_list)` on the handler's associated executor; a resolver that
+/// was cancelled answers when the system's resolver returns, which cannot be interrupted
 template <class Resolver, class Handler>
 void async_resolve(Resolver& resolver, const origin& target, Handler handler) {
     const auto executor = net::get_associated_executor(handler);
+    auto answered = [handler = std::move(handler)](const std::error_code& error, auto results) mutable {
+        endpoint_list endpoints;
+        for (const auto& entry : results) endpoints.push_back(entry.endpoint());
+        const std::error_code outcome = resolve_error(error, endpoints.empty());
+        std::move(handler)(outcome, std::move(endpoints));
+    };
     resolver.async_resolve(
         target.host, std::to_string(port_number(target.port)), net::ip::resolver_base::numeric_service,
-        net::bind_executor(executor, [handler = std::move(handler)](std::error_code error, auto results) mutable {
-            endpoint_list endpoints;
-            for (const auto& entry : results) endpoints.push_back(entry.endpoint());
-            const std::error_code outcome = resolve_error(error, endpoints.empty());
-            std::move(handler)(outcome, std::move(endpoints));
-        }));
+        net::bind_executor(executor, std::move(answered)));
 }
 
 }  // namespace hotpool::detail

@@ -26,7 +26,8 @@ public:
     static constexpr std::string_view scheme = "http";
     static constexpr std::string_view default_port = "80";
 
-    explicit tcp_transport(origin target, const options& choices = {}) : target_(std::move(target)), options_(choices) {
+    explicit tcp_transport(origin target, const options& choices = {})
+        : target_(std::move(target)), options_(choices) {
         validate(target_);
     }
 

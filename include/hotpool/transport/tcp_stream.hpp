@@ -59,8 +59,7 @@ public:
 
     template <class Handler>
     void async_wait(io_want want, Handler&& handler) {
-        socket_.async_wait(want == io_want::write ? net::socket_base::wait_write : net::socket_base::wait_read,
-                           std::forward<Handler>(handler));
+        socket_.async_wait(detail::wait_type(want), std::forward<Handler>(handler));
     }
     void cancel() noexcept {
         std::error_code ignored;

@@ -30,10 +30,12 @@ namespace hotpool::detail {
 class pem_source {
 public:
     /// @param fields the names of both, for messages
-    pem_source(const std::string& file, const std::string& text, const char* file_field, const char* text_field)
+    pem_source(const std::string& file, const std::string& text, const char* file_field,
+               const char* text_field)
         : field_(file.empty() ? text_field : file_field) {
         if (file.empty() && text.empty()) return;
-        if (!file.empty() && !text.empty()) refuse_tls_option(file_field, "must not be given together with the text");
+        if (!file.empty() && !text.empty())
+            refuse_tls_option(file_field, "must not be given together with the text");
         if (file.empty())
             bio_.reset(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
         else
@@ -54,8 +56,9 @@ public:
     }
     /// Never asks at the terminal for a password, as OpenSSL would on its own.
     pkey_ptr private_key(const std::string& password) {
-        pkey_ptr key(PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
-        if (!key) refuse_tls_option(field_, "must hold a private key in PEM, and the password must fit if it is encrypted");
+        pkey_ptr key(
+            PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
+        if (!key) refuse_tls_option(field_, "must hold a private key in PEM, with its password if encrypted");
         return key;
     }
 
@@ -64,14 +67,15 @@ private:
     bio_ptr bio_;
 };
 
-/// The system's roots, read once for as long as anyone uses them: a store of 140 roots takes about 1 MB and 10 ms.
+/// The system's roots, read once for as long as anyone uses them: 140 of them take about 1 MB.
 inline std::shared_ptr<X509_STORE> system_roots() {
     static std::mutex mutex;
     static std::weak_ptr<X509_STORE> shared;
     const std::lock_guard lock(mutex);
     if (auto roots = shared.lock()) return roots;
     std::shared_ptr<X509_STORE> roots(X509_STORE_new(), freed_by<&X509_STORE_free>{});
-    if (!roots || X509_STORE_set_default_paths(roots.get()) != 1) throw std::system_error(errc::tls_setup_failed);
+    if (!roots || X509_STORE_set_default_paths(roots.get()) != 1)
+        throw std::system_error(errc::tls_setup_failed);
     shared = roots;
     return roots;
 }
@@ -80,7 +84,8 @@ inline std::shared_ptr<X509_STORE> system_roots() {
 inline std::vector<unsigned char> alpn_wire(const std::vector<std::string>& protocols) {
     std::vector<unsigned char> wire;
     for (const std::string& protocol : protocols) {
-        if (protocol.empty() || protocol.size() > 255) refuse_tls_option("alpn", "must be names of 1 to 255 bytes");
+        if (protocol.empty() || protocol.size() > 255)
+            refuse_tls_option("alpn", "must be names of 1 to 255 bytes");
         wire.push_back(static_cast<unsigned char>(protocol.size()));
         wire.insert(wire.end(), protocol.begin(), protocol.end());
     }
@@ -89,8 +94,8 @@ inline std::vector<unsigned char> alpn_wire(const std::vector<std::string>& prot
 }
 
 /// An `SSL_CTX` made from options, for one origin. Shared by its connections, which keep it alive.
-/// @errors the constructor throws `std::invalid_argument` naming the field and the rule, and `std::system_error` with
-/// `errc::tls_setup_failed` if OpenSSL itself fails
+/// @errors the constructor throws `std::invalid_argument` naming the field and the rule, and
+/// `std::system_error` with `errc::tls_setup_failed` if OpenSSL itself fails
 /// @threads any thread
 class tls_context {
 public:
@@ -114,7 +119,8 @@ public:
         if (!session) return nullptr;
         SSL_set_connect_state(session.get());
         // SNI has no addresses (RFC 6066, 3).
-        if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1) return nullptr;
+        if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1)
+            return nullptr;
         return session;
     }
 
@@ -139,7 +145,8 @@ private:
         SSL_CTX_set_read_ahead(context_.get(), 1);
         const std::vector<unsigned char> wire = alpn_wire(options_.alpn);
         if (!wire.empty())
-            require(SSL_CTX_set_alpn_protos(context_.get(), wire.data(), static_cast<unsigned>(wire.size())) == 0);
+            require(SSL_CTX_set_alpn_protos(context_.get(), wire.data(),
+                                            static_cast<unsigned>(wire.size())) == 0);
     }
 
     void set_roots() {
@@ -157,8 +164,10 @@ private:
     }
 
     void set_own_certificate() {
-        pem_source chain(options_.certificate_file, options_.certificate_pem, "certificate_file", "certificate_pem");
-        pem_source key(options_.private_key_file, options_.private_key_pem, "private_key_file", "private_key_pem");
+        pem_source chain(options_.certificate_file, options_.certificate_pem, "certificate_file",
+                         "certificate_pem");
+        pem_source key(options_.private_key_file, options_.private_key_pem, "private_key_file",
+                       "private_key_pem");
         if (!chain && !key) return;
         if (!key) refuse_tls_option(key.field(), "must be given with a certificate");
         if (!chain) refuse_tls_option(chain.field(), "must be given with a private key");
@@ -194,7 +203,8 @@ private:
     bool expect_name() noexcept {
         X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(context_.get());
         // The common name is not a host name (RFC 9525, 2), and f*.example.com no wildcard (6.3).
-        X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        X509_VERIFY_PARAM_set_hostflags(
+            expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
         return X509_VERIFY_PARAM_set1_host(expected, host_name_.data(), host_name_.size()) == 1;
     }
     bool expect_address(const net::ip::address& address) noexcept {

@@ -36,7 +36,8 @@ inline std::error_code handshake_error(const SSL& session, bool lost) noexcept {
     const bool from_tls = ERR_GET_LIB(error) == ERR_LIB_SSL;
     if (from_tls && ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         return certificate_error(SSL_get_verify_result(&session));
-    if (from_tls && ERR_GET_REASON(error) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL) return errc::alpn_mismatch;
+    if (from_tls && ERR_GET_REASON(error) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+        return errc::alpn_mismatch;
     return lost ? errc::handshake_closed : errc::handshake_failed;
 }
 

@@ -41,7 +41,7 @@ struct tls_options {
     std::vector<std::string> alpn{"http/1.1"};
     /// The name asked for (SNI) and verified, where it is not the origin's host.
     std::string server_name{};
-    /// The peer's certificate or its public key must be one of these; none: no such rule. Comes on top of `verify`.
+    /// The peer's certificate or its public key must be one of these, on top of `verify`; none: no such rule.
     std::vector<tls_pin> pins{};
 
     tcp_options tcp{};

@@ -50,16 +50,15 @@ struct tls_peer_rules {
     std::span<const tls_pin> pins{};
 };
 
-/// OpenSSL's verification callback, `rules` being a `const tls_peer_rules`. The pins are looked at here and not after the
-/// handshake so that a peer that has none of them never sees this side's certificate.
+/// OpenSSL's verification callback, `rules` being a `const tls_peer_rules`. The pins are looked at here and
+/// not after the handshake so that a peer that has none of them never sees this side's certificate.
 inline int verify_peer(X509_STORE_CTX* store, void* rules) noexcept {
     const auto& r = *static_cast<const tls_peer_rules*>(rules);
     if (r.verify_chain && X509_verify_cert(store) != 1) return 0;
     if (r.pins.empty()) return 1;
     X509* const leaf = X509_STORE_CTX_get0_cert(store);
-    const bool known = leaf != nullptr && std::any_of(r.pins.begin(), r.pins.end(), [leaf](const tls_pin& pin) {
-        return matches(pin, *leaf);
-    });
+    const auto fits = [leaf](const tls_pin& pin) { return matches(pin, *leaf); };
+    const bool known = leaf != nullptr && std::any_of(r.pins.begin(), r.pins.end(), fits);
     X509_STORE_CTX_set_error(store, known ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
     return known ? 1 : 0;
 }

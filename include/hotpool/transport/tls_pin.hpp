@@ -11,14 +11,14 @@
 
 namespace hotpool {
 
-/// The SHA-256 of a peer's certificate (DER) or of its public key (DER of SubjectPublicKeyInfo, RFC 7469, 2.4).
+/// The SHA-256 of a peer's certificate or of its public key, in DER (SubjectPublicKeyInfo: RFC 7469, 2.4).
 class tls_pin {
 public:
     enum class subject : std::uint8_t { certificate, public_key };
     using digest_type = std::array<unsigned char, 32>;
 
-    /// Both take 64 hexadecimal digits, which colons may separate, or 44 characters of base64, after "sha256//" or
-    /// not: what `openssl x509 -fingerprint -sha256` and curl's --pinnedpubkey show.
+    /// Both take 64 hexadecimal digits, which colons may separate, or 44 characters of base64, after
+    /// "sha256//" or not: what `openssl x509 -fingerprint -sha256` and curl's --pinnedpubkey show.
     /// @errors throws `std::invalid_argument` for anything else
     static tls_pin certificate(std::string_view text) { return {subject::certificate, parse(text)}; }
     static tls_pin public_key(std::string_view text) { return {subject::public_key, parse(text)}; }
@@ -35,7 +35,7 @@ private:
         if (const auto digest = from_hex(text)) return *digest;
         if (const auto digest = from_base64(text)) return *digest;
         throw std::invalid_argument(
-            "hotpool::tls_options::pins must each be a SHA-256 of 64 hexadecimal digits or 44 characters of base64");
+            "hotpool::tls_options::pins must each be a SHA-256: 64 hexadecimal digits or 44 of base64");
     }
 
     static constexpr unsigned value_in(std::string_view alphabet, char c) noexcept {
@@ -60,7 +60,8 @@ private:
 
     // 32 bytes are ten groups of four characters, three more and one '='.
     static std::optional<digest_type> from_base64(std::string_view text) {
-        constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        constexpr std::string_view alphabet =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         if (text.size() != 44 || text.back() != '=') return std::nullopt;
         text.remove_suffix(1);
         digest_type digest{};

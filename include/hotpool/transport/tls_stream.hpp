@@ -22,9 +22,10 @@ namespace hotpool {
 
 /// One TLS connection: OpenSSL directly on a non-blocking socket. `stream` says what each member does.
 ///
-/// A read hands out the record that has come, and those behind it only if they are here already and there is room: it
-/// makes one system call, unless a record arrives in pieces. Session tickets and key updates are read and answered
-/// on the way; they are no bytes. An end of the connection without close_notify is `errc::tls_truncated`.
+/// A read hands out the record that has come, and those behind it only if they are here already and there is
+/// room: it makes one system call, unless a record arrives in pieces. Session tickets and key updates are
+/// read and answered on the way; they are no bytes. An end of the connection without close_notify is
+/// `errc::tls_truncated`.
 /// @threads distinct objects only
 template <class Executor>
 class tls_stream {
@@ -47,13 +48,15 @@ public:
     executor_type get_executor() noexcept { return socket().get_executor(); }
     socket_type& socket() noexcept { return state_->link.socket; }
 
-    /// Goes on with the handshake: wants something, fails with an `errc` of "opening a connection", or is through.
+    /// Goes on with the handshake: wants something, fails as an opening does, or is through.
     io_result try_handshake() noexcept {
         ERR_clear_error();  // the reason of a failure is read from the queue
+        state_->link.blocked = io_want::none;
         const bool done = SSL_do_handshake(ssl()) == 1;
         if (!done && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
+        const bool lost = state_->link.ended || state_->link.failed;
         const std::error_code error = done ? detail::accept_handshake(*ssl(), *state_->context)
-                                           : detail::handshake_error(*ssl(), state_->link.ended || state_->link.failed);
+                                           : detail::handshake_error(*ssl(), lost);
         ERR_clear_error();
         return {.error = error};
     }
@@ -88,8 +91,7 @@ public:
 
     template <class Handler>
     void async_wait(io_want want, Handler&& handler) {
-        socket().async_wait(want == io_want::write ? net::socket_base::wait_write : net::socket_base::wait_read,
-                            std::forward<Handler>(handler));
+        socket().async_wait(detail::wait_type(want), std::forward<Handler>(handler));
     }
     void cancel() noexcept {
         std::error_code ignored;

@@ -25,6 +25,14 @@ struct io_result {
     std::error_code error{};       ///< the connection is over; an `errc` of the group "reading and writing"
 };
 
+namespace detail {
+
+inline net::socket_base::wait_type wait_type(io_want want) noexcept {
+    return want == io_want::write ? net::socket_base::wait_write : net::socket_base::wait_read;
+}
+
+}  // namespace detail
+
 /// Stops an opening from outside. Copies stop the same one; an empty one stops nothing.
 /// @threads any thread
 class opening {
@@ -32,7 +40,7 @@ public:
     /// The running operation, as a transport implements it.
     class operation {
     public:
-        /// Makes the handler complete with `errc::cancelled`, soon and not inside this call; nothing if it has completed.
+        /// Makes the handler complete soon with `errc::cancelled`, never inside this call.
         /// @threads any thread
         virtual void cancel() = 0;
 
@@ -51,16 +59,18 @@ private:
     std::weak_ptr<operation> running_;
 };
 
-/// One connection, read and written without ever blocking: try, and wait for readiness where trying moved nothing.
-/// Movable while no wait is pending. Reading and writing may alternate freely, but not run at the same time.
+/// One connection, read and written without ever blocking: try, and wait for readiness where trying moved
+/// nothing. Movable while no wait is pending. Reading and writing may alternate freely, but not run at the
+/// same time.
 ///
-/// - `Stream(executor)`: a closed stream, which a failed opening hands out; it may only be destroyed, assigned or closed.
+/// - `Stream(executor)`: a closed stream, which a failed opening hands out; it may only be destroyed,
+///   assigned or closed.
 /// - `holds_buffers`: whether `release_buffers` is worth calling once the stream stays idle.
 /// - `try_read(buffer)`: at least one byte of room. The peer's orderly end is `errc::connection_closed`.
 /// - `try_write(head, body)`: both in one go where they are small; `bytes` counts over head, then body. After
 ///   `want`, the next call must begin with the same bytes and offer at least as many. Not both may be empty.
 /// - `async_wait(want, handler)`: `want` is read or write; the handler gets a `std::error_code`, which is
-///   `asio::error::operation_aborted` after `cancel`, and runs on its associated executor. One wait at a time.
+///   `asio::error::operation_aborted` after `cancel`, and runs on its associated executor. One at a time.
 /// - `cancel()`: ends the pending wait.
 /// - `has_buffered()`: bytes have been received that `try_read` has not looked at, or not all.
 /// - `close()`: the orderly end, which never waits: TLS says goodbye if it can at once.
@@ -98,13 +108,14 @@ struct open_handler_archetype {
 ///
 /// - `T(origin, options)`: refuses bad values with `std::invalid_argument` naming the field and the rule.
 /// - `scheme`, `default_port`: as in a URL, e.g. "https" and "443".
-/// - `async_open(executor, timeout, handler)`: `timeout` covers everything until the stream can be used. The handler
-///   gets a `std::error_code` (an `errc` of the group "opening a connection", or `errc::cancelled`) and the stream,
-///   closed if there is an error. It is called exactly once, never inside `async_open`, on `executor`. May be called
-///   from any thread, and again while others run.
+/// - `async_open(executor, timeout, handler)`: `timeout` covers everything until the stream can be used. The
+///   handler gets a `std::error_code` (an `errc` of the group "opening a connection", or `errc::cancelled`)
+///   and the stream, closed if there is an error. It is called exactly once, never inside `async_open`, on
+///   `executor`. May be called from any thread, and again while others run.
 template <class T, class Executor>
 concept transport_for =
-    std::constructible_from<T, origin, typename T::options> && stream<typename T::template stream<Executor>> &&
+    std::constructible_from<T, origin, typename T::options> &&
+    stream<typename T::template stream<Executor>> &&
     requires(const T transport, const Executor executor, std::chrono::nanoseconds timeout,
              detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
         { T::scheme } -> std::convertible_to<std::string_view>;

@@ -1,0 +1,289 @@
+// Requests that are sent again, and those that must not be.
+#include "hotpool/http_client.hpp"
+#include "support/http_test.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace hotpool;
+using namespace hotpool::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+enum class manner { closes, resets };
+
+/// Answers the first request of a connection as it should, and ends the connection when the second has come.
+class two_timer {
+public:
+    explicit two_timer(manner how = manner::closes) : how_(how) {}
+
+    loopback_server::script script() {
+        return [this](server_connection& c) {
+            note(read_request(c));
+            c.write(ok("first"));
+            note(read_request(c));
+            if (how_ == manner::resets) return c.reset();
+            c.close_notify();
+            c.end_sending();
+            c.stay();
+        };
+    }
+    std::vector<std::string> requests() {
+        const std::lock_guard lock(mutex_);
+        return requests_;
+    }
+
+private:
+    void note(std::string request) {
+        const std::lock_guard lock(mutex_);
+        requests_.push_back(std::move(request));
+    }
+    const manner how_;
+    std::mutex mutex_;
+    std::vector<std::string> requests_;
+};
+
+template <class Side>
+answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request) {
+    answer a;
+    client.async_send(request, s.into(a));
+    REQUIRE(s.finish(a));
+    return a;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp, over_tls) {
+    const manner how = GENERATE(manner::closes, manner::resets);
+    two_timer origin(how);
+    stage<TestType> s(origin.script());
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/1")).body() == "first");
+    CHECK(send(s, client, request_builder("GET", "/2")).body() == "first");
+    const auto seen = origin.requests();
+    REQUIRE(seen.size() == 3);
+    CHECK(seen[1] == seen[2]);
+    CHECK(s.server.accepted() == 2);
+    CHECK(s.retired() == 1);
+}
+
+TEMPLATE_TEST_CASE("request_that_may_have_been_processed_is_not_resent", "[client]", over_tcp, over_tls) {
+    const manner how = GENERATE(manner::closes, manner::resets);
+    two_timer origin(how);
+    stage<TestType> s(origin.script());
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/1")).body() == "first");
+    request_builder post("POST", "/2");
+    SECTION("a POST") {
+        const answer a = send(s, client, post);
+        CHECK(a.error == errc::maybe_processed);
+        CHECK(a.error == condition::maybe_processed);
+        CHECK(origin.requests().size() == 2);
+        CHECK(s.server.accepted() == 1);
+    }
+    SECTION("unless it carries a key") {
+        post.header("Idempotency-Key", "\"7\"");
+        CHECK(send(s, client, post).body() == "first");
+        CHECK(s.server.accepted() == 2);
+    }
+}
+
+TEMPLATE_TEST_CASE("request_of_which_nothing_left_is_sent_again_whatever_it_is", "[client]", over_tcp, over_tls) {
+    fact may_close, over;
+    std::atomic<int> posts{0};
+    stage<TestType> s([&](server_connection& c) {
+        if (read_request(c).starts_with("POST")) ++posts;
+        c.write(ok("first"));
+        if (posts != 0) return c.stay();
+        may_close.await();
+        c.reset();
+        over.state();
+    }, {.check_after_idle = 1h});
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+    REQUIRE(s.one_idle());
+    may_close.state();
+    REQUIRE(over.await());
+    // The loop has not turned since: the first write finds out.
+    CHECK(send(s, client, request_builder("POST", "/")).body() == "first");
+    CHECK(posts == 1);
+    CHECK(s.server.accepted() == 2);
+}
+
+TEMPLATE_TEST_CASE("fresh_connection_that_fails_is_the_end_of_it", "[client]", over_tcp, over_tls) {
+    stage<TestType> s([](server_connection& c) {
+        read_request(c);
+        c.close_notify();
+        c.end_sending();
+        c.stay();
+    });
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).error == errc::response_missing);
+    CHECK(s.server.accepted() == 1);
+    CHECK(s.ended_for(retire_reason::peer_closed));
+}
+
+TEMPLATE_TEST_CASE("begun_response_is_never_asked_for_again", "[client]", over_tcp, over_tls) {
+    const std::string begun = GENERATE("H", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+    stage<TestType> s([&begun](server_connection& c) {
+        read_request(c);
+        c.write(ok("first"));
+        read_request(c);
+        c.write(begun);
+        c.close_notify();
+        c.end_sending();
+        c.stay();
+    });
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+    CHECK(send(s, client, request_builder("GET", "/")).error == errc::response_truncated);
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("third_try_is_on_a_fresh_connection_and_the_last", "[client]", over_tcp, over_tls) {
+    // Each connection answers one request, all of them together then go away with the next; further ones never answer.
+    std::atomic<int> answered{0}, resent{0};
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        if (++answered > 3) {
+            ++resent;
+            c.close_notify();
+            c.end_sending();
+            return c.stay();
+        }
+        c.write(ok("first"));
+        read_request(c);
+        ++resent;
+        c.close_notify();
+        c.end_sending();
+        c.stay();
+    }, {.max_connections = 3});
+    http_client client(s.pool);
+    {
+        std::vector<answer> warm(3);
+        std::vector<typename stage<TestType>::lease_type> leases;
+        for (int i = 0; i < 3; ++i) leases.push_back(s.get());
+        for (int i = 0; i < 3; ++i) CHECK(s.exchange(leases[static_cast<std::size_t>(i)], request_builder("GET", "/")).body() == "first");
+    }
+    REQUIRE(s.until([&] { return s.pool.stats().now.idle == 3; }));
+    CHECK(send(s, client, request_builder("GET", "/")).error == errc::response_missing);
+    CHECK(resent == 3);
+    CHECK(s.server.accepted() == 4);  // one of the three idle ones was left, and not used for the last try
+}
+
+TEMPLATE_TEST_CASE("retries_end_with_the_budget", "[client]", over_tcp, over_tls) {
+    two_timer origin;
+    stage<TestType> s(origin.script());
+    http_client client(s.pool);
+    // Every second request on a connection fails: with one retry for each request, three are free, 20 % are earned.
+    int failed = 0, sent = 0;
+    for (; failed == 0 && sent < 20; ++sent)
+        if (send(s, client, request_builder("GET", "/")).error) ++failed;
+    CHECK(failed == 1);
+    // The first is fresh; each later one retries: the n-th is paid for by 3 + n / 5 of credit.
+    CHECK(sent == 6);
+    http_client other(s.pool);  // has a budget of its own
+    CHECK_FALSE(send(s, other, request_builder("GET", "/")).error);
+}
+
+TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_again", "[client]", over_tcp, over_tls) {
+    two_timer origin;
+    stage<TestType> s(origin.script());
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+
+    int rewound = 0;
+    std::size_t at = 0;
+    const std::string text = "streamed text";
+    const auto pull = [&](std::span<char> room) {
+        const std::size_t size = std::min(room.size(), text.size() - at);
+        std::memcpy(room.data(), text.data() + at, size);
+        at += size;
+        return size;
+    };
+    request_builder put("PUT", "/");
+    SECTION("with a way back") {
+        put.body_source({pull, [&] {
+                             ++rewound;
+                             at = 0;
+                             return true;
+                         }},
+                        text.size());
+        CHECK(send(s, client, put).body() == "first");
+        CHECK(rewound == 1);
+        REQUIRE(origin.requests().size() == 3);
+        CHECK(origin.requests()[2].ends_with(text));
+    }
+    SECTION("with a way back that is blocked") {
+        put.body_source({pull, [&] { return false; }}, text.size());
+        CHECK(send(s, client, put).error == errc::response_missing);
+        CHECK(s.server.accepted() == 1);
+    }
+    SECTION("without a way back") {
+        put.body_source(pull, text.size());
+        CHECK(send(s, client, put).error == errc::response_missing);
+        CHECK(s.server.accepted() == 1);
+    }
+}
+
+TEMPLATE_TEST_CASE("failing_body_source_is_not_asked_again", "[client]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok("first")));
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+    int pulls = 0;
+    request_builder put("PUT", "/");
+    put.body_source({[&](std::span<char>, std::error_code& e) {
+                         ++pulls;
+                         e = std::make_error_code(std::errc::io_error);
+                         return std::size_t{0};
+                     },
+                     [] { return true; }},
+                    5);
+    CHECK(send(s, client, put).error == std::errc::io_error);
+    CHECK(pulls == 1);
+}
+
+TEMPLATE_TEST_CASE("garbage_is_not_asked_for_again", "[client]", over_tcp, over_tls) {
+    std::atomic<int> seen{0};
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        c.write(ok("first"));
+        read_request(c);
+        ++seen;
+        c.write("garbage");
+        c.stay();
+    });
+    http_client client(s.pool);
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+    CHECK(send(s, client, request_builder("GET", "/")).error == errc::bad_status_line);
+    CHECK(seen == 1);
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("withheld_body_is_released_on_the_second_try_too", "[client]", over_tcp, over_tls) {
+    std::atomic<int> connections{0};
+    stage<TestType> s([&](server_connection& c) {
+        const bool first = ++connections == 1;
+        if (first) {
+            read_request(c);
+            c.write(ok("first"));
+            c.read_until("\r\n\r\n");  // the second request's head: leave
+            c.close_notify();
+            c.end_sending();
+            return c.stay();
+        }
+        c.write(ok(c.read_exactly(declared_length(c.read_until("\r\n\r\n")))));  // without a word of consent
+        c.stay();
+    });
+    http_client client(s.pool, {.continue_timeout = 5ms});
+    CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
+    request_builder put("PUT", "/");
+    put.body("the body").expect_continue();
+    CHECK(send(s, client, put).body() == "the body");
+}

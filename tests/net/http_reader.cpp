@@ -1,0 +1,318 @@
+// Responses read piece by piece, and what becomes of those that are not read to their end.
+#include "hotpool/http_client.hpp"
+#include "support/http_test.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace hotpool;
+using namespace hotpool::test;
+
+namespace {
+
+const std::string alphabet = "abcdefghijklmnopqrstuvwxyz";
+
+template <class Side>
+class reading {
+public:
+    using reader_type = typename stage<Side>::reader_type;
+
+    reading(stage<Side>& on, typename stage<Side>::lease_type& lease) : s_(on) {
+        int completions = 0;
+        const request_builder get("GET", "/");
+        async_start_exchange(lease, get, [&](std::error_code e, reader_type r) {
+            ++completions;
+            error = e;
+            reader = std::move(r);
+        });
+        CHECK(completions == 0);
+        REQUIRE(s_.until([&] { return completions == 1; }));
+    }
+
+    std::string some(std::size_t most) {
+        std::string room(most, '\0');
+        std::size_t bytes = 0;
+        int completions = 0;
+        reader.async_read_some(asio::buffer(room), [&](std::error_code e, std::size_t n) {
+            ++completions;
+            error = e;
+            bytes = n;
+        });
+        CHECK(completions == 0);
+        REQUIRE(s_.until([&] { return completions == 1; }));
+        CHECK((error || bytes != 0));
+        return room.substr(0, bytes);
+    }
+    std::string all(std::uint64_t limit = 10'000'000) {
+        std::string text;
+        int completions = 0;
+        reader.async_read_all(limit, [&](std::error_code e, std::string body) {
+            ++completions;
+            error = e;
+            text = std::move(body);
+        });
+        CHECK(completions == 0);
+        REQUIRE(s_.until([&] { return completions == 1; }));
+        return text;
+    }
+
+    reader_type reader;
+    std::error_code error;
+
+private:
+    stage<Side>& s_;
+};
+
+std::string chunk(std::string_view data) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", data.size());
+    return size + std::string(data) + "\r\n";
+}
+
+const std::string chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("body_is_read_in_pieces_of_the_callers_size", "[http]", over_tcp, over_tls) {
+    const std::string text = GENERATE(ok(alphabet), chunked_head + chunk(alphabet.substr(0, 10)) + chunk(alphabet.substr(10)) +
+                                                        "0\r\nTrailer: x\r\n\r\n");
+    const std::size_t size = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{100});
+    stage<TestType> s(answering(text));
+    for (int round = 0; round < 2; ++round) {
+        auto lease = s.get();
+        reading<TestType> r(s, lease);
+        REQUIRE_FALSE(r.error);
+        CHECK(r.reader.status() == 200);
+        CHECK(r.reader.reason() == "OK");
+        CHECK(r.reader.head().body().empty());
+        CHECK_FALSE(r.reader.at_end());
+        std::string body;
+        for (;;) {
+            const std::string piece = r.some(size);
+            if (r.error) break;
+            CHECK(piece.size() <= size);
+            body += piece;
+        }
+        CHECK(r.error == errc::end_of_body);
+        CHECK(body == alphabet);
+        CHECK(r.reader.at_end());
+        r.some(size);
+        CHECK(r.error == errc::end_of_body);  // and again
+        s.pool.put(std::move(lease));
+        CHECK(s.one_idle());
+    }
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("body_is_read_whole_up_to_a_limit", "[http]", over_tcp, over_tls) {
+    const std::string large(3'000'000, 'l');
+    stage<TestType> s([&](server_connection& c) {
+        for (const std::string& text : {ok(""), ok(alphabet), ok(large), chunked_head + chunk(large) + "0\r\n\r\n", ok(large)}) {
+            read_request(c);
+            c.write(text);
+        }
+        c.stay();
+    });
+    auto lease = s.get();
+    reading<TestType> none(s, lease);
+    CHECK(none.reader.at_end());
+    CHECK(none.all().empty());
+    CHECK_FALSE(none.error);
+    reading<TestType> exact(s, lease);
+    CHECK(exact.all(alphabet.size()) == alphabet);
+    CHECK_FALSE(exact.error);
+    for (int round = 0; round < 2; ++round) {
+        reading<TestType> whole(s, lease);
+        const std::string first = whole.some(3);
+        CHECK((first + whole.all() == large));
+        CHECK_FALSE(whole.error);
+    }
+    reading<TestType> more(s, lease);
+    CHECK(more.all(large.size() - 1).size() < large.size());
+    CHECK(more.error == errc::body_too_large);
+    s.pool.put(std::move(lease));
+    CHECK(s.one_idle());  // what was left was small
+}
+
+TEMPLATE_TEST_CASE("empty_buffer_takes_nothing_and_harms_nothing", "[http]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok(alphabet)));
+    auto lease = s.get();
+    reading<TestType> r(s, lease);
+    int completions = 0;
+    r.reader.async_read_some(asio::mutable_buffer(), [&](std::error_code, std::size_t) { ++completions; });
+    REQUIRE(s.until([&] { return completions == 1; }));
+    CHECK(r.all() == alphabet);
+}
+
+TEMPLATE_TEST_CASE("next_exchange_waits_until_the_body_has_been_read", "[http]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok(alphabet)));
+    auto lease = s.get();
+    reading<TestType> r(s, lease);
+    CHECK(s.exchange(lease, request_builder("GET", "/")).error == errc::response_pending);
+    CHECK(r.all() == alphabet);
+    CHECK(s.exchange(lease, request_builder("GET", "/")).body() == alphabet);
+}
+
+TEMPLATE_TEST_CASE("unread_rest_is_drained_when_it_is_small", "[http]", over_tcp, over_tls) {
+    const bool all_there = GENERATE(true, false);
+    const bool chunked = GENERATE(true, false);
+    fact go_on;
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        const std::string text = chunked ? chunked_head + chunk(alphabet) + "0\r\n\r\n" : ok(alphabet);
+        c.write(text.substr(0, text.size() - 10));
+        if (!all_there) go_on.await();
+        c.write(text.substr(text.size() - 10));
+        read_request(c);
+        c.write(ok("next"));
+        c.stay();
+    }, {.drain_timeout = plenty});
+    {
+        auto lease = s.get();
+        reading<TestType> r(s, lease);
+        CHECK(r.some(3) == "abc");
+        s.pool.put(std::move(lease));
+    }
+    s.settle();
+    go_on.state();
+    CHECK(s.one_idle());
+    CHECK(s.fetch(request_builder("GET", "/")).body() == "next");
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("unread_rest_that_is_too_much_ends_the_connection", "[http]", over_tcp, over_tls) {
+    struct rest {
+        std::string text;
+        pool_options options;
+        retire_reason why;
+    };
+    const std::string large(400'000, 'l');
+    const std::vector<rest> all{
+        {ok(large), {.drain_timeout = plenty}, retire_reason::body_not_drained},
+        {chunked_head + chunk(large) + "0\r\n\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
+        {ok(alphabet), {.drain_limit_bytes = 0}, retire_reason::body_not_drained},
+        {ok(large).substr(0, 1'000), {.drain_limit_bytes = 1'000'000, .drain_timeout = std::chrono::milliseconds(5)},
+         retire_reason::body_not_drained},
+        {chunked_head + "5\r\nhel", {.drain_timeout = std::chrono::milliseconds(5)}, retire_reason::body_not_drained},
+        {chunked_head + "x\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
+        {ok(alphabet, "Connection: close\r\n"), {.drain_timeout = plenty}, retire_reason::connection_close},
+        {"HTTP/1.1 200 OK\r\n\r\nuntil close", {.drain_timeout = plenty}, retire_reason::connection_close},
+        {ok(alphabet) + "more", {.drain_timeout = plenty}, retire_reason::unsolicited_bytes},
+    };
+    const std::size_t descriptors = open_descriptors();
+    for (const rest& unread : all) {
+        CAPTURE(unread.text.substr(0, 80));
+        stage<TestType> s(answering(unread.text), unread.options);
+        auto lease = s.get();
+        reading<TestType> r(s, lease);
+        REQUIRE_FALSE(r.error);
+        lease = {};
+        CHECK(s.ended_for(unread.why));
+    }
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEMPLATE_TEST_CASE("body_that_fails_stays_failed", "[http]", over_tcp, over_tls) {
+    struct failure {
+        std::string text;
+        bool closes;
+        errc error;
+        retire_reason why;
+    };
+    const std::vector<failure> all{
+        {ok(alphabet).substr(0, 50), true, errc::response_truncated, retire_reason::peer_closed},
+        {chunked_head + chunk(alphabet), true, errc::response_truncated, retire_reason::peer_closed},
+        {chunked_head + chunk(alphabet) + "x\r\n", false, errc::bad_chunk_size, retire_reason::protocol_error},
+    };
+    for (const failure& f : all) {
+        CAPTURE(f.text);
+        stage<TestType> s([&f](server_connection& c) {
+            read_request(c);
+            c.write(f.text);
+            if (f.closes) {
+                c.close_notify();
+                c.end_sending();
+            }
+            c.stay();
+        });
+        auto lease = s.get();
+        reading<TestType> r(s, lease);
+        REQUIRE_FALSE(r.error);
+        while (!r.error) r.some(100);
+        CHECK(r.error == f.error);
+        r.all();
+        CHECK(r.error == f.error);  // a body cut short never passes for a whole one
+        s.pool.put(std::move(lease));
+        CHECK(s.ended_for(f.why));
+    }
+}
+
+TEMPLATE_TEST_CASE("reading_is_cancelled_while_it_waits", "[http]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok(alphabet).substr(0, 50)));
+    auto lease = s.get();
+    reading<TestType> r(s, lease);
+    r.some(100);
+    asio::cancellation_signal stop;
+    std::error_code error;
+    int completions = 0;
+    char byte;
+    r.reader.async_read_some(asio::buffer(&byte, 1),
+                             asio::bind_cancellation_slot(stop.slot(), [&](std::error_code e, std::size_t) {
+                                 ++completions;
+                                 error = e;
+                             }));
+    s.settle();
+    CHECK(completions == 0);
+    stop.emit(asio::cancellation_type::partial);
+    REQUIRE(s.until([&] { return completions == 1; }));
+    CHECK(error == errc::cancelled);
+    lease = {};
+    CHECK(s.ended_for(retire_reason::cancelled));
+}
+
+TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", "[http][client]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok(alphabet)));
+    http_client client(s.pool);
+    const request_builder get("GET", "/");
+    const bool read_all = GENERATE(true, false);
+    for (int round = 0; round < 3; ++round) {
+        std::optional<typename stage<TestType>::reader_type> reader;
+        client.async_start(get, [&](std::error_code e, auto r) {
+            CHECK_FALSE(e);
+            reader = std::move(r);
+        });
+        REQUIRE(s.until([&] { return reader.has_value(); }));
+        CHECK(s.pool.stats().now.leased == 1);
+        if (read_all) {
+            std::string body;
+            reader->async_read_all([&](std::error_code, std::string text) { body = std::move(text); });
+            REQUIRE(s.until([&] { return !body.empty(); }));
+            CHECK(body == alphabet);
+        }
+        if (round == 0) reader->close();
+        reader.reset();
+        CHECK(s.one_idle());
+    }
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("deadline_of_the_request_covers_its_body", "[http][client]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok(alphabet).substr(0, 50)));
+    http_client client(s.pool, {.request_timeout = std::chrono::milliseconds(50)});
+    const request_builder get("GET", "/");
+    std::optional<typename stage<TestType>::reader_type> reader;
+    client.async_start(get, [&](std::error_code e, auto r) {
+        CHECK_FALSE(e);
+        reader = std::move(r);
+    });
+    REQUIRE(s.until([&] { return reader.has_value(); }));
+    std::error_code error;
+    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
+    REQUIRE(s.until([&] { return bool(error); }));
+    CHECK(error == errc::request_timed_out);
+    reader.reset();
+    CHECK(s.ended_for(retire_reason::lease_deadline));
+}
