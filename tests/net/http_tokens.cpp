@@ -3,7 +3,6 @@
 #include "support/http_test.hpp"
 
 #include <asio/co_spawn.hpp>
-#include <asio/deferred.hpp>
 #include <asio/detached.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/strand.hpp>
@@ -18,10 +17,22 @@
 #include <thread>
 #include <vector>
 
+#if __has_include(<asio/deferred.hpp>)
+#include <asio/deferred.hpp>
+#else
+#include <asio/experimental/deferred.hpp>
+#endif
+
 using namespace hotpool;
 using namespace hotpool::test;
 
 namespace {
+
+#if __has_include(<asio/deferred.hpp>)
+constexpr auto deferred = asio::deferred;
+#else
+constexpr auto deferred = asio::experimental::deferred;
+#endif
 
 /// Runs an io_context on a thread of its own.
 class running {
@@ -53,10 +64,13 @@ TEMPLATE_TEST_CASE("exchange_and_request_are_awaited_in_a_coroutine", "[http]", 
         const response reply = co_await async_exchange(lease, get, asio::use_awaitable);
         CHECK(reply.body() == "hello");
         auto reader = co_await async_start_exchange(lease, get, asio::use_awaitable);
-        CHECK(co_await reader.async_read_all(asio::use_awaitable) == "hello");
+        const std::string body = co_await reader.async_read_all(asio::use_awaitable);
+        CHECK(body == "hello");
         s.pool.put(std::move(lease));
-        CHECK((co_await client.async_send(get, asio::use_awaitable)).body() == "hello");
-        CHECK((co_await client.async_get("/", asio::use_awaitable)).body() == "hello");
+        const response sent = co_await client.async_send(get, asio::use_awaitable);
+        CHECK(sent.body() == "hello");
+        const response got = co_await client.async_get("/", asio::use_awaitable);
+        CHECK(got.body() == "hello");
         ++done;
         try {
             co_await client.async_get("no slash", asio::use_awaitable);
@@ -93,7 +107,7 @@ TEMPLATE_TEST_CASE("exchange_and_request_are_awaited_by_futures", "[http]", over
 TEMPLATE_TEST_CASE("deferred_request_starts_when_it_is_told_to", "[http]", over_tcp, over_tls) {
     stage<TestType> s(answering(ok("hello")));
     http_client client(s.pool);
-    auto later = client.async_get("/", asio::deferred);  // holds its request itself
+    auto later = client.async_get("/", deferred);  // holds its request itself
     s.settle();
     CHECK(s.pool.stats().total.leases == 0);
     answer a;

@@ -65,13 +65,17 @@ TEMPLATE_TEST_CASE("asios_composed_operations_run_over_a_lease", "[lease]", tcp_
             std::string received;
             // More than both sockets hold: the write goes on only as what comes back is read.
             net::co_spawn(
-                io, [&]() -> net::awaitable<void> { co_await net::async_write(lease, net::buffer(sent), net::use_awaitable); },
+                io,
+                [&]() -> net::awaitable<void> {
+                    co_await net::async_write(lease, net::buffer(sent), net::use_awaitable);
+                },
                 net::detached);
-            const std::size_t line =
-                co_await net::async_read_until(lease, net::dynamic_buffer(received), '\n', net::use_awaitable);
+            const std::size_t line = co_await net::async_read_until(lease, net::dynamic_buffer(received),
+                                                                    '\n', net::use_awaitable);
             CHECK(line == sent.size());
             CHECK(received == sent);
-            co_await net::async_write(lease, std::array{net::buffer("a", 1), net::buffer("bc", 2)}, net::use_awaitable);
+            co_await net::async_write(lease, std::array{net::buffer("a", 1), net::buffer("bc", 2)},
+                                      net::use_awaitable);
             std::array<char, 3> reply{};
             co_await net::async_read(lease, net::buffer(reply), net::use_awaitable);
             CHECK(std::string(reply.data(), 3) == "abc");
@@ -134,7 +138,8 @@ TEST_CASE("cancelled_read_loses_nothing_and_the_lease_goes_on", "[lease]") {
     std::array<char, 8> room{};
     net::cancellation_signal signal;
     transfer cancelled, next;
-    s.lease.async_read_some(net::buffer(room), net::bind_cancellation_slot(signal.slot(), cancelled.handler()));
+    s.lease.async_read_some(net::buffer(room),
+                            net::bind_cancellation_slot(signal.slot(), cancelled.handler()));
     s.turn();
     CHECK_FALSE(cancelled.done());
     signal.emit(net::cancellation_type::total);
@@ -157,7 +162,8 @@ TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
     s.link().takes_writes = false;
     net::cancellation_signal signal;
     transfer write;
-    s.lease.async_write_some(net::buffer("abc", 3), net::bind_cancellation_slot(signal.slot(), write.handler()));
+    s.lease.async_write_some(net::buffer("abc", 3),
+                             net::bind_cancellation_slot(signal.slot(), write.handler()));
     s.turn();
     CHECK_FALSE(write.done());
     signal.emit(net::cancellation_type::terminal);
@@ -229,5 +235,6 @@ TEST_CASE("lease_dropped_under_a_pending_read_ends_both", "[lease]") {
     CHECK(read.completions == 1);
     CHECK(read.error);
     CHECK(s.pool.stats().now == connection_counts{});
+    s.pool.close();
     CHECK(run_dry(s.io));
 }

@@ -15,9 +15,11 @@ namespace {
 
 /// Three pools and their one budget.
 struct stage {
-    explicit stage(std::size_t room, pool_options options = {}) : budget(std::make_shared<connection_budget>(room)) {
+    explicit stage(std::size_t room, pool_options options = {})
+        : budget(std::make_shared<connection_budget>(room)) {
         net.opens_at_once = true;
-        for (auto& pool : pools) pool.emplace(io.get_executor(), mock_origin, options, mock_transport::options{&net}, budget);
+        for (auto& pool : pools)
+            pool.emplace(io.get_executor(), mock_origin, options, mock_transport::options{&net}, budget);
     }
     ~stage() {
         answers.clear();
@@ -233,7 +235,8 @@ TEST_CASE("random_use_of_three_pools_never_exceeds_the_budget_and_serves_all", "
                 case 1: ask(); break;
                 case 2: end_one(); break;
                 case 3:
-                    if (!s.net.openings.empty()) s.net.openings[dice.next() % s.net.openings.size()].succeed();
+                    if (!s.net.openings.empty())
+                        s.net.openings[dice.next() % s.net.openings.size()].succeed();
                     break;
                 case 4:
                     if (!s.net.openings.empty()) s.net.openings[dice.next() % s.net.openings.size()].fail();

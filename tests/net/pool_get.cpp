@@ -20,7 +20,8 @@ TEMPLATE_TEST_CASE("connection_put_back_is_lent_again", "[pool]", tcp_transport,
         for (int round = 0; round < 5; ++round) {
             auto lease = get(io, pool);
             CHECK(lease.reused() == (round != 0));
-            CHECK(round_trip(io, lease, "hello " + std::to_string(round)) == "hello " + std::to_string(round));
+            CHECK(round_trip(io, lease, "hello " + std::to_string(round)) ==
+                  "hello " + std::to_string(round));
             pool.put(std::move(lease));
             CHECK_FALSE(lease);
         }
@@ -158,7 +159,8 @@ TEST_CASE("refused_connect_fails_one_waiter", "[pool]") {
         net::ip::tcp::acceptor taken(io, {net::ip::address_v4::loopback(), 0});
         nobody.port = std::to_string(taken.local_endpoint().port());
     }
-    tcp_pool pool(io.get_executor(), nobody, {.max_connections = 1, .backoff_first = 1h, .backoff_limit = 1h});
+    tcp_pool pool(io.get_executor(), nobody,
+                  {.max_connections = 1, .backoff_first = 1h, .backoff_limit = 1h});
     got<tcp_pool> first, second;
     pool.async_get(first.handler());
     pool.async_get(second.handler());

@@ -43,7 +43,8 @@ void expect_noticed(Act act, retire_reason why) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("idle_connection_closed_by_the_peer_is_noticed_at_once", "[pool]", tcp_transport, tls_transport) {
+TEMPLATE_TEST_CASE("idle_connection_closed_by_the_peer_is_noticed_at_once", "[pool]", tcp_transport,
+                   tls_transport) {
     SECTION("with an orderly end") {
         expect_noticed<TestType>(
             [](server_connection& c) {
@@ -91,7 +92,8 @@ TEST_CASE("session_tickets_do_not_end_an_idle_connection", "[pool]") {
     pool.put(get(io, pool));
     go.open();
     CHECK(run_until(io, [&] { return sent == 3; }));
-    run_until(io, [] { return false; }, 50ms);
+    run_until(
+        io, [] { return false; }, 50ms);
     CHECK(pool.stats().now == connection_counts{.idle = 1});
     auto lease = pool.try_get();
     REQUIRE(lease);
@@ -146,7 +148,8 @@ TEST_CASE("connection_closed_while_leased_is_noticed_soon_after_it_is_put_back",
     io.poll();  // the event finds nobody
     CHECK(pool.stats().now.leased == others + 1);
     pool.put(std::move(lease));
-    CHECK(run_until(io, [&] { return retired(pool, retire_reason::peer_closed) == 1; }, 1s));
+    CHECK(run_until(
+        io, [&] { return retired(pool, retire_reason::peer_closed) == 1; }, 1s));
     CHECK(pool.stats().now.leased == others);
 }
 

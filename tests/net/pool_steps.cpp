@@ -16,7 +16,9 @@ namespace {
 /// Two callers: each gets, writes, reads an answer and puts; the second waits for the first.
 class play {
 public:
-    play() : pool(io.get_executor(), mock_origin, {.max_connections = 1, .backoff_first = 1us, .backoff_limit = 1us}, {&net}) {
+    play()
+        : pool(io.get_executor(), mock_origin,
+               {.max_connections = 1, .backoff_first = 1us, .backoff_limit = 1us}, {&net}) {
         for (actor& a : actors) a.get(*this);
     }
     ~play() {
@@ -51,34 +53,43 @@ public:
         return false;
     }
     void finish() {
-        while (step() || (pool.stats().now.waiting != 0 && run_until(io, [&] { return net.pending() != 0; }, 1s))) {
+        while (step() || opening_is_due()) {
         }
+    }
+    /// Somebody waits for the end of a pause between openings.
+    bool opening_is_due() {
+        return pool.stats().now.waiting != 0 && run_until(io, [this] { return net.pending() != 0; }, 1s);
     }
 
     struct actor {
         void get(play& p) {
-            p.pool.async_get(net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, mock_pool::lease_type l) {
-                ++gets;
-                if (error) return;
-                lease = std::move(l);
-                write(p);
-            }));
+            p.pool.async_get(net::bind_cancellation_slot(
+                signal.slot(), [this, &p](std::error_code error, mock_pool::lease_type l) {
+                    ++gets;
+                    if (error) return;
+                    lease = std::move(l);
+                    write(p);
+                }));
         }
         void write(play& p) {
             ++writes_begun;
-            lease.async_write_some(net::buffer("ping", 4), net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, std::size_t) {
-                ++writes;
-                if (error) return end(p);
-                read(p);
-            }));
+            lease.async_write_some(
+                net::buffer("ping", 4),
+                net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, std::size_t) {
+                    ++writes;
+                    if (error || !lease) return end(p);
+                    read(p);
+                }));
         }
         void read(play& p) {
             ++reads_begun;
-            lease.async_read_some(net::buffer(room), net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, std::size_t n) {
-                ++reads;
-                if (!error && n == 4) ++pongs;
-                end(p);
-            }));
+            lease.async_read_some(
+                net::buffer(room),
+                net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, std::size_t n) {
+                    ++reads;
+                    if (!error && n == 4) ++pongs;
+                    end(p);
+                }));
         }
         void end(play& p) {
             if (lease) p.pool.put(std::move(lease));
@@ -104,16 +115,43 @@ struct disturbance {
 
 const disturbance all[] = {
     {"first is cancelled", [](play& p) { p.actors[0].signal.emit(net::cancellation_type::terminal); }, true},
-    {"second is cancelled", [](play& p) { p.actors[1].signal.emit(net::cancellation_type::terminal); }, false},
-    {"both are cancelled", [](play& p) { for (auto& a : p.actors) a.signal.emit(net::cancellation_type::all); }, false},
-    {"the opening fails", [](play& p) { for (auto& o : p.net.openings) o.fail(); }, false},
-    {"the peer closes", [](play& p) { for (auto& l : p.net.links) l->finish(); }, false},
-    {"the peer resets", [](play& p) { for (auto& l : p.net.links) l->finish(errc::connection_reset); }, false},
-    {"the peer talks out of turn", [](play& p) { for (auto& l : p.net.links) l->feed("?"); }, false},
-    {"writes block for a while", [](play& p) { for (auto& l : p.net.links) l->takes_writes = false; for (auto& l : p.net.links) l->accept_writes(); }, true},
+    {"second is cancelled", [](play& p) { p.actors[1].signal.emit(net::cancellation_type::terminal); },
+     false},
+    {"both are cancelled",
+     [](play& p) {
+         for (auto& a : p.actors) a.signal.emit(net::cancellation_type::all);
+     },
+     false},
+    {"the opening fails",
+     [](play& p) {
+         for (auto& o : p.net.openings) o.fail();
+     },
+     false},
+    {"the peer closes",
+     [](play& p) {
+         for (auto& l : p.net.links) l->finish();
+     },
+     false},
+    {"the peer resets",
+     [](play& p) {
+         for (auto& l : p.net.links) l->finish(errc::connection_reset);
+     },
+     false},
+    {"the peer talks out of turn",
+     [](play& p) {
+         for (auto& l : p.net.links) l->feed("?");
+     },
+     false},
+    {"writes block for a while",
+     [](play& p) {
+         for (auto& l : p.net.links) l->takes_writes = false;
+         for (auto& l : p.net.links) l->accept_writes();
+     },
+     true},
     {"the pool is closed", [](play& p) { p.pool.close(); }, false},
     {"the pool is drained", [](play& p) { p.pool.async_drain(1h, [](std::error_code) {}); }, false},
-    {"the pool is drained without mercy", [](play& p) { p.pool.async_drain(0s, [](std::error_code) {}); }, false},
+    {"the pool is drained without mercy", [](play& p) { p.pool.async_drain(0s, [](std::error_code) {}); },
+     false},
     {"the first discards", [](play& p) { p.actors[0].lease.discard(); }, false},
     {"the first detaches", [](play& p) { p.actors[0].lease.detach(); }, false},
     {"a third takes what is idle", [](play& p) { p.pool.put(p.pool.try_get()); }, true},

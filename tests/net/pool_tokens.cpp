@@ -5,7 +5,7 @@
 #include <asio/strand.hpp>
 #include <asio/use_future.hpp>
 #if __has_include(<asio/deferred.hpp>)
-#include <asio/deferred.hpp>
+#    include <asio/deferred.hpp>
 #endif
 
 #include <future>
@@ -206,7 +206,8 @@ TEST_CASE("completions_run_on_the_handlers_executor", "[pool]") {
     SECTION("warm and drain too") {
         auto strand = net::make_strand(s.io);
         int there = 0;
-        auto note = net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
+        auto note =
+            net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
         s.pool.async_warm(2, note);
         CHECK(run_until(s.io, [&] { return there == 1; }));
         s.pool.async_drain(1s, note);

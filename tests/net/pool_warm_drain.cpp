@@ -168,7 +168,8 @@ TEST_CASE("drain_cuts_what_is_still_under_way_at_its_deadline", "[pool]") {
     // What begins after the deadline is cut as well.
     error = {};
     held.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { error = e; });
-    CHECK(run_until(s.io, [&] { return static_cast<bool>(error); }, 1s));
+    CHECK(run_until(
+        s.io, [&] { return static_cast<bool>(error); }, 1s));
     CHECK(error == errc::request_timed_out);
     s.pool.put(std::move(reading));
     s.pool.put(std::move(held));
@@ -215,9 +216,12 @@ TEST_CASE("shorter_idle_timeout_counts_for_those_already_idle", "[pool]") {
 
 TEST_CASE("invalid_options_are_refused_and_change_nothing", "[pool]") {
     stage s({.max_connections = 3});
-    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 0}), Catch::Matchers::Contains("max_connections"));
-    CHECK_THROWS_WITH(s.pool.set_options({.connect_timeout = 0s}), Catch::Matchers::Contains("connect_timeout"));
-    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 1, .min_idle = 2}), Catch::Matchers::Contains("min_idle"));
+    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 0}),
+                      Catch::Matchers::Contains("max_connections"));
+    CHECK_THROWS_WITH(s.pool.set_options({.connect_timeout = 0s}),
+                      Catch::Matchers::Contains("connect_timeout"));
+    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 1, .min_idle = 2}),
+                      Catch::Matchers::Contains("min_idle"));
     CHECK(s.pool.options().max_connections == 3);
     CHECK(s.pool.options().min_idle == 0);
 }

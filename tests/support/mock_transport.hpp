@@ -33,7 +33,7 @@ struct mock_link {
     net::any_io_executor executor;
     std::string incoming;
     std::string written;
-    std::error_code end{};     ///< what a read says behind the incoming bytes
+    std::error_code end{};  ///< what a read says behind the incoming bytes
     bool closed = false;
     bool takes_writes = true;  ///< false: a write would block
     int waits = 0;             ///< readiness waits begun
@@ -77,7 +77,8 @@ public:
     static constexpr bool holds_buffers = true;
 
     explicit mock_stream(const Executor& executor) : executor_(executor) {}
-    mock_stream(const Executor& executor, std::shared_ptr<mock_link> link) : executor_(executor), link_(std::move(link)) {}
+    mock_stream(const Executor& executor, std::shared_ptr<mock_link> link)
+        : executor_(executor), link_(std::move(link)) {}
     mock_stream(mock_stream&&) = default;
     mock_stream& operator=(mock_stream&& other) {
         close();
@@ -109,7 +110,9 @@ public:
     void async_wait(io_want want, Handler&& handler) {
         auto kept = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
         ++link_->waits;
-        (want == io_want::write ? link_->writer : link_->reader) = [kept](std::error_code error) { (*kept)(error); };
+        (want == io_want::write ? link_->writer : link_->reader) = [kept](std::error_code error) {
+            (*kept)(error);
+        };
         link_->settle();
     }
     void cancel() noexcept { link_->abort_waits(); }
@@ -147,11 +150,12 @@ struct mock_network {
     bool opens_at_once = false;
 
     std::size_t pending() const {
-        return static_cast<std::size_t>(
-            std::count_if(openings.begin(), openings.end(), [](const mock_opening& o) { return o.pending(); }));
+        return static_cast<std::size_t>(std::count_if(openings.begin(), openings.end(),
+                                                      [](const mock_opening& o) { return o.pending(); }));
     }
     std::size_t open_links() const {
-        return static_cast<std::size_t>(std::count_if(links.begin(), links.end(), [](auto& l) { return !l->closed; }));
+        return static_cast<std::size_t>(
+            std::count_if(links.begin(), links.end(), [](auto& l) { return !l->closed; }));
     }
 };
 
@@ -176,7 +180,8 @@ public:
             std::shared_ptr<mock_link> link;
             if (!error) link = network->links.emplace_back(std::make_shared<mock_link>(executor));
             net::post(executor, [kept, error, link, executor] {
-                std::move (*kept)(error, link ? stream<Executor>(executor, link) : stream<Executor>(executor));
+                std::move (*kept)(error,
+                                  link ? stream<Executor>(executor, link) : stream<Executor>(executor));
             });
         };
         const auto running = std::make_shared<cancel_opening>();

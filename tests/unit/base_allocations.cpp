@@ -11,9 +11,12 @@ namespace {
 
 thread_local std::uint64_t allocation_count = 0;
 
-void* counted(std::size_t bytes) {
+void* counted_or_null(std::size_t bytes) noexcept {
     ++allocation_count;
-    if (void* block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
+    return std::malloc(bytes == 0 ? 1 : bytes);
+}
+void* counted(std::size_t bytes) {
+    if (void* block = counted_or_null(bytes)) return block;
     throw std::bad_alloc();
 }
 
@@ -23,6 +26,8 @@ std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return counted_or_null(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return counted_or_null(bytes); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }

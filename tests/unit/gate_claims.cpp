@@ -20,8 +20,8 @@ struct operation final : waiting_op {
 constexpr std::uint64_t serial = 7;
 
 enum class event { ready, cancel, other_cancel, expire, timer, other_timer };
-constexpr std::array all_events{event::ready, event::cancel,      event::other_cancel,
-                                event::expire, event::timer, event::other_timer};
+constexpr std::array all_events{event::ready,  event::cancel, event::other_cancel,
+                                event::expire, event::timer,  event::other_timer};
 
 waiting_op* happen(gate& g, event e) {
     switch (e) {

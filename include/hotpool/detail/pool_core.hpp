@@ -191,11 +191,11 @@ public:
     }
 
     void let_go(connection_type& c) override {
+        if (budget_ != nullptr) budget_->release();
         tell([&](time_point) {
             machine_.lease_detached(*c.slot);
             c.slot = nullptr;
         });
-        if (budget_ != nullptr) budget_->release();
     }
 
     void readable_unattended(connection_type& c) override {
@@ -205,6 +205,7 @@ public:
             mine = c.slot != nullptr && c.slot->resource == &c && machine_.tend_started(*c.slot);
         }
         if (!mine) return;  // its holder will find out
+        c.readable.clear_fired();
         const retire_reason why = look_at(c);
         if (why == retire_reason::none) {
             c.stream.release_buffers();
