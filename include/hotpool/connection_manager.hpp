@@ -114,6 +114,7 @@ public:
 
     /// A leased connection is to be back by `deadline`.
     void deadline_changed(slot_type& s, time_point deadline) noexcept {
+        assert(is_out(s));
         if (!stopped_) slots_.drop_task(s);  // a cut for the deadline before this one
         s.lease_deadline = deadline;
         schedule(s);
@@ -121,6 +122,7 @@ public:
 
     /// The leased connection now belongs to the caller; the slot is free at once.
     void lease_detached(slot_type& s) noexcept {
+        assert(is_out(s));
         slots_.drop_task(s);
         count_end(retire_reason::detached);
         slots_.vacate(s);
@@ -215,7 +217,10 @@ public:
     }
     void growth_allowed() noexcept { growth_blocked_ = false; }
 
-    void slot_closed(slot_type& s) noexcept { slots_.vacate(s); }
+    void slot_closed(slot_type& s) noexcept {
+        assert(s.state == slot_state::closing);
+        slots_.vacate(s);
+    }
 
     // --- the pool as a whole -----------------------------------------------------------------------------------
 
@@ -390,10 +395,12 @@ private:
     // --- waiters that want a fresh connection
 
     static bool takes(const waiter_type& w, const slot_type& s) noexcept { return !w.fresh_only || s.uses == 0; }
-    /// Nothing under way can become a fresh connection for the last of so many waiters.
+    /// Not every one of so many waiters can have a fresh connection, even when all that is closing is gone.
     bool lacks_room(std::size_t waiters) const noexcept {
-        return waiters > count(slot_state::opening) + count(slot_state::closing) &&
-               policies_.limits.room(counts()) == 0;
+        if (waiters == 0) return false;
+        connection_counts later = counts();
+        later.closing = 0;
+        return waiters > later.opening + policies_.limits.room(later);
     }
     /// Whoever waits beside an idle connection wants a fresh one: idle ones go where there is no room for it.
     void make_room() noexcept {

@@ -39,7 +39,8 @@ template <class Side>
 class visitor {
 public:
     explicit visitor(const nginx& server, const pool_options& options = {})
-        : pool(io.get_executor(), origin{"127.0.0.1", Side::port(server)}, options, Side::options(server)), client(pool) {}
+        : pool(io.get_executor(), origin{"127.0.0.1", Side::port(server)}, options, Side::options(server)),
+          client(pool) {}
 
     template <class Condition>
     bool until(Condition done) {
@@ -139,7 +140,8 @@ TEMPLATE_TEST_CASE("nginx_serves_many_concurrent_requests", "[interop]", over_tc
     CHECK(v.pool.stats().now.leased == 0);
 }
 
-TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_no_request", "[interop]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_no_request", "[interop]",
+                   over_tcp, over_tls) {
     nginx server("keepalive_timeout 1s;");
     visitor<TestType> v(server);
     for (const auto pause : {0ms, 300ms, 950ms, 1'000ms, 1'050ms, 1'500ms}) {
@@ -153,7 +155,8 @@ TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_
     CHECK(v.pool.stats().total.retired_for(retire_reason::peer_closed) >= 2);
 }
 
-TEMPLATE_TEST_CASE("nginx_that_allows_few_requests_per_connection_fails_none", "[interop]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("nginx_that_allows_few_requests_per_connection_fails_none", "[interop]", over_tcp,
+                   over_tls) {
     nginx server("keepalive_requests 3;");
     visitor<TestType> v(server);
     for (int i = 0; i < 20; ++i) {

@@ -3,6 +3,7 @@
 #include "support/http_test.hpp"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +35,8 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
     stage<TestType> s([](server_connection& c) {
         for (;;) {
             const std::string request = read_request(c);
-            c.write(request.starts_with("HEAD") ? "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" : ok(request));
+            c.write(request.starts_with("HEAD") ? "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+                                                : ok(request));
         }
     });
     http_client client(s.pool);
@@ -51,7 +53,8 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
     CHECK(head.body().empty());
     client.async_post("/p", "a=b", "application/x-www-form-urlencoded", s.into(post));
     REQUIRE(s.finish(post));
-    CHECK(post.body() == "POST /p HTTP/1.1\r\n" + host + "Content-Type: application/x-www-form-urlencoded\r\n" + agent +
+    CHECK(post.body() == "POST /p HTTP/1.1\r\n" + host +
+                             "Content-Type: application/x-www-form-urlencoded\r\n" + agent +
                              "Connection: keep-alive\r\nContent-Length: 3\r\n\r\na=b");
     CHECK(s.one_idle());
     CHECK(s.server.accepted() == 1);
@@ -60,13 +63,15 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
 
 TEST_CASE("default_fields_yield_to_those_of_the_request", "[client]") {
     stage<over_tcp> s(echo());
-    http_client client(s.pool, {.user_agent = "mine", .default_headers = {{"Accept", "text/html"}, {"X-A", "default"}}});
+    http_client client(
+        s.pool, {.user_agent = "mine", .default_headers = {{"Accept", "text/html"}, {"X-A", "default"}}});
     const std::string plain = send(s, client, request_builder("GET", "/")).body();
     CHECK(plain.find("\r\nUser-Agent: mine\r\n") != plain.npos);
     CHECK(plain.find("\r\nAccept: text/html\r\n") != plain.npos);
     CHECK(plain.find("\r\nX-A: default\r\n") != plain.npos);
     const std::string own =
-        send(s, client, request_builder("GET", "/").header("x-a", "own").header("user-agent", "other")).body();
+        send(s, client, request_builder("GET", "/").header("x-a", "own").header("user-agent", "other"))
+            .body();
     CHECK(own.find("\r\nx-a: own\r\n") != own.npos);
     CHECK(own.find("default") == own.npos);
     CHECK(own.find("\r\nuser-agent: other\r\n") != own.npos);
@@ -94,7 +99,8 @@ TEST_CASE("bad_client_options_are_refused_by_name", "[client]") {
     CHECK(message({.user_agent = "a\r\nb"}).find("user_agent") != std::string::npos);
     CHECK(message({.default_headers = {{"A b", "c"}}}).find("default_headers A b") != std::string::npos);
     CHECK(message({.default_headers = {{"Host", "c"}}}).find("default_headers Host") != std::string::npos);
-    CHECK(message({.default_headers = {{"Content-Length", "1"}}}).find("Content-Length") != std::string::npos);
+    CHECK(message({.default_headers = {{"Content-Length", "1"}}}).find("Content-Length") !=
+          std::string::npos);
     CHECK(message({.request_timeout = -1ns}).find("request_timeout") != std::string::npos);
     CHECK(message({.continue_timeout = 0ns}).find("continue_timeout") != std::string::npos);
     CHECK(message({.limits = {.max_head_bytes = 1}}).find("max_head_bytes") != std::string::npos);
@@ -115,7 +121,8 @@ TEMPLATE_TEST_CASE("deadline_covers_waiting_for_a_connection", "[client]", over_
     CHECK(send(s, client, request_builder("GET", "/")).error == errc::request_timed_out);
     CHECK(s.pool.stats().now.waiting == 0);
     held = {};
-    CHECK_FALSE(send(s, client, request_builder("GET", "/")).error);
+    http_client patient(s.pool);
+    CHECK_FALSE(send(s, patient, request_builder("GET", "/")).error);
 }
 
 TEST_CASE("get_timeout_that_is_shorter_ends_the_waiting_first", "[client]") {
@@ -160,7 +167,8 @@ TEST_CASE("failed_opening_is_the_request_s_error", "[client]") {
     CHECK(a.error == condition::open_failed);
 }
 
-TEMPLATE_TEST_CASE("closed_pool_refuses_requests_and_finishes_those_under_way", "[client]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("closed_pool_refuses_requests_and_finishes_those_under_way", "[client]", over_tcp,
+                   over_tls) {
     fact asked, answer_now;
     stage<TestType> s([&](server_connection& c) {
         read_request(c);
@@ -208,4 +216,50 @@ TEMPLATE_TEST_CASE("many_requests_share_few_connections", "[client]", over_tcp, 
     }
     CHECK(s.server.accepted() == 3);
     CHECK(s.retired() == 0);
+}
+
+TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", "[client]", over_tcp,
+                   over_tls) {
+    stage<TestType> s(answering(ok("hello")));
+    http_client client(s.pool);
+    const request_builder get("GET", "/");
+    const bool read_all = GENERATE(true, false);
+    for (int round = 0; round < 3; ++round) {
+        std::optional<typename stage<TestType>::reader_type> reader;
+        client.async_start(get, [&](std::error_code e, auto r) {
+            CHECK_FALSE(e);
+            reader = std::move(r);
+        });
+        REQUIRE(s.until([&] { return reader.has_value(); }));
+        CHECK(s.pool.stats().now.leased == 1);
+        if (read_all) {
+            std::string body;
+            reader->async_read_all([&](std::error_code, std::string text) { body = std::move(text); });
+            REQUIRE(s.until([&] { return !body.empty(); }));
+            CHECK(body == "hello");
+        }
+        if (round == 0) reader->close();
+        reader.reset();
+        CHECK(s.one_idle());
+    }
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("deadline_of_the_request_covers_its_body", "[client]", over_tcp, over_tls) {
+    stage<TestType> s(answering(ok("hello").substr(0, 40)));
+    static_cast<void>(s.get());  // opened beforehand
+    http_client client(s.pool, {.request_timeout = 200ms});
+    const request_builder get("GET", "/");
+    std::optional<typename stage<TestType>::reader_type> reader;
+    client.async_start(get, [&](std::error_code e, auto r) {
+        CHECK_FALSE(e);
+        reader = std::move(r);
+    });
+    REQUIRE(s.until([&] { return reader.has_value(); }));
+    std::error_code error;
+    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
+    REQUIRE(s.until([&] { return bool(error); }));
+    CHECK(error == errc::request_timed_out);
+    reader.reset();
+    CHECK(s.ended_for(retire_reason::lease_deadline));
 }

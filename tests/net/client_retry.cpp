@@ -59,7 +59,8 @@ answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp,
+                   over_tls) {
     const manner how = GENERATE(manner::closes, manner::resets);
     two_timer origin(how);
     stage<TestType> s(origin.script());
@@ -94,17 +95,20 @@ TEMPLATE_TEST_CASE("request_that_may_have_been_processed_is_not_resent", "[clien
     }
 }
 
-TEMPLATE_TEST_CASE("request_of_which_nothing_left_is_sent_again_whatever_it_is", "[client]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("request_of_which_nothing_left_is_sent_again_whatever_it_is", "[client]", over_tcp,
+                   over_tls) {
     fact may_close, over;
     std::atomic<int> posts{0};
-    stage<TestType> s([&](server_connection& c) {
-        if (read_request(c).starts_with("POST")) ++posts;
-        c.write(ok("first"));
-        if (posts != 0) return c.stay();
-        may_close.await();
-        c.reset();
-        over.state();
-    }, {.check_after_idle = 1h});
+    stage<TestType> s(
+        [&](server_connection& c) {
+            if (read_request(c).starts_with("POST")) ++posts;
+            c.write(ok("first"));
+            if (posts != 0) return c.stay();
+            may_close.await();
+            c.reset();
+            over.state();
+        },
+        {.check_after_idle = 1h});
     http_client client(s.pool);
     CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
     REQUIRE(s.one_idle());
@@ -130,7 +134,8 @@ TEMPLATE_TEST_CASE("fresh_connection_that_fails_is_the_end_of_it", "[client]", o
 }
 
 TEMPLATE_TEST_CASE("begun_response_is_never_asked_for_again", "[client]", over_tcp, over_tls) {
-    const std::string begun = GENERATE("H", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+    const std::string begun =
+        GENERATE("H", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
     stage<TestType> s([&begun](server_connection& c) {
         read_request(c);
         c.write(ok("first"));
@@ -149,27 +154,31 @@ TEMPLATE_TEST_CASE("begun_response_is_never_asked_for_again", "[client]", over_t
 TEMPLATE_TEST_CASE("third_try_is_on_a_fresh_connection_and_the_last", "[client]", over_tcp, over_tls) {
     // Each connection answers one request, all of them together then go away with the next; further ones never answer.
     std::atomic<int> answered{0}, resent{0};
-    stage<TestType> s([&](server_connection& c) {
-        read_request(c);
-        if (++answered > 3) {
+    stage<TestType> s(
+        [&](server_connection& c) {
+            read_request(c);
+            if (++answered > 3) {
+                ++resent;
+                c.close_notify();
+                c.end_sending();
+                return c.stay();
+            }
+            c.write(ok("first"));
+            read_request(c);
             ++resent;
             c.close_notify();
             c.end_sending();
-            return c.stay();
-        }
-        c.write(ok("first"));
-        read_request(c);
-        ++resent;
-        c.close_notify();
-        c.end_sending();
-        c.stay();
-    }, {.max_connections = 3});
+            c.stay();
+        },
+        {.max_connections = 3});
     http_client client(s.pool);
     {
         std::vector<answer> warm(3);
         std::vector<typename stage<TestType>::lease_type> leases;
         for (int i = 0; i < 3; ++i) leases.push_back(s.get());
-        for (int i = 0; i < 3; ++i) CHECK(s.exchange(leases[static_cast<std::size_t>(i)], request_builder("GET", "/")).body() == "first");
+        for (int i = 0; i < 3; ++i)
+            CHECK(s.exchange(leases[static_cast<std::size_t>(i)], request_builder("GET", "/")).body() ==
+                  "first");
     }
     REQUIRE(s.until([&] { return s.pool.stats().now.idle == 3; }));
     CHECK(send(s, client, request_builder("GET", "/")).error == errc::response_missing);
@@ -192,7 +201,8 @@ TEMPLATE_TEST_CASE("retries_end_with_the_budget", "[client]", over_tcp, over_tls
     CHECK_FALSE(send(s, other, request_builder("GET", "/")).error);
 }
 
-TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_again", "[client]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_again", "[client]", over_tcp,
+                   over_tls) {
     two_timer origin;
     stage<TestType> s(origin.script());
     http_client client(s.pool);
@@ -209,7 +219,8 @@ TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_a
     };
     request_builder put("PUT", "/");
     SECTION("with a way back") {
-        put.body_source({pull, [&] {
+        put.body_source({pull,
+                         [&] {
                              ++rewound;
                              at = 0;
                              return true;

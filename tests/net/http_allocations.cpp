@@ -142,8 +142,12 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
     const bool cancellable = GENERATE(false, true);
     SECTION("in a coroutine, on a lease") {
         auto lease = s.get();
-        check_coroutine(s, [&]() -> asio::awaitable<response> { return async_exchange(lease, get_request, asio::use_awaitable); },
-                        cancellable);
+        check_coroutine(
+            s,
+            [&]() -> asio::awaitable<response> {
+                return async_exchange(lease, get_request, asio::use_awaitable);
+            },
+            cancellable);
     }
     SECTION("in a coroutine, through the pool") {
         const auto fetch = [&]() -> asio::awaitable<response> {
@@ -155,8 +159,12 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
         check_coroutine(s, fetch, cancellable);
     }
     SECTION("in a coroutine, through a client") {
-        check_coroutine(s, [&]() -> asio::awaitable<response> { return client.async_send(get_request, asio::use_awaitable); },
-                        cancellable);
+        check_coroutine(
+            s,
+            [&]() -> asio::awaitable<response> {
+                return client.async_send(get_request, asio::use_awaitable);
+            },
+            cancellable);
     }
     CHECK(s.server.accepted() == 1);
 }

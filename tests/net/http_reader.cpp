@@ -1,9 +1,7 @@
 // Responses read piece by piece, and what becomes of those that are not read to their end.
-#include "hotpool/http_client.hpp"
 #include "support/http_test.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,8 +75,9 @@ const std::string chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\
 }  // namespace
 
 TEMPLATE_TEST_CASE("body_is_read_in_pieces_of_the_callers_size", "[http]", over_tcp, over_tls) {
-    const std::string text = GENERATE(ok(alphabet), chunked_head + chunk(alphabet.substr(0, 10)) + chunk(alphabet.substr(10)) +
-                                                        "0\r\nTrailer: x\r\n\r\n");
+    const std::string text =
+        GENERATE(ok(alphabet), chunked_head + chunk(alphabet.substr(0, 10)) + chunk(alphabet.substr(10)) +
+                                   "0\r\nTrailer: x\r\n\r\n");
     const std::size_t size = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{100});
     stage<TestType> s(answering(text));
     for (int round = 0; round < 2; ++round) {
@@ -110,7 +109,8 @@ TEMPLATE_TEST_CASE("body_is_read_in_pieces_of_the_callers_size", "[http]", over_
 TEMPLATE_TEST_CASE("body_is_read_whole_up_to_a_limit", "[http]", over_tcp, over_tls) {
     const std::string large(3'000'000, 'l');
     stage<TestType> s([&](server_connection& c) {
-        for (const std::string& text : {ok(""), ok(alphabet), ok(large), chunked_head + chunk(large) + "0\r\n\r\n", ok(large)}) {
+        for (const std::string& text :
+             {ok(""), ok(alphabet), ok(large), chunked_head + chunk(large) + "0\r\n\r\n", ok(large)}) {
             read_request(c);
             c.write(text);
         }
@@ -160,16 +160,18 @@ TEMPLATE_TEST_CASE("unread_rest_is_drained_when_it_is_small", "[http]", over_tcp
     const bool all_there = GENERATE(true, false);
     const bool chunked = GENERATE(true, false);
     fact go_on;
-    stage<TestType> s([&](server_connection& c) {
-        read_request(c);
-        const std::string text = chunked ? chunked_head + chunk(alphabet) + "0\r\n\r\n" : ok(alphabet);
-        c.write(text.substr(0, text.size() - 10));
-        if (!all_there) go_on.await();
-        c.write(text.substr(text.size() - 10));
-        read_request(c);
-        c.write(ok("next"));
-        c.stay();
-    }, {.drain_timeout = plenty});
+    stage<TestType> s(
+        [&](server_connection& c) {
+            read_request(c);
+            const std::string text = chunked ? chunked_head + chunk(alphabet) + "0\r\n\r\n" : ok(alphabet);
+            c.write(text.substr(0, text.size() - 10));
+            if (!all_there) go_on.await();
+            c.write(text.substr(text.size() - 10));
+            read_request(c);
+            c.write(ok("next"));
+            c.stay();
+        },
+        {.drain_timeout = plenty});
     {
         auto lease = s.get();
         reading<TestType> r(s, lease);
@@ -192,11 +194,16 @@ TEMPLATE_TEST_CASE("unread_rest_that_is_too_much_ends_the_connection", "[http]",
     const std::string large(400'000, 'l');
     const std::vector<rest> all{
         {ok(large), {.drain_timeout = plenty}, retire_reason::body_not_drained},
-        {chunked_head + chunk(large) + "0\r\n\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
-        {ok(alphabet), {.drain_limit_bytes = 0}, retire_reason::body_not_drained},
-        {ok(large).substr(0, 1'000), {.drain_limit_bytes = 1'000'000, .drain_timeout = std::chrono::milliseconds(5)},
+        {chunked_head + chunk(large) + "0\r\n\r\n",
+         {.drain_timeout = plenty},
          retire_reason::body_not_drained},
-        {chunked_head + "5\r\nhel", {.drain_timeout = std::chrono::milliseconds(5)}, retire_reason::body_not_drained},
+        {ok(alphabet), {.drain_limit_bytes = 0}, retire_reason::body_not_drained},
+        {ok(large).substr(0, 1'000),
+         {.drain_limit_bytes = 1'000'000, .drain_timeout = std::chrono::milliseconds(5)},
+         retire_reason::body_not_drained},
+        {chunked_head + "5\r\nhel",
+         {.drain_timeout = std::chrono::milliseconds(5)},
+         retire_reason::body_not_drained},
         {chunked_head + "x\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
         {ok(alphabet, "Connection: close\r\n"), {.drain_timeout = plenty}, retire_reason::connection_close},
         {"HTTP/1.1 200 OK\r\n\r\nuntil close", {.drain_timeout = plenty}, retire_reason::connection_close},
@@ -225,7 +232,8 @@ TEMPLATE_TEST_CASE("body_that_fails_stays_failed", "[http]", over_tcp, over_tls)
     const std::vector<failure> all{
         {ok(alphabet).substr(0, 50), true, errc::response_truncated, retire_reason::peer_closed},
         {chunked_head + chunk(alphabet), true, errc::response_truncated, retire_reason::peer_closed},
-        {chunked_head + chunk(alphabet) + "x\r\n", false, errc::bad_chunk_size, retire_reason::protocol_error},
+        {chunked_head + chunk(alphabet) + "x\r\n", false, errc::bad_chunk_size,
+         retire_reason::protocol_error},
     };
     for (const failure& f : all) {
         CAPTURE(f.text);
@@ -271,48 +279,4 @@ TEMPLATE_TEST_CASE("reading_is_cancelled_while_it_waits", "[http]", over_tcp, ov
     CHECK(error == errc::cancelled);
     lease = {};
     CHECK(s.ended_for(retire_reason::cancelled));
-}
-
-TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", "[http][client]", over_tcp, over_tls) {
-    stage<TestType> s(answering(ok(alphabet)));
-    http_client client(s.pool);
-    const request_builder get("GET", "/");
-    const bool read_all = GENERATE(true, false);
-    for (int round = 0; round < 3; ++round) {
-        std::optional<typename stage<TestType>::reader_type> reader;
-        client.async_start(get, [&](std::error_code e, auto r) {
-            CHECK_FALSE(e);
-            reader = std::move(r);
-        });
-        REQUIRE(s.until([&] { return reader.has_value(); }));
-        CHECK(s.pool.stats().now.leased == 1);
-        if (read_all) {
-            std::string body;
-            reader->async_read_all([&](std::error_code, std::string text) { body = std::move(text); });
-            REQUIRE(s.until([&] { return !body.empty(); }));
-            CHECK(body == alphabet);
-        }
-        if (round == 0) reader->close();
-        reader.reset();
-        CHECK(s.one_idle());
-    }
-    CHECK(s.server.accepted() == 1);
-}
-
-TEMPLATE_TEST_CASE("deadline_of_the_request_covers_its_body", "[http][client]", over_tcp, over_tls) {
-    stage<TestType> s(answering(ok(alphabet).substr(0, 50)));
-    http_client client(s.pool, {.request_timeout = std::chrono::milliseconds(50)});
-    const request_builder get("GET", "/");
-    std::optional<typename stage<TestType>::reader_type> reader;
-    client.async_start(get, [&](std::error_code e, auto r) {
-        CHECK_FALSE(e);
-        reader = std::move(r);
-    });
-    REQUIRE(s.until([&] { return reader.has_value(); }));
-    std::error_code error;
-    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
-    REQUIRE(s.until([&] { return bool(error); }));
-    CHECK(error == errc::request_timed_out);
-    reader.reset();
-    CHECK(s.ended_for(retire_reason::lease_deadline));
 }

@@ -108,7 +108,8 @@ TEMPLATE_TEST_CASE("body_until_close_needs_an_orderly_end", "[http]", over_tcp, 
     }
 }
 
-TEMPLATE_TEST_CASE("fresh_connection_that_is_over_before_the_request_fails_by_its_cause", "[http]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("fresh_connection_that_is_over_before_the_request_fails_by_its_cause", "[http]", over_tcp,
+                   over_tls) {
     for (const manner how : manners) {
         CAPTURE(static_cast<int>(how));
         fact over;
@@ -127,13 +128,15 @@ TEMPLATE_TEST_CASE("fresh_connection_that_is_over_before_the_request_fails_by_it
         const answer a = s.exchange(lease, request_builder("GET", "/"));
         CHECK(a.error == condition::connection_lost);
         CHECK(a.error != errc::stale_connection);
-        CHECK(a.error == expected<TestType>({errc::response_missing, errc::tls_truncated, errc::connection_reset}, how));
+        CHECK(a.error ==
+              expected<TestType>({errc::response_missing, errc::tls_truncated, errc::connection_reset}, how));
         lease = {};
         CHECK(s.ended_for(reason<TestType>(how)));
     }
 }
 
-TEMPLATE_TEST_CASE("reused_connection_that_is_over_before_the_request_is_stale", "[http]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("reused_connection_that_is_over_before_the_request_is_stale", "[http]", over_tcp,
+                   over_tls) {
     for (const manner how : manners) {
         CAPTURE(static_cast<int>(how));
         fact over, may_close;
@@ -192,7 +195,8 @@ TEMPLATE_TEST_CASE("garbage_is_refused_by_name", "[http]", over_tcp, over_tls) {
         {std::string(100, '\0'), errc::bad_status_line},
         {"HTTP/2.0 200 OK\r\n\r\n", errc::bad_version},
         {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", errc::bad_field_name},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", errc::conflicting_content_length},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+         errc::conflicting_content_length},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", errc::bad_chunk_size},
         {"HTTP/1.1 200 OK\r\n" + std::string(100'000, 'a'), errc::head_too_large},
         {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", errc::upgrade_not_requested},

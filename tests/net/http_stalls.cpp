@@ -78,6 +78,7 @@ TEMPLATE_TEST_CASE("silent_origin_is_left_at_the_deadline", "[http]", over_tcp, 
         CAPTURE(how.reads, how.sends);
         fact silent;
         stage<TestType> s(falling_silent(how, silent));
+        static_cast<void>(s.get());  // opened beforehand: the deadline passes in the exchange
         http_client client(s.pool, {.request_timeout = std::chrono::milliseconds(40)});
         const request_builder request = request_for(how);
         answer a;
@@ -85,8 +86,7 @@ TEMPLATE_TEST_CASE("silent_origin_is_left_at_the_deadline", "[http]", over_tcp, 
         REQUIRE(s.finish(a));
         CHECK(a.error == errc::request_timed_out);
         CHECK(a.error == condition::timed_out);
-        if (silent.is_stated()) CHECK(s.ended_for(retire_reason::lease_deadline));
-        CHECK(s.until([&] { return s.pool.stats().now.leased == 0; }));
+        CHECK(s.ended_for(retire_reason::lease_deadline));
     }
     CHECK(open_descriptors() == descriptors);
 }

@@ -34,7 +34,8 @@ struct talk {
     }
     void write(std::string_view bytes) {
         std::size_t put = 0;
-        lease.async_write_some(asio::buffer(bytes.data(), bytes.size()), [&](std::error_code, std::size_t n) { put = n; });
+        lease.async_write_some(asio::buffer(bytes.data(), bytes.size()),
+                               [&](std::error_code, std::size_t n) { put = n; });
         REQUIRE(s.until([&] { return put != 0; }));
         CHECK(put == bytes.size());
     }
@@ -50,11 +51,13 @@ loopback_server::script switching(std::string head, std::string behind) {
     };
 }
 
-constexpr const char* switching_head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n";
+constexpr const char* switching_head =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n";
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp,
+                   over_tls) {
     const std::string behind = GENERATE(std::string(), std::string("hi"), std::string(100, 'b'));
     const bool detached = GENERATE(false, true);
     stage<TestType> s(switching(switching_head, behind));
@@ -64,7 +67,8 @@ TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the
     CHECK(a.reply.status() == 101);
     CHECK(a.reply.header("Upgrade") == "echo");
     CHECK(a.body().empty());
-    CHECK(s.exchange(lease, request_builder("GET", "/")).error == errc::connection_closed);  // no HTTP any more
+    CHECK(s.exchange(lease, request_builder("GET", "/")).error ==
+          errc::connection_closed);  // no HTTP any more
 
     if (detached) {
         lease.detach();
@@ -90,7 +94,8 @@ TEMPLATE_TEST_CASE("switched_connection_never_comes_back_to_the_pool", "[http]",
 }
 
 TEMPLATE_TEST_CASE("tunnel_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp, over_tls) {
-    stage<TestType> s(switching("HTTP/1.1 200 Connection established\r\nContent-Length: 9\r\n\r\n", "banner"));
+    stage<TestType> s(
+        switching("HTTP/1.1 200 Connection established\r\nContent-Length: 9\r\n\r\n", "banner"));
     auto lease = s.get();
     const answer a = s.exchange(lease, request_builder("CONNECT", "example.com:443"));
     REQUIRE_FALSE(a.error);

@@ -18,9 +18,9 @@
 #include <vector>
 
 #if __has_include(<asio/deferred.hpp>)
-#include <asio/deferred.hpp>
+#    include <asio/deferred.hpp>
 #else
-#include <asio/experimental/deferred.hpp>
+#    include <asio/experimental/deferred.hpp>
 #endif
 
 using namespace hotpool;
@@ -124,7 +124,9 @@ TEMPLATE_TEST_CASE("completion_runs_on_the_handler_s_executor", "[http]", over_t
     asio::thread_pool another(1);
     const auto where = [&](auto start) {
         std::promise<std::thread::id> ran;
-        start(asio::bind_executor(another.get_executor(), [&](std::error_code, auto&&) { ran.set_value(std::this_thread::get_id()); }));
+        start(asio::bind_executor(another.get_executor(), [&](std::error_code, auto&&) {
+            ran.set_value(std::this_thread::get_id());
+        }));
         return ran.get_future().get();
     };
     std::promise<std::thread::id> own;
@@ -172,9 +174,11 @@ TEMPLATE_TEST_CASE("completion_never_runs_inside_the_call", "[http]", over_tcp, 
 }
 
 TEMPLATE_TEST_CASE("requests_from_many_threads_are_all_answered", "[http][thread]", over_tcp, over_tls) {
-    stage<TestType> s([](server_connection& c) {
-        for (;;) c.write(ok(read_request(c).substr(0, 8)));
-    }, {.max_connections = 4});
+    stage<TestType> s(
+        [](server_connection& c) {
+            for (;;) c.write(ok(read_request(c).substr(0, 8)));
+        },
+        {.max_connections = 4});
     http_client client(s.pool);
     const running io(s.io, 2);
     std::atomic<int> good{0};
@@ -200,10 +204,11 @@ TEMPLATE_TEST_CASE("requests_are_cancelled_from_other_threads", "[http][thread]"
         asio::cancellation_signal stop;
         std::promise<std::error_code> outcome;
         asio::post(strand, [&] {
-            client.async_send(get, asio::bind_cancellation_slot(
-                                       stop.slot(), asio::bind_executor(strand, [&](std::error_code e, const response&) {
-                                           outcome.set_value(e);
-                                       })));
+            client.async_send(
+                get, asio::bind_cancellation_slot(
+                         stop.slot(), asio::bind_executor(strand, [&](std::error_code e, const response&) {
+                             outcome.set_value(e);
+                         })));
         });
         std::promise<void> emitted;
         asio::post(strand, [&] {
@@ -215,7 +220,8 @@ TEMPLATE_TEST_CASE("requests_are_cancelled_from_other_threads", "[http][thread]"
         CHECK((!error || error == errc::cancelled));
     }
     const auto deadline = std::chrono::steady_clock::now() + plenty;
-    while (s.pool.stats().now.leased != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    while (s.pool.stats().now.leased != 0 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::yield();
     CHECK(s.pool.stats().now.leased == 0);
     CHECK(s.pool.stats().now.waiting == 0);
     s.pool.close();

@@ -63,6 +63,7 @@ protected:
         require(!all_done || real_.next_due() <= reference_.next_due(), "next due too late");
         require(real_.counts().total() <= most_connections_, "limit exceeded");
         require(real_.check(), "check()");
+        require(!is_stuck(), "somebody waits for what will never come");
         if (!reference_.complaint.empty()) require(false, reference_.complaint.c_str());
     }
 
@@ -78,6 +79,11 @@ protected:
     std::string disagreement_;
 
 private:
+    /// Somebody waits, everything there is lies idle, and there is no room for more.
+    bool is_stuck() const {
+        const connection_counts c = real_.counts();
+        return c.waiting > 0 && c.idle == c.total() && c.total() >= real_.options().max_connections;
+    }
     /// Takes up what the machine asks for, or only the first few things. True when nothing is left.
     bool compare_actions(unsigned most) {
         typename manager::action next;

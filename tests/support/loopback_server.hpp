@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <concepts>
 #include <csignal>
 #include <cstddef>
 #include <functional>
@@ -35,8 +36,8 @@ namespace hotpool::test {
 /// How a server speaks TLS.
 struct server_tls {
     identity own;
-    std::string client_ca_pem{};      ///< not empty: a client must show a certificate of this root
-    int min_version = 0;              ///< TLS1_2_VERSION and so on; 0: any
+    std::string client_ca_pem{};  ///< not empty: a client must show a certificate of this root
+    int min_version = 0;          ///< TLS1_2_VERSION and so on; 0: any
     int max_version = 0;
     std::string alpn{};               ///< chosen whatever the client offers; empty: none
     bool choose_only_offered = true;  ///< false: `alpn` is chosen even if the client did not offer it
@@ -151,7 +152,9 @@ class loopback_server {
 public:
     using script = std::function<void(server_connection&)>;
 
-    explicit loopback_server(script each, const char* address = "127.0.0.1") : each_(std::move(each)) {
+    // A template, so that clang does not take a braced server_tls for a script.
+    template <std::invocable<server_connection&> Script>
+    explicit loopback_server(Script each, const char* address = "127.0.0.1") : each_(std::move(each)) {
         listen(address);
     }
     /// A connection whose handshake fails is closed; the function is not called.

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -40,9 +40,11 @@ public:
     /// @param in_http directives for the http block
     /// @param in_server those for the server; each @PORT@ in it becomes its plain port
     explicit nginx(const std::string& in_http = "", std::string in_server = "") {
-        for (std::size_t at; (at = in_server.find("@PORT@")) != in_server.npos;) in_server.replace(at, 6, port_);
+        for (std::size_t at; (at = in_server.find("@PORT@")) != in_server.npos;)
+            in_server.replace(at, 6, port_);
         std::string pattern = (std::filesystem::temp_directory_path() / "hotpool-nginx-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a directory for nginx");
+        if (::mkdtemp(pattern.data()) == nullptr)
+            throw std::runtime_error("cannot make a directory for nginx");
         prefix_ = pattern;
         std::filesystem::create_directory(prefix_ / "html");
         const identity own = root_.issue();
@@ -50,13 +52,16 @@ public:
         write("own.key", own.key_pem);
         write("html/index.html", "hello from nginx\n");
         write("nginx.conf",
-              std::string(::geteuid() == 0 ? "user root;\n" : "") +  // the workers must be able to read the prefix
-              "daemon off; master_process on; worker_processes 1; pid nginx.pid; error_log error.log;\n"
-              "events { worker_connections 512; }\n"
-              "http { access_log off; default_type text/plain;\n"
-              "client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n" +
+              std::string(::geteuid() == 0 ? "user root;\n"
+                                           : "") +  // the workers must be able to read the prefix
+                  "daemon off; master_process on; worker_processes 1; pid nginx.pid; error_log error.log;\n"
+                  "events { worker_connections 512; }\n"
+                  "http { access_log off; default_type text/plain;\n"
+                  "client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; "
+                  "scgi_temp_path t5;\n" +
                   in_http + "\nserver { listen 127.0.0.1:" + port_ + "; listen 127.0.0.1:" + tls_port_ +
-                  " ssl; ssl_certificate own.pem; ssl_certificate_key own.key; root html;\n" + in_server + "\n} }\n");
+                  " ssl; ssl_certificate own.pem; ssl_certificate_key own.key; root html;\n" + in_server +
+                  "\n} }\n");
         start();
     }
     nginx(const nginx&) = delete;
@@ -76,11 +81,13 @@ public:
         process_ = ::fork();
         if (process_ < 0) throw std::runtime_error("cannot fork");
         if (process_ == 0) {
-            ::execl(HOTPOOL_NGINX, HOTPOOL_NGINX, "-p", (prefix_.string() + "/").c_str(), "-c", "nginx.conf", nullptr);
+            ::execl(HOTPOOL_NGINX, HOTPOOL_NGINX, "-p", (prefix_.string() + "/").c_str(), "-c", "nginx.conf",
+                    nullptr);
             ::_exit(127);
         }
         for (int i = 0; !listens(); ++i) {
-            if (i == 2'000 || ::waitpid(process_, nullptr, WNOHANG) != 0) throw std::runtime_error("nginx did not start");
+            if (i == 2'000 || ::waitpid(process_, nullptr, WNOHANG) != 0)
+                throw std::runtime_error("nginx did not start");
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
     }
@@ -95,7 +102,8 @@ public:
 
 private:
     void write(const std::string& name, std::string_view content) const {
-        std::ofstream(prefix_ / name, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
+        std::ofstream(prefix_ / name, std::ios::binary)
+            .write(content.data(), static_cast<std::streamsize>(content.size()));
     }
     bool listens() const {
         const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

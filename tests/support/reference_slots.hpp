@@ -111,10 +111,10 @@ protected:
         const std::size_t kept = in(slot_state::idle) + in(slot_state::probing);
         return options.min_idle - std::min(kept, options.min_idle);
     }
-    /// Nothing under way can become a fresh connection for the last of `n` waiters.
+    /// Not every one of `n` waiters can have a fresh connection, even when all that is closing is gone.
     bool lacks_room(std::size_t n) const {
-        return slots.size() >= options.max_connections &&
-               n > in(slot_state::opening) + in(slot_state::closing);
+        const std::size_t room = options.max_connections - std::min(live(), options.max_connections);
+        return n > in(slot_state::opening) + room;
     }
 
     void lend(reference_slot& s, time_point lease_deadline) {

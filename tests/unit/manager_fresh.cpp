@@ -116,6 +116,17 @@ TEST_CASE("lowered_limit_makes_room_for_a_fresh_only_waiter", "[manager]") {
     CHECK(&bench.open() == w.granted);
 }
 
+TEST_CASE("closing_connection_gives_no_room_while_there_are_more_than_the_limit", "[manager]") {
+    machine_bench<> bench{{.max_connections = 2}};
+    bench.put_all(bench.leased_many(2));
+    bench.machine.options_changed({.max_connections = 1}, bench.now);
+    bench.settle();
+    REQUIRE(bench.machine.counts() == connection_counts{0, 1, 0, 0, 1, 0});
+    auto& w = bench.get_fresh();
+    bench.close_all();
+    CHECK(&bench.open() == w.granted);
+}
+
 TEST_CASE("fresh_only_waiter_times_out_and_cancels_like_any_other", "[manager]") {
     machine_bench<> bench{{.max_connections = 1}};
     bench.leased();

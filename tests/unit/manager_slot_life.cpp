@@ -158,8 +158,12 @@ TEST_CASE("answer_that_does_not_fit_the_state_is_refused", "[manager]") {
     CHECK(is_refused([&] { machine.opening_deferred(idle); }));
     CHECK(is_refused([&] { machine.tend_finished(idle, bench.now); }));
     CHECK(is_refused([&] { machine.probe_finished(idle, bench.now, true); }));
-    CHECK(is_refused([&] { machine.slot_closed(idle); }));
+    CHECK(is_refused([&] { machine.slot_closed(leased); }));
     CHECK(is_refused([&] { machine.lease_detached(idle); }));
+    CHECK(is_refused([&] { machine.deadline_changed(idle, bench.now); }));
+    REQUIRE(machine.tend_started(idle));
+    CHECK(is_refused([&] { machine.lease_detached(idle); }));
+    CHECK(is_refused([&] { machine.probe_finished(idle, bench.now, true); }));
 }
 #endif
 

@@ -84,7 +84,8 @@ TEST_CASE("text_body_follows_the_head_from_where_it_lies", "[exchange]") {
 TEST_CASE("defaults_are_sent_with_the_request", "[exchange]") {
     http::field_block defaults;
     REQUIRE(defaults.append("User-Agent", "x") == errc{});
-    CHECK(send(request_builder("GET", "/"), 1000, 0, &defaults).bytes.find("\r\nUser-Agent: x\r\n") != std::string::npos);
+    CHECK(send(request_builder("GET", "/"), 1000, 0, &defaults).bytes.find("\r\nUser-Agent: x\r\n") !=
+          std::string::npos);
 }
 
 TEST_CASE("refused_request_gives_no_bytes", "[exchange]") {
@@ -96,7 +97,8 @@ TEST_CASE("refused_request_gives_no_bytes", "[exchange]") {
 TEST_CASE("partial_writes_at_every_split_give_the_same_bytes", "[exchange]") {
     const auto all_splits = [](auto make) {
         const std::string whole = send(make(), 100'000).bytes;
-        for (std::size_t first = 1; first <= whole.size(); ++first) CHECK((send(make(), 100'000, first).bytes == whole));
+        for (std::size_t first = 1; first <= whole.size(); ++first)
+            CHECK((send(make(), 100'000, first).bytes == whole));
         CHECK((send(make(), 1).bytes == whole));
     };
     all_splits([] { return request_builder("GET", "/"); });

@@ -36,7 +36,8 @@ struct collected {
 /// A collector fed as a socket feeds it.
 class feeder {
 public:
-    explicit feeder(const situation& s, std::size_t block_bytes = 64) : collector_(s.bounds), block_bytes_(block_bytes) {
+    explicit feeder(const situation& s, std::size_t block_bytes = 64)
+        : collector_(s.bounds), block_bytes_(block_bytes) {
         collector_.start(s.kind, s.upgrade_requested);
     }
 
@@ -187,8 +188,10 @@ TEST_CASE("end_of_the_stream_inside_a_response_is_named_by_how_far_it_came", "[e
 
 TEST_CASE("large_bodies_are_collected_whole", "[exchange]") {
     const std::string body = pattern(3'000'000);
-    const std::string length = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-    for (const std::string& text : {length, in_chunks(body, 7'000), in_chunks(body, 1), in_chunks(body, 3'000'000)}) {
+    const std::string length =
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    for (const std::string& text :
+         {length, in_chunks(body, 7'000), in_chunks(body, 1), in_chunks(body, 3'000'000)}) {
         for (const std::size_t block_bytes : {std::size_t{64}, std::size_t{32 * 1024}}) {
             feeder f(plain, block_bytes);
             f.feed(text);
@@ -199,11 +202,29 @@ TEST_CASE("large_bodies_are_collected_whole", "[exchange]") {
     }
 }
 
+TEST_CASE("chunked_body_lies_behind_its_head_without_gaps_while_it_grows", "[exchange]") {
+    constexpr std::size_t block_bytes = 64 * 1024;
+    response_collector collector{http::limits{}};
+    collector.start(request_kind::plain, false);
+    const char* const begin = collector.room(block_bytes);
+    std::string_view text = chunked_head;
+    for (std::size_t chunks = 0; chunks < 100; ++chunks) {
+        std::memcpy(collector.room(block_bytes), text.data(), text.size());
+        collector.received(text.size());
+        while (collector.advance() == response_collector::verdict::head) {
+        }
+        // Only what is kept lies in front of the next byte.
+        CHECK(collector.room(block_bytes) == begin + chunked_head.size() + chunks);
+        text = "1\r\nx\r\n";
+    }
+}
+
 TEST_CASE("collector_starts_afresh", "[exchange]") {
     response_collector collector{http::limits{}};
     for (int round = 0; round < 2; ++round) {
         collector.start(request_kind::plain, false);
-        const std::string_view text = round == 0 ? "HTTP/1.1 200 OK\r\nContent-Le" : "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx";
+        const std::string_view text =
+            round == 0 ? "HTTP/1.1 200 OK\r\nContent-Le" : "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx";
         std::memcpy(collector.room(64), text.data(), text.size());
         collector.received(text.size());
         while (collector.advance() == response_collector::verdict::head) {

@@ -80,18 +80,16 @@ public:
         if (!work_) work_.emplace(net::prefer(executor_, net::execution::outstanding_work.tracked));
     }
 
-    /// Calls the handler. The completion is spent afterwards.
+    /// Calls the handler, which must not end the completion. The completion is spent afterwards.
     template <class... Args>
     void deliver(delivery how, Args... args) {
         bound_completion<Handler, Args...> bound{std::move(handler_), {std::move(args)...}};
-        const executor_type executor = std::move(executor_);
-        work_type work = std::move(work_);
         if (how == delivery::posted)
-            post_to(executor, std::move(bound));
-        else if (runs_here(executor))
+            post_to(executor_, std::move(bound));
+        else if (runs_here(executor_))
             bound();
         else
-            net::dispatch(executor, std::move(bound));
+            net::dispatch(executor_, std::move(bound));
     }
 
 private:
