@@ -43,14 +43,15 @@ private:
 
     // Any operation can be cancelled; its connection is closed then, since the response is still to come.
     void lose_patience() {
-        client_.async_get("/slow", asio::bind_cancellation_slot(
-                                       cancellation_.slot(), [this](std::error_code error, hotpool::response) {
-                                           if (error != hotpool::condition::cancelled) return give_up("slow", error);
-                                           std::cout << "as expected: " << error.message() << '\n';
-                                           finish();
-                                       }));
+        const auto cancelled = [this](std::error_code error, hotpool::response) {
+            if (error != hotpool::condition::cancelled) return give_up("the slow page", error);
+            std::cout << "as expected: " << error.message() << '\n';
+            finish();
+        };
+        client_.async_get("/slow", asio::bind_cancellation_slot(cancellation_.slot(), cancelled));
         impatience_.expires_after(20ms);
-        impatience_.async_wait([this](std::error_code) { cancellation_.emit(asio::cancellation_type::terminal); });
+        impatience_.async_wait(
+            [this](std::error_code) { cancellation_.emit(asio::cancellation_type::terminal); });
     }
 
     void give_up(const char* what, std::error_code error) {

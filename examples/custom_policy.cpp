@@ -1,5 +1,5 @@
-// A pool with decisions of one's own: how long connections lie idle, which one is lent, how long to wait after a
-// failure. A policy is a small class of one function; what is not named stays as it is.
+// A pool with decisions of one's own: how long connections lie idle, which one is lent, how long to wait after
+// a failure. A policy is a small class of one function; what is not named stays as it is.
 #include <hotpool/hotpool.hpp>
 
 #include <asio/co_spawn.hpp>
@@ -27,7 +27,8 @@ struct cautious_idle_timeout {
 /// Few connections take turns; among many, those used last are preferred and the others grow old.
 class turns_among_few {
 public:
-    explicit turns_among_few(const hotpool::pool_options& options) noexcept : few_(options.max_connections / 2) {}
+    explicit turns_among_few(const hotpool::pool_options& options) noexcept
+        : few_(options.max_connections / 2) {}
     hotpool::idle_end lend_from(std::size_t idle) const noexcept {
         return idle <= few_ ? hotpool::idle_end::oldest : hotpool::idle_end::newest;
     }
@@ -72,7 +73,8 @@ asio::awaitable<bool> fail_steadily(hotpool::origin nobody) {
     my_pool pool(co_await asio::this_coro::executor, nobody, {.min_idle = 1});
     co_await pause(220ms);
     const hotpool::pool_stats stats = pool.stats();
-    std::cout << stats.total.open_failures << " openings failed in 220 ms: " << stats.last_open_error.message() << '\n';
+    std::cout << stats.total.open_failures
+              << " openings failed in 220 ms: " << stats.last_open_error.message() << '\n';
     co_return stats.total.open_failures >= 1 && stats.total.open_failures <= 5;
 }
 
@@ -85,7 +87,7 @@ asio::awaitable<bool> run() {
         as_expected = co_await take_turns_and_grow_old(target);
     }
     const bool failed_steadily = co_await fail_steadily(target);  // nobody is there any more
-    co_return as_expected && failed_steadily;
+    co_return as_expected&& failed_steadily;
 }
 
 int main() {

@@ -29,8 +29,8 @@ public:
         const auto marks = total_ == 0 ? width : static_cast<std::size_t>(done_ * width / total_);
         if (marks == marks_) return;  // nothing new to see
         marks_ = marks;
-        std::cout << "\r[" << std::string(marks, '#') << std::string(width - marks, '.') << "] " << done_ / 1'000'000
-                  << " MB" << std::flush;
+        std::cout << "\r[" << std::string(marks, '#') << std::string(width - marks, '.') << "] "
+                  << done_ / 1'000'000 << " MB" << std::flush;
     }
 
 private:
@@ -40,7 +40,8 @@ private:
     std::size_t marks_ = width + 1;
 };
 
-asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& target, const std::filesystem::path& path) {
+asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& target,
+                               const std::filesystem::path& path) {
     auto conn = co_await pool.async_get(asio::use_awaitable);
     const hotpool::request_builder request("GET", target);
     auto reader = co_await hotpool::async_start_exchange(conn, request, asio::use_awaitable);
@@ -54,8 +55,8 @@ asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& targe
     std::ofstream file(path, std::ios::binary);
     std::array<char, 64 * 1024> block;
     for (std::error_code error; !error;) {
-        const std::size_t bytes =
-            co_await reader.async_read_some(asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
+        const std::size_t bytes = co_await reader.async_read_some(
+            asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
         file.write(block.data(), static_cast<std::streamsize>(bytes));
         bar.add(bytes);
         if (error && error != hotpool::errc::end_of_body) throw std::system_error(error);
@@ -73,7 +74,8 @@ asio::awaitable<void> run(std::filesystem::path path) {
 
 int main(int count, char** arguments) {
     const bool keep = count == 2;
-    const std::filesystem::path path = keep ? arguments[1] : std::filesystem::temp_directory_path() / "hotpool-download";
+    const std::filesystem::path path =
+        keep ? arguments[1] : std::filesystem::temp_directory_path() / "hotpool-download";
     int outcome = 0;
     asio::io_context context;
     asio::co_spawn(context, run(path), [&](std::exception_ptr failure) {

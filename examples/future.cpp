@@ -22,7 +22,8 @@ int main() {
 
     // One thread, several requests at once.
     std::vector<std::future<hotpool::response>> replies;
-    for (int i = 1; i <= 6; ++i) replies.push_back(client.async_get("/bytes/" + std::to_string(i * 1000), asio::use_future));
+    for (int i = 1; i <= 6; ++i)
+        replies.push_back(client.async_get("/bytes/" + std::to_string(i * 1000), asio::use_future));
     for (auto& reply : replies) std::cout << reply.get().body().size() << " bytes\n";
 
     // Several threads, one request after the other; pool and client may be used by all of them.
@@ -30,7 +31,8 @@ int main() {
     std::vector<std::thread> customers;
     for (int i = 0; i < 4; ++i)
         customers.emplace_back([&] {
-            for (int k = 0; k < 25; ++k) good += client.async_get("/", asio::use_future).get().status() == 200;
+            for (int k = 0; k < 25; ++k)
+                good += client.async_get("/", asio::use_future).get().status() == 200;
         });
     for (std::thread& customer : customers) customer.join();
 

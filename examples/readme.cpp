@@ -16,14 +16,14 @@
 #include <utility>
 
 asio::awaitable<void> visit(asio::any_io_executor executor, hotpool::origin site, hotpool::tls_options tls) {
-    hotpool::tls_pool pool{executor, site, {.max_connections = 8}, tls};            // one pool per target host
+    hotpool::tls_pool pool{executor, site, {.max_connections = 8}, tls};  // one pool per target host
 
     // get / put around a request
-    auto conn = co_await pool.async_get(asio::use_awaitable);                       // a move-only lease
+    auto conn = co_await pool.async_get(asio::use_awaitable);  // a move-only lease
     hotpool::request_builder request{"GET", "/index.html"};
     request.header("Accept", "text/html");
     hotpool::response reply = co_await hotpool::async_exchange(conn, request, asio::use_awaitable);
-    pool.put(std::move(conn));                                                      // hot for the next caller
+    pool.put(std::move(conn));  // hot for the next caller
 
     // the same with retry and deadlines
     hotpool::http_client client{pool, {.request_timeout = std::chrono::seconds(5)}};

@@ -122,7 +122,9 @@ public:
 
     /// Whether the body has been read to its end, or there is none.
     bool at_end() const noexcept {
-        return connection_ == nullptr || connection_->usage != detail::connection_usage::unread;
+        if (connection_ == nullptr) return true;
+        const bool failed = connection_->unread && connection_->unread->failure;
+        return connection_->usage != detail::connection_usage::unread && !failed;
     }
 
     executor_type get_executor() const noexcept { return connection_->stream.get_executor(); }

@@ -96,12 +96,6 @@ TEMPLATE_TEST_CASE("exchange_and_request_are_awaited_by_futures", "[http]", over
     CHECK(client.async_send(get, asio::use_future).get().body() == "hello");
     CHECK(client.async_get("/", asio::use_future).get().body() == "hello");
     CHECK(client.async_post("/", "body", "text/plain", asio::use_future).get().body() == "hello");
-    try {
-        client.async_get("no slash", asio::use_future).get();
-        FAIL("not refused");
-    } catch (const std::system_error& refused) {
-        CHECK(refused.code() == errc::invalid_target);
-    }
 }
 
 TEMPLATE_TEST_CASE("deferred_request_starts_when_it_is_told_to", "[http]", over_tcp, over_tls) {
@@ -119,9 +113,9 @@ TEMPLATE_TEST_CASE("deferred_request_starts_when_it_is_told_to", "[http]", over_
 TEMPLATE_TEST_CASE("completion_runs_on_the_handler_s_executor", "[http]", over_tcp, over_tls) {
     stage<TestType> s(answering(ok("hello")));
     http_client client(s.pool);
+    asio::thread_pool another(1);  // ends after the thread that posts to it
     const running io(s.io);
 
-    asio::thread_pool another(1);
     const auto where = [&](auto start) {
         std::promise<std::thread::id> ran;
         start(asio::bind_executor(another.get_executor(), [&](std::error_code, auto&&) {

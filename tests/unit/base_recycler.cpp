@@ -1,4 +1,5 @@
 // Recycled memory: sizes, reuse, its bound, blocks freed by other threads and after a thread's store has ended.
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <thread>
@@ -69,25 +70,29 @@ TEST_CASE("block_may_be_freed_by_another_thread", "[base][thread]") {
 
 namespace {
 
-/// Frees its block when its thread ends.
+/// Frees its block when its thread ends, and then takes another.
 struct late_owner {
     void* block = nullptr;
+    std::uint64_t* taken_anew = nullptr;
     ~late_owner() {
         recycler::deallocate(block, 512);
-        void* another = recycler::allocate(512);  // and still works after the store has ended
-        std::memset(another, 3, 512);
-        recycler::deallocate(another, 512);
+        const auto before = testing::allocations();
+        recycler::deallocate(std::memset(recycler::allocate(512), 3, 512), 512);
+        *taken_anew = testing::allocations() - before;
     }
 };
 
 }  // namespace
 
-TEST_CASE("object_that_outlives_the_threads_store_may_still_free_its_block", "[base][thread]") {
-    std::thread other([] {
+TEST_CASE("object_that_outlives_the_threads_store_may_still_use_the_recycler", "[base][thread]") {
+    std::uint64_t taken_anew = 0;
+    std::thread other([&] {
         static thread_local late_owner owner;  // made before the store, so it ends after it
+        owner.taken_anew = &taken_anew;
         owner.block = recycler::allocate(512);
     });
     other.join();
+    CHECK(taken_anew == 1);  // what has ended keeps nothing
 }
 
 TEST_CASE("thread_that_ends_gives_its_blocks_back", "[base][thread]") {
