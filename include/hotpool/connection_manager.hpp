@@ -32,7 +32,7 @@ struct return_report {
 enum class get_outcome { granted, queued, refused };
 
 /// The slots of one pool and their waiters. Tell it what happened and what time it is; then perform what
-/// `next_action` hands out, until it has nothing more. The times told never go back.
+/// `next_action` hands out, until it has nothing more. The times told may be a coarse clock's tick behind earlier ones.
 /// @threads distinct objects only: the driver locks
 /// @cost lend and return are constant; what has a deadline costs O(log n) when it expires, nothing before
 template <class Resource, policy_bundle Policies = default_policies>

@@ -20,6 +20,9 @@
 #include "hotpool/detail/body_drain.hpp"
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/look.hpp"
+#include "hotpool/detail/pool_handlers.hpp"
+#include "hotpool/detail/pool_waiters.hpp"
 #include "hotpool/detail/speculation.hpp"
 #include "hotpool/detail/turn_list.hpp"
 #include "hotpool/error.hpp"
@@ -29,32 +32,6 @@
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool::detail {
-
-/// A caller in the queue, as the driver sees it.
-template <class Connection>
-class get_waiter : public waiter<Connection*> {
-public:
-    /// Told once, by any thread and under no lock: `granted` or `error` says what.
-    virtual void answered() = 0;
-
-    /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.
-    struct link {
-        get_waiter* waiting = nullptr;
-    };
-    std::shared_ptr<link> link_to_me;
-
-protected:
-    ~get_waiter() = default;
-};
-
-/// Somebody who waits for the pool as a whole: warm or drained.
-class pool_watcher {
-public:
-    virtual ~pool_watcher() = default;
-    /// Asked under the lock after each change. @param overdue whether the deadline of a drain has passed
-    virtual bool is_over(const connection_counts& counts, bool overdue) noexcept = 0;
-    virtual void complete() = 0;
-};
 
 /// Shared by a pool, its connections and its pending operations.
 /// @threads any thread
@@ -206,7 +183,7 @@ public:
         }
         if (!mine) return;  // its holder will find out
         c.readable.clear_fired();
-        const retire_reason why = look_at(c);
+        const retire_reason why = look_at(c.stream);
         if (why == retire_reason::none) {
             c.stream.release_buffers();
             c.arm(io_want::read);
@@ -215,7 +192,7 @@ public:
     }
 
     void at_turn_end(connection_type& c) override {
-        if (turn_.push(c)) post_to(executor_, turn_handler(this->shared_from_this()));
+        if (turn_.push(c)) post_to(executor_, turn_handler<pool_core>(this->shared_from_this()));
     }
     bool speculates() noexcept override {
         return leased_.load(std::memory_order_relaxed) > 1 && speculation_.is_worth_it();
@@ -242,41 +219,10 @@ public:
     }
 
 private:
+    friend class turn_handler<pool_core>;
+    friend class open_handler<pool_core>;
     using action_type = typename machine_type::action;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-
-    class turn_handler {
-    public:
-        using allocator_type = base::recycling_allocator<void>;
-        explicit turn_handler(std::shared_ptr<pool_core> core) noexcept : core_(std::move(core)) {}
-        turn_handler(turn_handler&&) noexcept = default;
-        ~turn_handler() {
-            if (core_ != nullptr) core_->abandon_turn();
-        }
-        allocator_type get_allocator() const noexcept { return {}; }
-        void operator()() { std::shared_ptr<pool_core>(std::move(core_))->run_turn(); }
-
-    private:
-        std::shared_ptr<pool_core> core_;
-    };
-
-    /// Holds a connection until it is open.
-    class open_handler {
-    public:
-        open_handler(std::shared_ptr<pool_core> core, connection_ref<connection_type> c) noexcept
-            : core_(std::move(core)), c_(std::move(c)) {}
-        open_handler(open_handler&&) noexcept = default;
-        ~open_handler() {
-            if (core_ != nullptr) core_->abandon_opening(*c_);
-        }
-        void operator()(std::error_code error, stream_type stream) {
-            std::shared_ptr<pool_core>(std::move(core_))->opened(*c_, error, std::move(stream));
-        }
-
-    private:
-        std::shared_ptr<pool_core> core_;
-        connection_ref<connection_type> c_;
-    };
 
     /// What is to be done outside the lock.
     struct order {
@@ -456,7 +402,7 @@ private:
             s.resource = &*c;
             timeout = machine_.options().connect_timeout;
         }
-        const opening begun = transport_.async_open(executor_, timeout, open_handler(this->shared_from_this(), c));
+        const opening begun = transport_.async_open(executor_, timeout, open_handler<pool_core>(this->shared_from_this(), c));
         bool stopped;
         {
             std::lock_guard lock(mutex_);
@@ -538,25 +484,13 @@ private:
     /// The connection if it is fit to be lent, or null after it has been given back to its end.
     connection_type* sound(connection_type& c, bool doubtful) {
         if (doubtful || c.readable.has_fired()) {
-            if (const retire_reason why = look_at(c); why != retire_reason::none) {
+            if (const retire_reason why = look_at(c.stream); why != retire_reason::none) {
                 give_back(c, why);
                 return nullptr;
             }
             c.readable.clear_fired();
         }
         return &c;
-    }
-
-    /// Whether the peer has closed, or said something nobody asked for; TLS may have its own things to say.
-    retire_reason look_at(connection_type& c) noexcept {
-        char byte;
-        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
-        if (r.want != io_want::none) return retire_reason::none;
-        if (r.bytes != 0) return retire_reason::unsolicited_bytes;
-        return r.error == errc::connection_closed || r.error == errc::connection_reset ||
-                       r.error == errc::tls_truncated
-                   ? retire_reason::peer_closed
-                   : retire_reason::transport_error;
     }
 
     void run_turn() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/look.hpp"
 #include "hotpool/response_parser.hpp"
 
 namespace hotpool::detail {
@@ -18,10 +19,7 @@ void settle(Connection& c, const response_parser& parser, bool request_allows, b
     if (bytes_left) return c.break_for(retire_reason::unsolicited_bytes);
     if (c.stream.has_buffered()) {
         // TLS holds something back: a session ticket, or more than was asked for. The socket would not tell.
-        char byte;
-        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
-        if (r.bytes != 0) return c.break_for(retire_reason::unsolicited_bytes);
-        if (r.error) return c.break_for(retire_reason::peer_closed);
+        if (const retire_reason why = look_at(c.stream); why != retire_reason::none) return c.break_for(why);
     }
     c.usage = connection_usage::clean;
     c.idle_hint = parser.keep_alive_timeout();
