@@ -18,7 +18,6 @@ enum class errc {
     drain_timed_out,
     warm_incomplete,
     lease_empty,
-    wrong_pool,
 
     // opening a connection
     resolve_failed,
@@ -58,10 +57,8 @@ enum class errc {
     response_pending,
     end_of_body,
     request_timed_out,
-    retries_exhausted,
     unsolicited_bytes,
     upgrade_not_requested,
-    probe_failed,
 
     // building a request
     invalid_method,
@@ -127,7 +124,6 @@ inline const char* describe(errc e) noexcept {
         case errc::drain_timed_out: return "the drain deadline passed, remaining connections were cut";
         case errc::warm_incomplete: return "fewer connections than asked for could be opened";
         case errc::lease_empty: return "the lease holds no connection";
-        case errc::wrong_pool: return "the lease belongs to another pool";
         case errc::resolve_failed: return "the host name could not be resolved";
         case errc::resolve_empty: return "the host name has no usable address";
         case errc::connect_refused: return "the peer refused the connection";
@@ -161,10 +157,8 @@ inline const char* describe(errc e) noexcept {
         case errc::response_pending: return "the previous response has not been read to its end";
         case errc::end_of_body: return "the body has been read to its end";
         case errc::request_timed_out: return "the request's deadline passed";
-        case errc::retries_exhausted: return "no retry was left";
         case errc::unsolicited_bytes: return "the peer sent bytes nobody asked for";
         case errc::upgrade_not_requested: return "the peer switched protocols without being asked";
-        case errc::probe_failed: return "the health probe was answered with a failure";
         case errc::invalid_method: return "method: must be a token (RFC 9110, 5.6.2)";
         case errc::invalid_target: return "target: must be visible ASCII without spaces";
         case errc::invalid_scheme: return "scheme: must be http or https";

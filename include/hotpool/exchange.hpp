@@ -62,6 +62,7 @@ auto initiate_exchange(Lease& lease, const request_builder& request, const excha
     return net::async_initiate<Token, void(std::error_code, Result)>(
         [](auto handler, connection_type* c, const request_builder* what, const exchange_options* how) {
             using op = handled_exchange<connection_type, Result, std::decay_t<decltype(handler)>>;
+            if (c == nullptr) return refuse(std::move(handler), errc::lease_empty, Result());
             allocate_op<op>(std::move(handler), c->stream.get_executor(), *what, *how)->start(*c);
         },
         token, lease.connection(), &request, &options);
@@ -71,9 +72,8 @@ auto initiate_exchange(Lease& lease, const request_builder& request, const excha
 
 /// Sends a request and receives its response whole, up to `limits::max_body_bytes`. The first write is tried inside
 /// this call. Afterwards the lease can be used for the next exchange, or be put back.
-/// @param lease holds a connection
 /// @completes `void(std::error_code, response)` on the handler's executor, or the pool's
-/// @errors what the builder refuses (nothing is sent then); what the parser refuses; `errc::stale_connection` when a
+/// @errors `errc::lease_empty`; what the builder refuses (nothing is sent then); what the parser refuses; `errc::stale_connection` when a
 /// reused connection was over before anything was written; `errc::maybe_processed` when it broke afterwards and the
 /// request is not idempotent; `errc::response_missing`, `errc::response_truncated`, `errc::connection_reset`,
 /// `errc::cancelled`. After any of them but those of the builder the connection ends with its lease

@@ -64,27 +64,27 @@ public:
     executor_type get_executor() noexcept { return connection_->stream.get_executor(); }
     lease& lowest_layer() noexcept { return *this; }
 
-    /// Reads what there is, or waits for it. The lease must hold a connection.
+    /// Reads what there is, or waits for it.
     /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
-    /// @errors `errc::connection_closed` at the peer's orderly end, `errc::cancelled`
+    /// @errors `errc::connection_closed` at the peer's orderly end, `errc::cancelled`, `errc::lease_empty`
     /// @cancels at once; nothing is lost
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
             [](auto handler, lease* self, net::mutable_buffer room) {
-                detail::start_stream_op(*self->connection_, detail::read_attempt{room}, std::move(handler));
+                detail::start_stream_op(self->connection_, detail::read_attempt{room}, std::move(handler));
             },
             token, this, detail::first_nonempty<net::mutable_buffer>(buffers));
     }
 
-    /// Writes what fits, at once where possible. The lease must hold a connection.
+    /// Writes what fits, at once where possible.
     /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error
     /// @cancels at once; over TLS the connection can then only be closed
     template <class ConstBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
             [](auto handler, lease* self, net::const_buffer bytes) {
-                detail::start_stream_op(*self->connection_, detail::write_attempt{bytes}, std::move(handler));
+                detail::start_stream_op(self->connection_, detail::write_attempt{bytes}, std::move(handler));
             },
             token, this, detail::first_nonempty<net::const_buffer>(buffers));
     }

@@ -163,6 +163,8 @@ private:
         return net::async_initiate<Token, void(std::error_code, typename Taker::result_type)>(
             [](auto handler, connection_type* c, Taker what) {
                 using op = detail::handled_body_op<connection_type, Taker, std::decay_t<decltype(handler)>>;
+                if (c == nullptr)
+                    return detail::refuse(std::move(handler), errc::lease_empty, typename Taker::result_type());
                 detail::allocate_op<op>(std::move(handler), *c, std::move(what))->run();
             },
             token, connection_, std::move(taker));

@@ -2,6 +2,7 @@
 #include "hotpool/http_client.hpp"
 #include "support/http_test.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -262,4 +263,35 @@ TEMPLATE_TEST_CASE("deadline_of_the_request_covers_its_body", "[client]", over_t
     CHECK(error == errc::request_timed_out);
     reader.reset();
     CHECK(s.ended_for(retire_reason::lease_deadline));
+}
+
+TEST_CASE("connection_that_ended_while_it_was_lent_is_not_handed_to_a_waiter") {
+    fact may_close, closed;
+    std::atomic<int> posts{0};
+    stage<over_tcp> s(
+        [&](server_connection& c) {
+            if (read_request(c).starts_with("POST")) ++posts;
+            c.write(ok("done"));
+            if (posts != 0) return c.stay();
+            may_close.await();
+            c.end_sending();
+            closed.state();
+            c.stay();
+        },
+        {.max_connections = 1, .check_after_idle = 1h});
+    http_client client(s.pool);
+    CHECK(s.fetch(request_builder("GET", "/")).body() == "done");
+    auto lease = s.get();
+    may_close.state();
+    REQUIRE(closed.await());
+
+    answer a;
+    const request_builder post("POST", "/");
+    client.async_send(post, s.into(a));
+    s.settle();
+    s.pool.put(std::move(lease));
+    REQUIRE(s.finish(a));
+    CHECK(!a.error);
+    CHECK(a.body() == "done");
+    CHECK(posts == 1);
 }

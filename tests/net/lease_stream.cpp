@@ -9,6 +9,7 @@
 #include <array>
 #include <string>
 
+#include "hotpool/exchange.hpp"
 #include "support/mock_transport.hpp"
 #include "support/pool_test.hpp"
 
@@ -237,4 +238,25 @@ TEST_CASE("lease_dropped_under_a_pending_read_ends_both", "[lease]") {
     CHECK(s.pool.stats().now == connection_counts{});
     s.pool.close();
     CHECK(run_dry(s.io));
+}
+
+TEST_CASE("empty_lease_says_so_and_touches_nothing") {
+    net::io_context io;
+    mock_pool::lease_type none;
+    std::array<char, 8> room{};
+    transfer t;
+    none.async_read_some(net::buffer(room), net::bind_executor(io.get_executor(), t.handler()));
+    none.async_write_some(net::buffer(room), net::bind_executor(io.get_executor(), t.handler()));
+    CHECK(t.completions == 0);
+    io.run();
+    CHECK(t.completions == 2);
+    CHECK(t.error == errc::lease_empty);
+
+    std::error_code of_exchange;
+    const request_builder request("GET", "/");
+    async_exchange(none, request,
+                   net::bind_executor(io.get_executor(), [&](std::error_code e, const response&) { of_exchange = e; }));
+    io.restart();
+    io.run();
+    CHECK(of_exchange == errc::lease_empty);
 }

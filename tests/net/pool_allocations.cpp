@@ -57,6 +57,14 @@ std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
+// Sanitizers bring these of their own, which would not go with `free`.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    ++allocation_count;
+    return std::malloc(bytes == 0 ? 1 : bytes);
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t& quietly) noexcept {
+    return operator new(bytes, quietly);
+}
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }

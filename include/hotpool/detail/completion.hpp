@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -101,6 +102,13 @@ private:
     executor_type executor_;
     work_type work_;
 };
+
+/// Calls the handler of an operation that cannot even begin, since it has no connection.
+template <class Handler, class Result>
+void refuse(Handler handler, std::error_code why, Result nothing) {
+    const auto executor = net::get_associated_executor(handler);
+    post_to(executor, bound_completion<Handler, std::error_code, Result>{std::move(handler), {why, std::move(nothing)}});
+}
 
 /// Makes an `Op` in memory from the handler's allocator; `Op` is given the handler and then `args`.
 template <class Op, class Handler, class... Args>

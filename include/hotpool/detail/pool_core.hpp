@@ -105,14 +105,14 @@ public:
         return w;
     }
 
-    void warm(std::size_t wanted, std::unique_ptr<pool_watcher> watcher) {
+    void warm(std::size_t wanted, pool_watcher::pointer watcher) {
         tell([&](time_point) {
             watchers_.push_back(std::move(watcher));
             machine_.warm_requested(wanted);
         });
     }
 
-    void stop(errc why, time_point deadline, std::unique_ptr<pool_watcher> watcher) {
+    void stop(errc why, time_point deadline, pool_watcher::pointer watcher) {
         tell([&](time_point) {
             if (watcher) watchers_.push_back(std::move(watcher));
             stop_deadline_ = std::min(stop_deadline_, deadline);
@@ -145,6 +145,10 @@ public:
         if (why == retire_reason::none && c.usage == connection_usage::unread) {
             const pool_options now = options();
             return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
+        }
+        if (why == retire_reason::none && c.readable.has_fired()) {
+            why = look_at(c.stream);
+            c.readable.clear_fired();
         }
         const bool watch = why == retire_reason::none && !c.readable.is_armed();
         // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
@@ -228,7 +232,7 @@ private:
     struct order {
         action_type action;
         waiting_op* overdue = nullptr;          // cut by an `expire_lease`
-        std::unique_ptr<pool_watcher> watcher;  // satisfied
+        pool_watcher::pointer watcher;  // satisfied
     };
 
     /// Jitter needs numbers that differ between pools and between runs, no more.
@@ -312,10 +316,10 @@ private:
         }
     }
 
-    std::unique_ptr<pool_watcher> satisfied_watcher() {
+    pool_watcher::pointer satisfied_watcher() {
         for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
             if (!(*it)->is_over(machine_.counts(), overdue_)) continue;
-            std::unique_ptr<pool_watcher> over = std::move(*it);
+            pool_watcher::pointer over = std::move(*it);
             watchers_.erase(it);
             return over;
         }
@@ -325,7 +329,7 @@ private:
     // --- what the machine asks for
 
     void perform(order& o) {
-        if (o.watcher) return o.watcher->complete();
+        if (o.watcher) return o.watcher.release()->complete();
         if (o.action.answered != nullptr) return static_cast<waiter_type*>(o.action.answered)->answered();
         slot_type& s = *o.action.slot;
         switch (o.action.task) {
@@ -564,7 +568,7 @@ private:
 
     mutable std::mutex mutex_;
     machine_type machine_;
-    std::list<std::unique_ptr<pool_watcher>> watchers_;
+    std::list<pool_watcher::pointer> watchers_;
     std::shared_ptr<prober_type> prober_;
     std::error_code last_open_error_;
     std::size_t permits_ = 0;  // room in the budget that has not been used yet

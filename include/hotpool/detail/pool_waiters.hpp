@@ -28,10 +28,19 @@ protected:
 /// Somebody who waits for the pool as a whole: warm or drained.
 class pool_watcher {
 public:
-    virtual ~pool_watcher() = default;
     /// Asked under the lock after each change. @param overdue whether the deadline of a drain has passed
     virtual bool is_over(const connection_counts& counts, bool overdue) noexcept = 0;
+    /// Frees itself, then tells the caller.
     virtual void complete() = 0;
+    virtual void destroy() noexcept = 0;
+
+    struct deleter {
+        void operator()(pool_watcher* w) const noexcept { w->destroy(); }
+    };
+    using pointer = std::unique_ptr<pool_watcher, deleter>;
+
+protected:
+    ~pool_watcher() = default;
 };
 
 }  // namespace hotpool::detail

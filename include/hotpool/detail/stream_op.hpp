@@ -124,10 +124,12 @@ private:
     Attempt attempt_;
 };
 
+/// @param c null in an empty lease
 template <class Connection, class Attempt, class Handler>
-void start_stream_op(Connection& c, Attempt attempt, Handler handler) {
-    if (c.usage == connection_usage::clean) c.usage = connection_usage::raw;
-    allocate_op<stream_op<Connection, Attempt, Handler>>(std::move(handler), c, attempt)->start();
+void start_stream_op(Connection* c, Attempt attempt, Handler handler) {
+    if (c == nullptr) return refuse(std::move(handler), errc::lease_empty, std::size_t{0});
+    if (c->usage == connection_usage::clean) c->usage = connection_usage::raw;
+    allocate_op<stream_op<Connection, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
 }
 
 }  // namespace hotpool::detail

@@ -16,7 +16,7 @@ namespace hotpool::detail {
 template <class Condition, class Handler, class Executor>
 class watch_op final : public pool_watcher {
 public:
-    watch_op(Condition condition, Handler handler, const Executor& executor)
+    watch_op(Handler handler, const Executor& executor, Condition condition)
         : condition_(condition), completion_(std::move(handler), executor) {
         completion_.hold_work();
     }
@@ -25,7 +25,16 @@ public:
         if (outcome) outcome_ = *outcome;
         return outcome.has_value();
     }
-    void complete() override { completion_.deliver(delivery::posted, outcome_); }
+    void complete() override {
+        const std::error_code outcome = outcome_;
+        auto completion = std::move(completion_);
+        free_op(this, completion.get_allocator());
+        completion.deliver(delivery::posted, outcome);
+    }
+    void destroy() noexcept override {
+        const auto completion = std::move(completion_);
+        free_op(this, completion.get_allocator());
+    }
 
 private:
     Condition condition_;
@@ -34,12 +43,13 @@ private:
 };
 
 template <class Condition, class Handler, class Executor>
-std::unique_ptr<pool_watcher> make_watcher(Condition condition, Handler handler, const Executor& executor) {
-    return std::make_unique<watch_op<Condition, Handler, Executor>>(condition, std::move(handler), executor);
+pool_watcher::pointer make_watcher(Condition condition, Handler handler, const Executor& executor) {
+    return pool_watcher::pointer(
+        allocate_op<watch_op<Condition, Handler, Executor>>(std::move(handler), executor, condition));
 }
 
 template <class Handler, class Executor>
-std::unique_ptr<pool_watcher> make_warm_watcher(Handler handler, const Executor& executor, std::size_t wanted) {
+pool_watcher::pointer make_warm_watcher(Handler handler, const Executor& executor, std::size_t wanted) {
     return make_watcher(
         [wanted](const connection_counts& n, bool) -> std::optional<std::error_code> {
             if (n.idle + n.leased + n.probing >= wanted) return std::error_code();
@@ -50,7 +60,7 @@ std::unique_ptr<pool_watcher> make_warm_watcher(Handler handler, const Executor&
 }
 
 template <class Handler, class Executor>
-std::unique_ptr<pool_watcher> make_drain_watcher(Handler handler, const Executor& executor) {
+pool_watcher::pointer make_drain_watcher(Handler handler, const Executor& executor) {
     return make_watcher(
         [](const connection_counts& n, bool overdue) -> std::optional<std::error_code> {
             if (n.total() == 0 && n.waiting == 0) return std::error_code();

@@ -67,7 +67,7 @@ private:
     bio_ptr bio_;
 };
 
-/// The system's roots, read once for as long as anyone uses them: 140 of them take about 1 MB.
+/// The system's roots, read once for as long as anyone uses them: 140 of them take 0.9 MB and tens of ms.
 inline std::shared_ptr<X509_STORE> system_roots() {
     static std::mutex mutex;
     static std::weak_ptr<X509_STORE> shared;

@@ -38,7 +38,7 @@ struct tls_options {
     std::string private_key_password{};
 
     /// The protocols offered, best first; none: nothing is said about protocols.
-    std::vector<std::string> alpn{"http/1.1"};
+    std::vector<std::string> alpn = std::vector<std::string>(1, "http/1.1");
     /// The name asked for (SNI) and verified, where it is not the origin's host.
     std::string server_name{};
     /// The peer's certificate or its public key must be one of these, on top of `verify`; none: no such rule.
