@@ -79,6 +79,8 @@ fi
 if has_command ccache; then
     CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER:-ccache}
     export CMAKE_CXX_COMPILER_LAUNCHER
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+    export CCACHE_SLOPPINESS
 fi
 
 # A compiler that reads Asio takes about 1.5 GB at its highest.
