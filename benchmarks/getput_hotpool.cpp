@@ -4,6 +4,7 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -30,17 +31,20 @@ public:
     hotpool::io_result try_write(net::const_buffer head, net::const_buffer body) noexcept {
         return {.bytes = head.size() + body.size()};
     }
-    // Nothing ever becomes ready, so the handler is let go at once.
+    // Nothing ever becomes ready: the handler is kept until the end.
     template <class Handler>
-    void async_wait(hotpool::io_want, Handler&&) {}
-    void cancel() noexcept {}
+    void async_wait(hotpool::io_want, Handler&& handler) {
+        waiting_ = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
+    }
+    void cancel() noexcept { waiting_.reset(); }
     bool has_buffered() const noexcept { return false; }
     void release_buffers() noexcept {}
-    void close() noexcept {}
-    void abort() noexcept {}
+    void close() noexcept { cancel(); }
+    void abort() noexcept { cancel(); }
 
 private:
     Executor executor_;
+    std::shared_ptr<void> waiting_;
 };
 
 class simulated_transport {
