@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/detail/body_close.hpp"
 #include "hotpool/detail/body_op.hpp"
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
@@ -151,7 +152,28 @@ public:
         return read(detail::take_all(http::limits{}.max_body_bytes), std::forward<Token>(token));
     }
 
-    /// Ends the reading: a held lease is put back, draining what is small enough to save the connection.
+    /// Ends the reading and drops the rest of the body within the pool's `drain_limit_bytes` and `drain_timeout`, so that
+    /// the lease can be used again at once; a held lease is put back. The reader is spent.
+    /// @completes `void(std::error_code)`
+    /// @errors `errc::body_too_large` or `errc::request_timed_out` when the rest was too large or too slow, those of
+    /// reading, `errc::cancelled`; after any of them the connection ends with its lease
+    template <class Token = net::default_completion_token_t<Executor>>
+    auto async_close(Token&& token = {}) {
+        return net::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, connection_type* c, lease_type own) {
+                using handler_type = std::decay_t<decltype(handler)>;
+                if (c == nullptr) {
+                    const auto executor = net::get_associated_executor(handler);
+                    return detail::post_to(executor, detail::bound_completion<handler_type, std::error_code>{
+                                                         std::move(handler), {std::error_code()}});
+                }
+                using op = detail::body_close<connection_type, lease_type, handler_type>;
+                detail::allocate_op<op>(std::move(handler), *c, std::move(own))->start();
+            },
+            token, std::exchange(connection_, nullptr), std::move(own_));
+    }
+
+    /// Ends the reading without waiting: a held lease is put back, and drained off the caller's path.
     void close() noexcept {
         connection_ = nullptr;
         own_ = lease_type();

@@ -281,3 +281,63 @@ TEMPLATE_TEST_CASE("reading_is_cancelled_while_it_waits", "[http]", over_tcp, ov
     lease = {};
     CHECK(s.ended_for(retire_reason::cancelled));
 }
+
+TEMPLATE_TEST_CASE("closed_reader_leaves_the_lease_ready_when_the_rest_is_small", "[http]", over_tcp, over_tls) {
+    stage<TestType> s(
+        [](server_connection& c) {
+            read_request(c);
+            c.write(chunked_head + chunk(alphabet) + "0\r\n\r\n");
+            read_request(c);
+            c.write(ok("next"));
+            c.stay();
+        },
+        {.drain_timeout = plenty});
+    auto lease = s.get();
+    reading<TestType> r(s, lease);
+    CHECK(r.some(3) == "abc");
+    int completions = 0;
+    r.reader.async_close([&](std::error_code e) {
+        ++completions;
+        r.error = e;
+    });
+    CHECK(completions == 0);
+    REQUIRE(s.until([&] { return completions == 1; }));
+    CHECK(!r.error);
+    CHECK(r.reader.at_end());
+    reading<TestType> next(s, lease);
+    CHECK(next.all() == "next");
+    s.pool.put(std::move(lease));
+    s.settle();
+    CHECK(s.one_idle());
+    CHECK(s.server.accepted() == 1);
+}
+
+TEMPLATE_TEST_CASE("closed_reader_gives_up_what_is_too_large_or_too_slow", "[http]", over_tcp, over_tls) {
+    const bool large = GENERATE(true, false);
+    const std::string text = large ? ok(std::string(400'000, 'l')) : chunked_head + "5\r\nhel";
+    stage<TestType> s(answering(text), {.drain_timeout = large ? duration(plenty) : std::chrono::milliseconds(5)});
+    {
+        auto lease = s.get();
+        reading<TestType> r(s, lease);
+        int completions = 0;
+        r.reader.async_close([&](std::error_code e) {
+            ++completions;
+            r.error = e;
+        });
+        REQUIRE(s.until([&] { return completions == 1; }));
+        CHECK(r.error == (large ? errc::body_too_large : errc::request_timed_out));
+    }
+    s.settle();
+    CHECK(s.pool.stats().total.retired_for(retire_reason::body_not_drained) == 1);
+    CHECK(s.pool.stats().now.total() == 0);
+}
+
+TEST_CASE("closing_a_spent_reader_is_fine") {
+    net::io_context io;
+    stage<over_tcp>::reader_type none;
+    bool closed = false;
+    none.async_close(net::bind_executor(io.get_executor(), [&](std::error_code e) { closed = !e; }));
+    CHECK(!closed);
+    io.run();
+    CHECK(closed);
+}

@@ -15,6 +15,7 @@
 #include "hotpool/detail/unread_response.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 #include "hotpool/manager/slot.hpp"
+#include "hotpool/policy/pool_options.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -45,6 +46,7 @@ public:
     /// Whether it pays to postpone a read to the end of the turn; `note_speculation` learns from how that went.
     virtual bool speculates() noexcept = 0;
     virtual void note_speculation(bool came_true) noexcept = 0;
+    virtual pool_options options() const = 0;
     /// The value of the Host field.
     virtual const std::string& host_value() const noexcept = 0;
     /// A deadline for the lease of `c` from now on.

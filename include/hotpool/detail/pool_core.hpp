@@ -1,4 +1,6 @@
 // The driver of the machine: a lock, a timer, sockets. Every decision is the machine's.
+//
+// Longer than other files: all of it runs on one lock, and each step must be seen beside those it may meet.
 #pragma once
 
 #include <algorithm>
@@ -134,7 +136,7 @@ public:
         std::lock_guard lock(mutex_);
         return {machine_.counts(), machine_.counters(), last_open_error_};
     }
-    pool_options options() const {
+    pool_options options() const override {
         std::lock_guard lock(mutex_);
         return machine_.options();
     }
