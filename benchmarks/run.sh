@@ -63,11 +63,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-need_command c++ g++
-need_command cmake cmake
-has_command ninja || need_command make make
+need_toolchain
 need_header asio.hpp libasio-dev
-need_header openssl/ssl.h libssl-dev
 need_header curl/curl.h libcurl4-openssl-dev
 need_command nginx nginx-light
 need_command openssl openssl

@@ -13,11 +13,8 @@ case ${1:-} in
     ;;
 esac
 
-need_command c++ g++
-need_command cmake cmake
-has_command ninja || need_command make make
+need_toolchain
 need_header asio.hpp libasio-dev
-need_header openssl/ssl.h libssl-dev
 need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 install_missing
 

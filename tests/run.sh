@@ -59,11 +59,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-need_command c++ g++
-need_command cmake cmake
-has_command ninja || need_command make make
+need_toolchain
 [ -n "$asio" ] || need_header asio.hpp libasio-dev
-need_header openssl/ssl.h libssl-dev
 need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 has_header catch2/catch_all.hpp || need_header catch2/catch.hpp catch2
 need_command nginx nginx-light

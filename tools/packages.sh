@@ -3,6 +3,7 @@
 #   need_command NAME PACKAGE    the command NAME is wanted
 #   need_header HEADER PACKAGE   `#include <HEADER>` is wanted
 #   need_file PATH PACKAGE       the file PATH is wanted, where apt is in use (other systems have other paths)
+#   need_toolchain               what builds anything here: compiler, CMake, OpenSSL
 #   install_missing              installs what was found missing, or ends the script and says what to install
 
 missing_packages=
@@ -23,6 +24,13 @@ need_command() {
 # Without a compiler nobody can tell, so the package is asked for; apt skips it when it is there.
 need_header() {
     has_header "$1" || missing_packages="$missing_packages $2"
+}
+
+need_toolchain() {
+    need_command c++ g++
+    need_command cmake cmake
+    has_command ninja || need_command make make
+    need_header openssl/ssl.h libssl-dev
 }
 
 need_file() {

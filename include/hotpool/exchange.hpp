@@ -36,8 +36,7 @@ public:
 
 private:
     void began(Connection& c, std::uint64_t serial) override {
-        if (auto slot = completion_.get_cancellation_slot(); slot.is_connected())
-            slot.template emplace<cancel_operation<Connection>>(c, serial);
+        make_cancellable(completion_, c, serial);
     }
 
     void ended(delivery how, std::error_code error) override {
@@ -62,7 +61,7 @@ auto initiate_exchange(Lease& lease, const request_builder& request, const excha
     return net::async_initiate<Token, void(std::error_code, Result)>(
         [](auto handler, connection_type* c, const request_builder* what, const exchange_options* how) {
             using op = handled_exchange<connection_type, Result, std::decay_t<decltype(handler)>>;
-            if (c == nullptr) return refuse(std::move(handler), errc::lease_empty, Result());
+            if (c == nullptr) return post_outcome(std::move(handler), make_error_code(errc::lease_empty), Result());
             allocate_op<op>(std::move(handler), c->stream.get_executor(), *what, *how)->start(*c);
         },
         token, lease.connection(), &request, &options);

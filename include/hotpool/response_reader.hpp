@@ -77,8 +77,7 @@ public:
 private:
     bool take(std::string_view& piece) override { return taker_(piece); }
     void began(std::uint64_t serial) override {
-        if (auto slot = completion_.get_cancellation_slot(); slot.is_connected())
-            slot.template emplace<cancel_operation<Connection>>(this->connection(), serial);
+        make_cancellable(completion_, this->connection(), serial);
     }
     void ended(delivery how, std::error_code error) override {
         const std::error_code verdict = taker_.verdict(error);
@@ -157,16 +156,13 @@ public:
     /// @completes `void(std::error_code)`
     /// @errors `errc::body_too_large` or `errc::request_timed_out` when the rest was too large or too slow, those of
     /// reading, `errc::cancelled`; after any of them the connection ends with its lease
+    /// @cancels any type
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_close(Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, connection_type* c, lease_type own) {
                 using handler_type = std::decay_t<decltype(handler)>;
-                if (c == nullptr) {
-                    const auto executor = net::get_associated_executor(handler);
-                    return detail::post_to(executor, detail::bound_completion<handler_type, std::error_code>{
-                                                         std::move(handler), {std::error_code()}});
-                }
+                if (c == nullptr) return detail::post_outcome(std::move(handler), std::error_code());
                 using op = detail::body_close<connection_type, lease_type, handler_type>;
                 detail::allocate_op<op>(std::move(handler), *c, std::move(own))->start();
             },
@@ -186,7 +182,8 @@ private:
             [](auto handler, connection_type* c, Taker what) {
                 using op = detail::handled_body_op<connection_type, Taker, std::decay_t<decltype(handler)>>;
                 if (c == nullptr)
-                    return detail::refuse(std::move(handler), errc::lease_empty, typename Taker::result_type());
+                    return detail::post_outcome(std::move(handler), make_error_code(errc::lease_empty),
+                                                typename Taker::result_type());
                 detail::allocate_op<op>(std::move(handler), *c, std::move(what))->run();
             },
             token, connection_, std::move(taker));

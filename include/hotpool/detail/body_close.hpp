@@ -1,7 +1,7 @@
 // Ending a response before its end, at the caller's word.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -25,7 +25,7 @@ public:
     void start() {
         Connection& c = this->connection();
         const pool_options bounds = c.home->options();
-        left_ = bounds.drain_limit_bytes;
+        drop_ = drop_up_to(bounds.drain_limit_bytes);
         set_deadline(base::after(clock_type::now(), bounds.drain_timeout));
         this->run();
     }
@@ -37,16 +37,10 @@ private:
     }
 
     void began(std::uint64_t serial) override {
-        if (auto slot = completion_.get_cancellation_slot(); slot.is_connected())
-            slot.template emplace<cancel_operation<Connection>>(this->connection(), serial);
+        make_cancellable(completion_, this->connection(), serial);
     }
 
-    bool take(std::string_view& piece) override {
-        if (piece.size() > left_) return false;
-        left_ -= piece.size();
-        piece = {};
-        return true;
-    }
+    bool take(std::string_view& piece) override { return drop_.take(piece); }
 
     void ended(delivery how, std::error_code error) override {
         Connection& c = this->connection();
@@ -66,7 +60,7 @@ private:
 
     completion<Handler, typename Connection::executor_type> completion_;
     Lease own_;
-    std::size_t left_ = 0;
+    drop_up_to drop_{0};
 };
 
 }  // namespace hotpool::detail

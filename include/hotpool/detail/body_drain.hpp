@@ -15,18 +15,13 @@ namespace hotpool::detail {
 template <class Connection>
 class body_drain final : public body_op<Connection> {
 public:
-    body_drain(Connection& c, std::size_t limit_bytes) : body_op<Connection>(c), left_(limit_bytes) {}
+    body_drain(Connection& c, std::size_t limit_bytes) : body_op<Connection>(c), drop_(limit_bytes) {}
 
     static void* operator new(std::size_t bytes) { return base::recycler::allocate(bytes); }
     static void operator delete(void* block, std::size_t bytes) noexcept { base::recycler::deallocate(block, bytes); }
 
 private:
-    bool take(std::string_view& piece) override {
-        if (piece.size() > left_) return false;
-        left_ -= piece.size();
-        piece = {};
-        return true;
-    }
+    bool take(std::string_view& piece) override { return drop_.take(piece); }
 
     void ended(delivery, std::error_code error) override {
         const connection_ref<Connection> c(this->connection());
@@ -40,7 +35,7 @@ private:
         c->home->give_back(*c, why);
     }
 
-    std::size_t left_;
+    drop_up_to drop_;
 };
 
 /// Takes over a connection whose usage is unread.

@@ -1,6 +1,7 @@
 // Reading the rest of a response.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -8,10 +9,27 @@
 
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/look.hpp"
 #include "hotpool/detail/settle.hpp"
 #include "hotpool/error.hpp"
 
 namespace hotpool::detail {
+
+/// Drops body bytes up to a limit.
+class drop_up_to {
+public:
+    explicit drop_up_to(std::size_t bytes) noexcept : left_(bytes) {}
+    /// False when the piece is too much.
+    bool take(std::string_view& piece) noexcept {
+        if (piece.size() > left_) return false;
+        left_ -= piece.size();
+        piece = {};
+        return true;
+    }
+
+private:
+    std::size_t left_;
+};
 
 /// Hands out pieces of the unread body until it is told to stop, the body ends, or reading fails.
 /// @threads owns the connection while it runs
@@ -22,8 +40,7 @@ public:
 
     void run() {
         if (connection_->usage != connection_usage::unread) return ended(delivery::posted, outcome());
-        serial_ = connection_->begin_operation();
-        began(serial_);
+        began(connection_->begin_operation());
         if (connection_->expired.load(std::memory_order_acquire)) return interrupt(delivery::posted, wake::expired);
         go_on(delivery::posted);
     }
@@ -95,8 +112,7 @@ private:
         if (last.event == parse_event::end)
             finish(how);
         else
-            fail(how, last.error,
-                 error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error);
+            fail(how, last.error, loss_reason(error));
         return false;
     }
 
@@ -118,7 +134,6 @@ private:
     }
 
     connection_ref<Connection> connection_;
-    std::uint64_t serial_ = 0;
 };
 
 }  // namespace hotpool::detail

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -103,11 +102,11 @@ private:
     work_type work_;
 };
 
-/// Calls the handler of an operation that cannot even begin, since it has no connection.
-template <class Handler, class Result>
-void refuse(Handler handler, std::error_code why, Result nothing) {
+/// Calls the handler of an operation that is over before it begins, since it has no connection.
+template <class Handler, class... Args>
+void post_outcome(Handler handler, Args... args) {
     const auto executor = net::get_associated_executor(handler);
-    post_to(executor, bound_completion<Handler, std::error_code, Result>{std::move(handler), {why, std::move(nothing)}});
+    post_to(executor, bound_completion<Handler, Args...>{std::move(handler), {std::move(args)...}});
 }
 
 /// Makes an `Op` in memory from the handler's allocator; `Op` is given the handler and then `args`.

@@ -10,6 +10,7 @@
 
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/look.hpp"
 #include "hotpool/detail/request_writer.hpp"
 #include "hotpool/detail/response_collector.hpp"
 #include "hotpool/detail/settle.hpp"
@@ -277,8 +278,7 @@ private:
 
     /// The connection ended under the exchange: what does the caller have to know?
     void lost(delivery how, std::error_code error) {
-        const retire_reason why =
-            error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
+        const retire_reason why = loss_reason(error);
         if (collector_.parser().begun()) return fail(how, errc::response_truncated, why);
         if (writer_.written() == 0) return fail(how, connection_->reused ? errc::stale_connection : error, why);
         if (!request_.is_idempotent()) return fail(how, errc::maybe_processed, why);

@@ -1,6 +1,8 @@
 // Is a connection that should be silent still fit for use?
 #pragma once
 
+#include <system_error>
+
 #include "hotpool/error.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 #include "hotpool/transport/asio.hpp"
@@ -8,9 +10,13 @@
 
 namespace hotpool::detail {
 
-/// What one attempt to read says of a connection on which nothing is to come. TLS may have things of its own to say,
-/// such as session tickets: they are no bytes.
-inline retire_reason judge_silence(const io_result& r) noexcept {
+/// Whether the peer has closed, or said something nobody asked for. TLS may have things of its own to say, such as
+/// session tickets: they are no bytes.
+/// @cost one system call
+template <class Stream>
+retire_reason look_at(Stream& stream) noexcept {
+    char byte;
+    const io_result r = stream.try_read(net::buffer(&byte, 1));
     if (r.want != io_want::none) return retire_reason::none;
     if (r.bytes != 0) return retire_reason::unsolicited_bytes;
     const bool closed =
@@ -18,11 +24,9 @@ inline retire_reason judge_silence(const io_result& r) noexcept {
     return closed ? retire_reason::peer_closed : retire_reason::transport_error;
 }
 
-/// Whether the peer has closed, or said something nobody asked for. @cost one system call
-template <class Stream>
-retire_reason look_at(Stream& stream) noexcept {
-    char byte;
-    return judge_silence(stream.try_read(net::buffer(&byte, 1)));
+/// What ends a connection whose stream failed with `error` while it was in use.
+inline retire_reason loss_reason(std::error_code error) noexcept {
+    return error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
 }
 
 }  // namespace hotpool::detail

@@ -148,10 +148,7 @@ public:
             const pool_options now = options();
             return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
         }
-        if (why == retire_reason::none && c.readable.has_fired()) {
-            why = look_at(c.stream);
-            c.readable.clear_fired();
-        }
+        if (why == retire_reason::none && c.readable.has_fired()) why = look_into(c);
         const bool watch = why == retire_reason::none && !c.readable.is_armed();
         // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
         // taken again within this turn: then the wait would cost more than it brings.
@@ -188,8 +185,7 @@ public:
             mine = c.slot != nullptr && c.slot->resource == &c && machine_.tend_started(*c.slot);
         }
         if (!mine) return;  // its holder will find out
-        c.readable.clear_fired();
-        const retire_reason why = look_at(c.stream);
+        const retire_reason why = look_into(c);
         if (why == retire_reason::none) {
             c.stream.release_buffers();
             c.arm(io_want::read);
@@ -234,7 +230,7 @@ private:
     struct order {
         action_type action;
         waiting_op* overdue = nullptr;          // cut by an `expire_lease`
-        pool_watcher::pointer watcher;  // satisfied
+        pool_watcher::pointer watcher;          // satisfied
     };
 
     /// Jitter needs numbers that differ between pools and between runs, no more.
@@ -408,7 +404,8 @@ private:
             s.resource = &*c;
             timeout = machine_.options().connect_timeout;
         }
-        const opening begun = transport_.async_open(executor_, timeout, open_handler<pool_core>(this->shared_from_this(), c));
+        const opening begun =
+            transport_.async_open(executor_, timeout, open_handler<pool_core>(this->shared_from_this(), c));
         bool stopped;
         {
             std::lock_guard lock(mutex_);
@@ -487,14 +484,19 @@ private:
 
     // --- connections that nobody uses
 
+    /// What a readiness that nobody has looked into was about.
+    static retire_reason look_into(connection_type& c) noexcept {
+        c.readable.clear_fired();
+        return look_at(c.stream);
+    }
+
     /// The connection if it is fit to be lent, or null after it has been given back to its end.
     connection_type* sound(connection_type& c, bool doubtful) {
         if (doubtful || c.readable.has_fired()) {
-            if (const retire_reason why = look_at(c.stream); why != retire_reason::none) {
+            if (const retire_reason why = look_into(c); why != retire_reason::none) {
                 give_back(c, why);
                 return nullptr;
             }
-            c.readable.clear_fired();
         }
         return &c;
     }

@@ -11,6 +11,7 @@
 
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
+#include "hotpool/detail/look.hpp"
 #include "hotpool/error.hpp"
 
 namespace hotpool::detail {
@@ -37,6 +38,13 @@ private:
     connection_ref<Connection> connection_;
     std::uint64_t serial_;
 };
+
+/// Lets the handler's cancellation slot, if it is connected, cancel the operation with this serial.
+template <class Completion, class Connection>
+void make_cancellable(const Completion& completion, Connection& c, std::uint64_t serial) {
+    if (auto slot = completion.get_cancellation_slot(); slot.is_connected())
+        slot.template emplace<cancel_operation<Connection>>(c, serial);
+}
 
 /// Reads what there is: first what came behind the head of a response that switched protocols.
 struct read_attempt {
@@ -77,8 +85,7 @@ public:
     void start() {
         const std::uint64_t serial = connection_->next_serial();
         connection_->gate_for(Attempt::direction).begin(serial);
-        if (auto slot = completion_.get_cancellation_slot(); slot.is_connected())
-            slot.template emplace<cancel_operation<Connection>>(*connection_, serial);
+        make_cancellable(completion_, *connection_, serial);
         if (connection_->expired.load(std::memory_order_acquire)) return interrupt(wake::expired);
         step(delivery::posted);
     }
@@ -116,7 +123,7 @@ private:
     static retire_reason reason_of(std::error_code error) noexcept {
         if (error == errc::cancelled) return retire_reason::cancelled;
         if (error == errc::request_timed_out) return retire_reason::lease_deadline;
-        return error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
+        return loss_reason(error);
     }
 
     completion<Handler, typename Connection::executor_type> completion_;
@@ -127,7 +134,7 @@ private:
 /// @param c null in an empty lease
 template <class Connection, class Attempt, class Handler>
 void start_stream_op(Connection* c, Attempt attempt, Handler handler) {
-    if (c == nullptr) return refuse(std::move(handler), errc::lease_empty, std::size_t{0});
+    if (c == nullptr) return post_outcome(std::move(handler), make_error_code(errc::lease_empty), std::size_t{0});
     if (c->usage == connection_usage::clean) c->usage = connection_usage::raw;
     allocate_op<stream_op<Connection, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
 }
