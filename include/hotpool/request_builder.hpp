@@ -14,6 +14,7 @@
 #include "hotpool/http/body_source.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/grammar.hpp"
+#include "hotpool/http/method.hpp"
 #include "hotpool/http/request_fields.hpp"
 #include "hotpool/http/request_kind.hpp"
 #include "hotpool/http/request_target.hpp"
@@ -43,6 +44,7 @@ public:
         fields_.clear();
         drop_body();
         expect_continue_ = false;
+        method_ = http::facts_of(method);
         error_ = http::is_token(method) ? http::check_target(method, target) : errc::invalid_method;
     }
 
@@ -97,28 +99,23 @@ public:
     /// @errors besides those of the steps: `errc::body_not_allowed`, `errc::body_length_mismatch`
     errc error() const noexcept {
         if (error_ != http::no_error) return error_;
-        if (has_body() && (method() == "TRACE" || method() == "CONNECT")) return errc::body_not_allowed;
+        if (method_.forbids_body && has_body()) return errc::body_not_allowed;
         const auto declared = declared_length();
+        if (!declared) return http::no_error;
         const auto known = source_ ? source_length_ : std::optional<std::uint64_t>{body_.size()};
-        return declared && known && *declared != *known ? errc::body_length_mismatch : http::no_error;
+        return known && *declared != *known ? errc::body_length_mismatch : http::no_error;
     }
 
-    request_kind kind() const noexcept {
-        if (method() == "HEAD") return request_kind::head;
-        return method() == "CONNECT" ? request_kind::connect : request_kind::plain;
-    }
+    request_kind kind() const noexcept { return method_.kind; }
 
     /// Whether the request may be sent again when nobody knows whether it was acted upon.
     /// @source RFC 9110, 9.2.2; draft-ietf-httpapi-idempotency-key-header
-    bool is_idempotent() const noexcept {
-        for (const std::string_view idempotent : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-            if (method() == idempotent) return true;
-        return has("Idempotency-Key");
-    }
+    bool is_idempotent() const noexcept { return method_.idempotent || fields_.has_known("Idempotency-Key"); }
 
     /// Whether 101 is a possible answer.
     bool wants_upgrade() const noexcept {
-        return has("Upgrade") && (!has("Connection") || connection_has("upgrade"));
+        return fields_.has_known("Upgrade") &&
+               (!fields_.has_known("Connection") || connection_has("upgrade"));
     }
     /// False if the request itself asks to close the connection after its response.
     bool keep_alive() const noexcept { return !connection_has("close"); }
@@ -151,14 +148,9 @@ public:
     errc write_head(base::byte_buffer& out, std::string_view host_value,
                     const http::field_block* defaults = nullptr) const {
         if (const errc e = error(); e != http::no_error) return e;
-        out.append(start_line_);
-        write_host(out, host_value);
-        out.append(fields_.text());
+        write_start(out, host_value);
         if (defaults != nullptr) write_defaults(out, *defaults);
-        if (!has("Connection"))
-            out.append(has("Upgrade") ? "Connection: Upgrade\r\n" : "Connection: keep-alive\r\n");
-        write_framing(out);
-        out.append(expects_continue() ? "Expect: 100-continue\r\n\r\n" : "\r\n");
+        write_end(out);
         return http::no_error;
     }
 
@@ -176,23 +168,21 @@ private:
     bool has_body() const noexcept { return !body_.empty() || (source_ && content_length() != 0u); }
 
     std::optional<std::uint64_t> declared_length() const noexcept {
-        if (!has("Content-Length")) return std::nullopt;
+        if (!fields_.has_known("Content-Length")) return std::nullopt;
         return http::parse_decimal(*fields_.find("Content-Length"));
     }
 
     bool connection_has(std::string_view token) const noexcept {
-        if (!has("Connection")) return false;
+        if (!fields_.has_known("Connection")) return false;
         for (const http::field& f : fields())
             if (http::is_word(f.name, "connection") && http::list_has_token(f.value, token)) return true;
         return false;
     }
 
-    void write_host(base::byte_buffer& out, std::string_view host_value) const {
-        if (has("Host")) return;
+    void write_start(base::byte_buffer& out, std::string_view host_value) const {
+        if (fields_.has_known("Host")) return out.append(start_line_, fields_.text());
         const std::string_view named = http::target_authority(method(), target());
-        out.append("Host: ");
-        out.append(named.empty() ? host_value : named);
-        out.append("\r\n");
+        out.append(start_line_, "Host: ", named.empty() ? host_value : named, "\r\n", fields_.text());
     }
 
     void write_defaults(base::byte_buffer& out, const http::field_block& defaults) const {
@@ -202,27 +192,28 @@ private:
         }
         for (const http::field& f : defaults.fields()) {
             if (has(f.name) || http::is_managed_field(f.name)) continue;
-            out.append(f.name);
-            out.append(": ");
-            out.append(f.value);
-            out.append("\r\n");
+            out.append(f.name, ": ", f.value, "\r\n");
         }
     }
 
-    void write_framing(base::byte_buffer& out) const {
-        if (is_chunked()) return out.append("Transfer-Encoding: chunked\r\n");
-        const bool expected = method() == "POST" || method() == "PUT" || method() == "PATCH";
-        if (has("Content-Length") || !(has_body() || source_ || expected)) return;
+    /// Connection, what frames the body, and the end of the head.
+    void write_end(base::byte_buffer& out) const {
+        std::string_view connection;
+        if (!fields_.has_known("Connection"))
+            connection = fields_.has_known("Upgrade") ? "Connection: Upgrade\r\n" : "Connection: keep-alive\r\n";
+        const std::string_view end = expects_continue() ? "Expect: 100-continue\r\n\r\n" : "\r\n";
+        if (is_chunked()) return out.append(connection, "Transfer-Encoding: chunked\r\n", end);
+        const bool framed = has_body() || source_ || method_.expects_body;
+        if (!framed || fields_.has_known("Content-Length")) return out.append(connection, end);
         char digits[20];
-        const auto end = std::to_chars(digits, digits + sizeof digits, *content_length()).ptr;
-        out.append("Content-Length: ");
-        out.append({digits, static_cast<std::size_t>(end - digits)});
-        out.append("\r\n");
+        const char* const last = std::to_chars(digits, digits + sizeof digits, *content_length()).ptr;
+        out.append(connection, "Content-Length: ", std::string_view(digits, last), "\r\n", end);
     }
 
     std::string start_line_;
     std::size_t method_size_ = 0;
     std::size_t target_size_ = 0;
+    http::method_facts method_;
     http::field_block fields_;
     std::string body_;
     http::body_source source_;

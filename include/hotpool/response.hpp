@@ -30,7 +30,7 @@ public:
     /// All fields in order, as `{name, value}`.
     http::fields_view headers() const noexcept { return head_.fields(bytes_.view()); }
     /// The body, its transfer coding removed.
-    std::string_view body() const noexcept { return bytes_.view().substr(head_size_); }
+    std::string_view body() const noexcept { return bytes_.view_from(head_size_); }
 
     /// Not for users: a head of `head_size` bytes at the front of `bytes`, the body behind it.
     response(const http::response_head& head, std::size_t head_size, base::byte_buffer bytes)

@@ -90,6 +90,7 @@ TEST_CASE("object_that_outlives_the_threads_store_may_still_use_the_recycler", "
         static thread_local late_owner owner;  // made before the store, so it ends after it
         owner.taken_anew = &taken_anew;
         owner.block = recycler::allocate(512);
+        recycler::deallocate(recycler::allocate(64), 64);  // the first freed block makes the store
     });
     other.join();
     CHECK(taken_anew == 1);  // what has ended keeps nothing

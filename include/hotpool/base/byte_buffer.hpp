@@ -1,6 +1,7 @@
 // A growable run of bytes on recycled memory.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -38,6 +39,8 @@ public:
     std::size_t capacity() const noexcept { return capacity_; }
     bool empty() const noexcept { return size_ == 0; }
     std::string_view view() const noexcept { return {data_, size_}; }
+    /// The bytes from `at` on, which is at most `size`.
+    std::string_view view_from(std::size_t at) const noexcept { return {data_ + at, size_ - at}; }
 
     /// Makes the block at least `capacity` bytes large; the bytes in use keep their values, not their place.
     /// @errors throws `std::bad_alloc`, unchanged then
@@ -59,10 +62,12 @@ public:
     std::size_t room() const noexcept { return capacity_ - size_; }
     void commit(std::size_t bytes) noexcept { size_ += bytes; }
 
-    void append(std::string_view bytes) {
-        if (bytes.empty()) return;
-        std::memcpy(prepare(bytes.size()), bytes.data(), bytes.size());
-        size_ += bytes.size();
+    /// All parts, one behind the other.
+    template <std::convertible_to<std::string_view>... Parts>
+    void append(const Parts&... parts) {
+        char* to = prepare((std::string_view(parts).size() + ...));
+        ((to = copy(to, parts)), ...);
+        size_ = static_cast<std::size_t>(to - data_);
     }
 
     /// Drops the first `bytes`; those behind them move to the front.
@@ -76,12 +81,18 @@ public:
 
     /// Gives the memory back.
     void release() noexcept {
-        if (data_ != nullptr) recycler::deallocate(data_, capacity_);
+        if (data_ == nullptr) return;
+        recycler::deallocate(data_, capacity_);
         data_ = nullptr;
         size_ = capacity_ = 0;
     }
 
 private:
+    static char* copy(char* to, std::string_view part) noexcept {
+        if (!part.empty()) std::memcpy(to, part.data(), part.size());
+        return to + part.size();
+    }
+
     char* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;

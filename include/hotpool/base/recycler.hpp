@@ -39,31 +39,25 @@ public:
 
     /// @errors throws `std::bad_alloc`
     static void* allocate(std::size_t bytes) {
-        const std::size_t size = block_bytes(bytes);
-        if (recycling && size <= max_block_bytes) {
-            if (store* s = local()) {
-                free_list& list = s->lists[class_of(size)];
-                if (node* first = list.first) {
-                    list.first = first->next;
-                    --list.count;
-                    return first;
-                }
+        if (recycling && bytes <= max_block_bytes) {
+            free_list& list = lists[class_of(bytes)];
+            if (node* first = list.first) {
+                list.first = first->next;
+                ++list.room;
+                return first;
             }
         }
-        return ::operator new(size);
+        return ::operator new(block_bytes(bytes));
     }
 
     /// @param bytes the same wish that `allocate` was given
     static void deallocate(void* block, std::size_t bytes) noexcept {
-        const std::size_t size = block_bytes(bytes);
-        if (recycling && size <= max_block_bytes) {
-            if (store* s = local()) {
-                free_list& list = s->lists[class_of(size)];
-                if ((list.count + 1) * size <= max_kept_bytes) {
-                    list.first = ::new (block) node{list.first};
-                    ++list.count;
-                    return;
-                }
+        if (recycling && bytes <= max_block_bytes) {
+            free_list& list = lists[class_of(bytes)];
+            if (list.room != 0 || keeper::begin(list)) {
+                list.first = ::new (block) node{list.first};
+                --list.room;
+                return;
             }
         }
         ::operator delete(block);
@@ -74,35 +68,42 @@ private:
         node* next;
     };
     struct free_list {
-        node* first = nullptr;
-        std::size_t count = 0;
+        node* first;
+        std::size_t room;  // for so many more; none before the keeper has begun and after it has ended
     };
-    static constexpr std::size_t class_of(std::size_t size) noexcept {
-        return static_cast<std::size_t>(std::countr_zero(size) - std::countr_zero(min_block_bytes));
+    static constexpr std::size_t class_of(std::size_t bytes) noexcept {
+        return bytes <= min_block_bytes ? 0 : std::bit_width(bytes - 1) - std::bit_width(min_block_bytes - 1);
     }
     static constexpr std::size_t classes = std::bit_width(max_block_bytes / min_block_bytes);
+    using store = std::array<free_list, classes>;
 
-    struct store {
-        std::array<free_list, classes> lists{};
-        ~store() {
-            gone() = true;
-            for (free_list& list : lists)
+    /// Gives the blocks back when the thread ends. Objects with static or thread storage may free theirs later still.
+    class keeper {
+    public:
+        keeper() noexcept {
+            for (std::size_t i = 0; i < classes; ++i) lists[i].room = max_kept_bytes / (min_block_bytes << i);
+        }
+        ~keeper() {
+            ended = true;
+            for (free_list& list : lists) {
                 while (node* first = list.first) {
                     list.first = first->next;
                     ::operator delete(first);
                 }
+                list.room = 0;
+            }
+        }
+        /// Whether there is room in a list that had none.
+        static bool begin(const free_list& list) noexcept {
+            if (ended) return false;
+            static thread_local keeper of_this_thread;
+            return list.room != 0;
         }
     };
-    // Objects with static or thread storage may still free blocks after this thread's store has ended.
-    static bool& gone() noexcept {
-        static thread_local bool value = false;
-        return value;
-    }
-    static store* local() noexcept {
-        if (gone()) return nullptr;
-        static thread_local store value;
-        return &value;
-    }
+
+    // Trivial to make and to end, so that reaching them costs nothing.
+    static inline constinit thread_local store lists{};
+    static inline constinit thread_local bool ended = false;
 };
 
 /// A standard allocator over `recycler`, for the memory of operations whose handler names no allocator of its own.

@@ -36,7 +36,7 @@ public:
         return errc{};
     }
 
-    std::string_view front() const noexcept { return block_.view().substr(sent_); }
+    std::string_view front() const noexcept { return block_.view_from(sent_); }
     std::string_view body() const noexcept { return withheld_ ? std::string_view() : body_; }
     /// Whether the body waits for the origin's consent.
     bool withheld() const noexcept { return withheld_; }

@@ -69,7 +69,7 @@ public:
 
     errc error() const noexcept { return error_; }
     response_parser& parser() noexcept { return parser_; }
-    std::string_view unparsed() const noexcept { return block_.view().substr(unparsed_); }
+    std::string_view unparsed() const noexcept { return block_.view_from(unparsed_); }
     bool empty() const noexcept { return block_.empty(); }
     void release() noexcept { block_.release(); }
 

@@ -22,6 +22,15 @@ constexpr std::uint64_t name_bit(std::string_view name) noexcept {
     return std::uint64_t{1} << ((name.size() * 5 + first * 5u + last * 2u) % 64);
 }
 
+/// A field name that is known when compiling.
+struct known_name {
+    template <std::size_t Size>
+    consteval known_name(const char (&name)[Size]) noexcept : text(name, Size - 1), bit(name_bit(text)) {}
+
+    std::string_view text;
+    std::uint64_t bit;
+};
+
 /// A list of checked fields in order, serialised once, so that sending them is a copy.
 /// @threads distinct objects only
 class field_block {
@@ -61,6 +70,10 @@ public:
 
     bool has(std::string_view name) const noexcept {
         return (name_bits_ & name_bit(name)) != 0 && fields().has(name);
+    }
+    /// @cost one test where nothing like it is there
+    bool has_known(known_name name) const noexcept {
+        return (name_bits_ & name.bit) != 0 && fields().has(name.text);
     }
     std::optional<std::string_view> find(std::string_view name) const noexcept { return fields().find(name); }
 

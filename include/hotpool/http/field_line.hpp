@@ -1,6 +1,7 @@
 // One field line, taken apart and checked.
 #pragma once
 
+#include <cstring>
 #include <string_view>
 
 #include "hotpool/error.hpp"
@@ -19,7 +20,7 @@ struct field {
 
 /// Whether [`at`, `end`) begins with CRLF.
 inline bool is_line_end(const char* at, const char* end) noexcept {
-    return end - at >= 2 && at[0] == '\r' && at[1] == '\n';
+    return end - at >= 2 && std::memcmp(at, "\r\n", 2) == 0;
 }
 
 /// Why a line is refused for the character at `at`: a CR or LF on its own says more than where it stands.
@@ -40,6 +41,7 @@ inline errc take_field_line(const char*& at, const char* end, field& out) noexce
         return at != end && is_space(*at) ? errc::bad_field_folding : blame(colon, end, errc::bad_field_name);
 
     const char* first = colon + 1;
+    if (first != end && *first == ' ') ++first;
     while (first != end && is_space(*first)) ++first;
     const char* const stop = skip_field_text(first, end);
     if (!is_line_end(stop, end)) return blame(stop, end, errc::bad_field_value);

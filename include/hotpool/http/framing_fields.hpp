@@ -21,8 +21,10 @@ public:
     errc take(std::string_view name, std::string_view value) noexcept {
         switch (name.size()) {  // few other names have these lengths, so most fields cost no comparison
             case 10:
-                if (is_word(name, "connection")) take_connection(value);
-                if (is_word(name, "keep-alive")) take_keep_alive(value);
+                if (is_word(name, "connection"))
+                    take_connection(value);
+                else if (is_word(name, "keep-alive"))
+                    take_keep_alive(value);
                 return no_error;
             case 14: return is_word(name, "content-length") ? take_length(value) : no_error;
             case 17: return is_word(name, "transfer-encoding") ? take_coding(value) : no_error;
@@ -50,6 +52,10 @@ public:
 private:
     void take_connection(std::string_view value) noexcept {
         do {
+            if (is_word(value, "keep-alive")) {  // the whole of most lists
+                keep_alive_ = true;
+                return;
+            }
             const std::string_view option = take_list_element(value);
             close_ = close_ || is_word(option, "close");
             keep_alive_ = keep_alive_ || is_word(option, "keep-alive");
@@ -73,7 +79,11 @@ private:
     /// Repeats of the same value, in one field line or several, are one value (RFC 9112, 6.3).
     errc take_length(std::string_view value) noexcept {
         do {
-            const auto length = parse_decimal(take_list_element(value));
+            auto length = parse_decimal(value);  // a list of one, as it should be
+            if (length)
+                value = {};
+            else
+                length = parse_decimal(take_list_element(value));
             if (!length) return errc::bad_content_length;
             if (length_ && *length_ != *length) return errc::conflicting_content_length;
             length_ = length;

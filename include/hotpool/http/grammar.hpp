@@ -4,9 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "hotpool/error.hpp"
 
@@ -92,14 +94,39 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     return difference == 0;
 }
 
+namespace detail {
+
+/// Whether [`text`, `text` + sizeof(Word)) is the word at `lower`, both shifted to small letters.
+template <class Word>
+bool is_part(const char* text, const char* lower) noexcept {
+    constexpr auto every_byte = static_cast<Word>(~Word{} / 0xff * 0x20);
+    Word a, b;
+    std::memcpy(&a, text, sizeof a);
+    std::memcpy(&b, lower, sizeof b);
+    return (a | every_byte) == b;
+}
+
+}  // namespace detail
+
 /// Whether `text`, which has no control characters, is the word `lower` in any case.
 /// @param lower small letters and hyphens
 /// @cost less than `equals_ignoring_case`: of other characters only CR would become a hyphen
 template <std::size_t Size>
 constexpr bool is_word(std::string_view text, const char (&lower)[Size]) noexcept {
-    if (text.size() != Size - 1) return false;
+    constexpr std::size_t size = Size - 1;
+    if (text.size() != size) return false;
+    if (!std::is_constant_evaluated()) {
+        // Two parts that may overlap, each compared at once.
+        constexpr auto same = [](auto word, const char* a, const char* b) {
+            using part = decltype(word);
+            return detail::is_part<part>(a, b) &&
+                   detail::is_part<part>(a + size - sizeof word, b + size - sizeof word);
+        };
+        if constexpr (size >= 8 && size <= 16) return same(std::uint64_t{}, text.data(), lower);
+        if constexpr (size >= 4 && size < 8) return same(std::uint32_t{}, text.data(), lower);
+    }
     int difference = 0;
-    for (std::size_t i = 0; i < Size - 1; ++i) difference |= (text[i] | 0x20) ^ lower[i];
+    for (std::size_t i = 0; i < size; ++i) difference |= (text[i] | 0x20) ^ lower[i];
     return difference == 0;
 }
 

@@ -40,13 +40,19 @@ public:
         const char* const end = begin + std::min(window.size(), max_bytes_);
         const bool seen_before = scanned_ != line_begin_;
         if ((seen_before || line_begin_ == 0) && !line_is_complete(begin, end)) return lack(window);
-        for (;;) {
-            const char* at = begin + line_begin_;
+        const char* at = begin + line_begin_;
+        errc e = no_error;
+        if (at == begin) e = take_status_line(at);
+        while (e == no_error) {
+            line_begin_ = scanned_ = static_cast<std::size_t>(at - begin);
             if (is_line_end(at, end)) return finish();
-            if (const errc e = take_line(begin, at, end); e != no_error)
-                return line_is_complete(begin, end) ? fail(e) : lack(window);
-            scanned_ = line_begin_ = static_cast<std::size_t>(at - begin);
+            field f;
+            e = take_field_line(at, end, f);
+            if (e != no_error) break;
+            if (fields_left_-- == 0) return fail(errc::too_many_fields);
+            e = framing_.take(f.name, f.value);
         }
+        return line_is_complete(begin, end) ? fail(e) : lack(window);
     }
 
     /// Whether any byte of the head has been seen.
@@ -71,20 +77,12 @@ private:
     }
 
     /// @param at the line's first byte; moved behind its CRLF unless it is refused
-    errc take_line(const char* begin, const char*& at, const char* end) noexcept {
-        if (at == begin) return take_status_line(at);
-        field f;
-        if (const errc e = take_field_line(at, end, f); e != no_error) return e;
-        if (fields_left_-- == 0) return errc::too_many_fields;
-        return framing_.take(f.name, f.value);
-    }
-
     errc take_status_line(const char*& at) noexcept {
         const std::string_view line{at, scanned_};
         if (!line.ends_with('\r')) return errc::bad_line_ending;
         at += line.size() + 1;
         head_.fields_begin = static_cast<std::uint32_t>(line.size() + 1);
-        return parse_status_line(line.substr(0, line.size() - 1), head_);
+        return parse_status_line({line.data(), line.size() - 1}, head_);
     }
 
     verdict finish() noexcept {
