@@ -280,6 +280,10 @@ public:
         make_room();
     }
 
+    /// Nobody waits and nothing is to be done: `next_action` would find nothing.
+    bool at_rest() const noexcept {
+        return waiters_.empty() && waiters_.all_told() && slots_.no_task() && options_.min_idle == 0;
+    }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
         if (waiter_type* w = waiters_.next_answered()) {
@@ -307,6 +311,7 @@ public:
         return {count(slot_state::opening), count(slot_state::idle),    count(slot_state::leased),
                 count(slot_state::probing), count(slot_state::closing), waiters_.size()};
     }
+    std::size_t leased() const noexcept { return count(slot_state::leased); }
     const manager_counters& counters() const noexcept { return counters_; }
     const pool_options& options() const noexcept { return options_; }
     bool stopped() const noexcept { return stopped_.has_value(); }

@@ -131,7 +131,7 @@ public:
     void start() {
         client_->budget.note_request();
         if (client_->request_timeout != duration::zero())
-            this->lease_deadline = base::after(clock_type::now(), client_->request_timeout);
+            this->lease_deadline = base::end_of(client_->request_timeout);
         if (const errc e = this->request.error(); e != errc{}) return finish(delivery::posted, e, {});
         attempt();
     }
@@ -169,8 +169,7 @@ private:
     }
 
     void ended(delivery how, std::error_code failure) override {
-        const bool lost = failure == condition::connection_lost || failure == errc::unsolicited_bytes;
-        if (lost && may_retry()) {
+        if (failure && is_loss(failure) && may_retry()) {
             lease_ = {};
             return attempt();
         }
@@ -178,6 +177,10 @@ private:
         if (!failure) result = take_result();
         if constexpr (what == collect::whole) lease_.end(false);
         finish(how, failure, std::move(result));
+    }
+
+    static bool is_loss(std::error_code failure) noexcept {
+        return failure == condition::connection_lost || failure == errc::unsolicited_bytes;
     }
 
     Result take_result() {

@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/mutex.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/connection_manager.hpp"
@@ -249,22 +250,28 @@ private:
     }
     template <class Input>
     void tell_at(time_point now, Input input) {
-        order next;
-        bool more;
+        bool settled;
         bool rearm = false;
         {
             std::lock_guard lock(mutex_);
             input(now);
-            more = take_order(next, now, rearm);
+            settled = machine_.at_rest() && watchers_.empty();
+            if (settled) rearm = is_due_sooner();
         }
-        while (more) {
-            perform(next);
-            next = {};
-            std::lock_guard lock(mutex_);
-            more = take_order(next, now, rearm);
-        }
+        if (!settled) rearm = carry_out(now);
         if (rearm) arm_timer();
         if (budget_ != nullptr) settle_budget();
+    }
+    /// Performs what the machine asks for until it asks for nothing. True when the timer is to be armed anew.
+    bool carry_out(time_point now) {
+        for (;;) {
+            order next;
+            {
+                std::lock_guard lock(mutex_);
+                if (!take_order(next, now)) return is_due_sooner();
+            }
+            perform(next);
+        }
     }
     /// The same from within `perform`, which is followed by whatever the machine asks for.
     template <class Input>
@@ -287,21 +294,23 @@ private:
         c.release();
     }
 
-    bool take_order(order& next, time_point now, bool& rearm) {
+    bool take_order(order& next, time_point now) {
         if (machine_.next_action(next.action, now)) {
             prepare(next);
             return true;
         }
-        leased_.store(machine_.counts().leased, std::memory_order_relaxed);
-        if (!watchers_.empty() && (next.watcher = satisfied_watcher())) return true;
+        return !watchers_.empty() && (next.watcher = satisfied_watcher());
+    }
+
+    /// Whether the timer must fire sooner than it would, or not any more.
+    bool is_due_sooner() noexcept {
+        leased_.store(machine_.leased(), std::memory_order_relaxed);
         const bool over = machine_.stopped() && machine_.empty();
         if (over) stop_deadline_ = never;
         const time_point due = std::min(machine_.next_due(), stop_deadline_);
-        if (due < timer_due_ || (over && timer_due_ != never)) {
-            timer_due_ = due;
-            rearm = true;
-        }
-        return false;
+        if (due >= timer_due_ && !(over && timer_due_ != never)) return false;
+        timer_due_ = due;
+        return true;
     }
 
     /// What must be settled while nobody else can move.
@@ -570,7 +579,7 @@ private:
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;
 
-    mutable std::mutex mutex_;
+    mutable base::mutex mutex_;
     machine_type machine_;
     std::list<pool_watcher::pointer> watchers_;
     std::shared_ptr<prober_type> prober_;

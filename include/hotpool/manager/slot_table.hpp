@@ -62,6 +62,7 @@ public:
         s.task = slot_task::none;
         tasks_.remove(s);
     }
+    bool no_task() const noexcept { return tasks_.empty(); }
     /// The next slot that has a task, and the task, which is then no longer the slot's; null when there is none.
     std::pair<slot_type*, slot_task> next_task() noexcept {
         slot_type* s = tasks_.pop_front();

@@ -54,6 +54,8 @@ public:
         answered_.push_back(w);
     }
     waiter_type* next_answered() noexcept { return answered_.pop_front(); }
+    /// `next_answered` would find nobody.
+    bool all_told() const noexcept { return answered_.empty(); }
 
     time_point next_deadline() const noexcept { return due_.top_key(); }
     waiter_type& next_overdue() const noexcept { return *due_.top(); }
