@@ -18,7 +18,9 @@ call_counts count_calls(const syscall_counter& syscalls) {
     return now;
 }
 
-void count_openssl_allocations() {
+static int openssl_counted = 0;
+
+static void take_openssl_allocator() {
     const auto allocate = [](std::size_t bytes, const char*, int) -> void* {
         ++counted.openssl;
         return std::malloc(bytes);
@@ -28,7 +30,15 @@ void count_openssl_allocations() {
         return std::realloc(old, bytes);
     };
     const auto release = [](void* old, const char*, int) { std::free(old); };
-    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+    openssl_counted = CRYPTO_set_mem_functions(allocate, reallocate, release);
+}
+
+// OpenSSL takes an allocator only before its first allocation, and some libraries use it as they are loaded: this
+// runs before the constructors of all of them.
+[[gnu::section(".preinit_array"), gnu::used]] static void (*before_libraries)() = take_openssl_allocator;
+
+void check_openssl_is_counted() {
+    if (openssl_counted != 1)
         throw std::runtime_error{"OpenSSL allocated before its allocator could be counted"};
 }
 

@@ -52,14 +52,14 @@ bool suits(const bench::row_kind& kind, const job& job) {
     return kind.on == job.on && kind.can != unsuited;
 }
 
-bench::registry all_rows() {
-    bench::registry rows;
-    bench::add_socket_rows(rows);
-    bench::add_asio_rows(rows);
-    bench::add_asio_wait_rows(rows);
-    bench::add_curl_rows(rows);
-#ifdef BENCH_HOTPOOL
-    bench::add_hotpool_rows(rows);
+// The rows as this program names them.
+bench::registry named_rows() {
+    bench::registry rows = bench::all_rows();
+#if defined(ASIO_HAS_IO_URING)
+    for (bench::row_kind& kind : rows) {
+        kind.id += "-uring";
+        kind.title += ", io_uring";
+    }
 #endif
     return rows;
 }
@@ -103,7 +103,7 @@ void count(bench::row& row, std::uint64_t requests) {
 int run(std::map<std::string, std::string> options) {
     if (options.contains("--list")) {
         const job job = parse_work(options["--list"]);
-        for (const bench::row_kind& kind : all_rows())
+        for (const bench::row_kind& kind : named_rows())
             if (suits(kind, job)) std::cout << kind.id << '\t' << kind.title << '\n';
         return 0;
     }
@@ -112,7 +112,7 @@ int run(std::map<std::string, std::string> options) {
     job.port = options["--port"];
     job.ca_file = options["--ca"];
     const std::size_t requests = number(options["--requests"]);
-    for (const bench::row_kind& kind : all_rows()) {
+    for (const bench::row_kind& kind : named_rows()) {
         if (kind.id != options["--row"] || !suits(kind, job)) continue;
         const auto row = kind.open(job);
         std::cout.precision(10);
@@ -131,7 +131,7 @@ int run(std::map<std::string, std::string> options) {
 
 int main(int argc, char** argv) {
     try {
-        bench::count_openssl_allocations();
+        bench::check_openssl_is_counted();
         std::map<std::string, std::string> options;
         for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
         if (options.empty()) return std::cout << usage, 2;

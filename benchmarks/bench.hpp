@@ -36,10 +36,10 @@ public:
 };
 
 struct row_kind {
-    std::string_view id;
+    std::string id;
     layer on;
     flow can;
-    std::string_view title;                    // for the table
+    std::string title;                         // for the table
     std::unique_ptr<row> (*open)(const job&);  // opens the connections and checks one response on each
 };
 
@@ -50,12 +50,9 @@ std::unique_ptr<row> open(const job& job) {
     return std::make_unique<Row>(job);
 }
 
-// One function for each source file of rows; rows.cpp calls them in the order of the table.
-void add_socket_rows(registry& rows);
-void add_asio_rows(registry& rows);
-void add_asio_wait_rows(registry& rows);
-void add_curl_rows(registry& rows);
-void add_hotpool_rows(registry& rows);
+// The rows of this program, in the order of the table. CMake makes it of the functions add_NAME_rows, one for
+// each file rows_NAME.cpp that was built.
+registry all_rows();
 
 // `GET` with the header fields that hotpool sends by itself, so that every row asks the same.
 std::string request_bytes(const job& job);

@@ -39,7 +39,7 @@ private:
 
 call_counts count_calls(const syscall_counter& syscalls);
 
-// To be called first in main: OpenSSL takes an allocator only before its first allocation.
-void count_openssl_allocations();
+// Throws unless OpenSSL's allocations are counted.
+void check_openssl_is_counted();
 
 }  // namespace bench

@@ -115,7 +115,38 @@ private:
 template <class Pool>
 class exchange_row final : public pool_row<exchange_row<Pool>, Pool> {
 public:
-    using pool_row<exchange_row, Pool>::pool_row;
+    explicit exchange_row(const job& job) : pool_row<exchange_row, Pool>{job}, leases_(job.connections) {}
+
+    void start() { send_next(leases_[started_++ % leases_.size()]); }
+
+private:
+    using lease = typename Pool::lease_type;
+
+    void send_next(lease& held) {
+        if (!this->take_one()) return;
+        this->pool().async_get([this, &held](std::error_code error, lease lent) {
+            check(error);
+            held = std::move(lent);
+            exchange(held);
+        });
+    }
+    void exchange(lease& held) {
+        hotpool::async_exchange(held, this->request(),
+                                [this, &held](std::error_code error, hotpool::response reply) {
+                                    this->received(error, reply);
+                                    this->pool().put(std::move(held));
+                                    send_next(held);
+                                });
+    }
+
+    std::vector<lease> leases_;  // one for each request under way
+    std::size_t started_ = 0;
+};
+
+template <class Pool>
+class exchange_coroutine_row final : public pool_row<exchange_coroutine_row<Pool>, Pool> {
+public:
+    using pool_row<exchange_coroutine_row, Pool>::pool_row;
 
     void start() { asio::co_spawn(this->context(), send_all(), rethrow); }
 
@@ -135,8 +166,10 @@ void add_rows(registry& rows, layer on) {
     rows.push_back({"hotpool-client", on, flow::both, "hotpool client", open<client_row<Pool>>});
     rows.push_back({"hotpool-client-coroutine", on, flow::both, "hotpool client, coroutine",
                     open<client_coroutine_row<Pool>>});
+    rows.push_back(
+        {"hotpool-exchange", on, flow::both, "hotpool get/put + exchange", open<exchange_row<Pool>>});
     rows.push_back({"hotpool-exchange-coroutine", on, flow::both, "hotpool get/put + exchange, coroutine",
-                    open<exchange_row<Pool>>});
+                    open<exchange_coroutine_row<Pool>>});
 }
 
 }  // namespace

@@ -1,9 +1,6 @@
 // The floor: bare sockets, and OpenSSL on bare sockets. Nothing is parsed; a response is so many bytes.
+#include "epoll_set.hpp"
 #include "streams.hpp"
-
-#include <sys/epoll.h>
-#include <unistd.h>
-#include <array>
 
 namespace bench {
 
@@ -33,64 +30,75 @@ private:
 template <class Stream>
 class epoll_row final : public row {
 public:
-    explicit epoll_row(const job& job)
-        : request_{request_bytes(job)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
-        connections_.reserve(job.connections);
-        for (std::size_t i = 0; i < job.connections; ++i) {
-            connection& added = connections_.emplace_back(Stream{job, blocking::no});
-            epoll_event event{.events = EPOLLIN, .data = {.ptr = &added}};
-            ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added.stream.fd(), &event);
-        }
-        buffer_.resize(connections_.front().stream.response_size());
-    }
-
-    ~epoll_row() override { ::close(epoll_); }
+    explicit epoll_row(const job& job) : set_{job} {}
 
     void run(std::uint64_t requests) override {
         std::uint64_t unsent = requests;
-        for (connection& each : connections_) send_next(each, unsent);
-        for (std::uint64_t unanswered = requests; unanswered > 0;) {
-            std::array<epoll_event, 128> events;
-            const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
-            for (int i = 0; i < ready; ++i) {
-                auto& on = *static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr);
-                on.left -= on.stream.read(buffer_.data(), on.left);
-                if (on.left > 0) continue;
+        std::uint64_t unanswered = requests;
+        const auto send_next = [&](auto& on) {
+            if (unsent == 0) return;
+            --unsent;
+            set_.send(on);
+        };
+        for (auto& each : set_.connections()) send_next(each);
+        while (unanswered > 0) {
+            set_.wait([&](auto& on) {
+                if (!set_.receive(on)) return;
                 --unanswered;
-                send_next(on, unsent);
-            }
+                send_next(on);
+            });
         }
     }
 
 private:
-    struct connection {
-        explicit connection(Stream&& made) : stream{std::move(made)} {}
-        Stream stream;
-        std::size_t left = 0;  // of the response
-    };
+    epoll_set<Stream> set_;
+};
 
-    void send_next(connection& on, std::uint64_t& unsent) {
-        if (unsent == 0) return;
-        --unsent;
-        on.left = buffer_.size();
-        on.stream.write(request_);
+// Reads every ready response before the next request is written, so that the server finds them all when it
+// gets its turn: as few waits as there can be.
+template <class Stream>
+class epoll_batch_row final : public row {
+public:
+    explicit epoll_batch_row(const job& job) : set_{job} {}
+
+    void run(std::uint64_t requests) override {
+        std::uint64_t unsent = requests;
+        std::uint64_t unanswered = requests;
+        for (auto& each : set_.connections()) answered_.push_back(&each);
+        while (unanswered > 0) {
+            for (auto* const on : answered_) {
+                if (unsent == 0) break;
+                --unsent;
+                set_.send(*on);
+            }
+            answered_.clear();
+            set_.wait([&](auto& on) {
+                if (!set_.receive(on)) return;
+                --unanswered;
+                answered_.push_back(&on);
+            });
+        }
+        answered_.clear();
     }
 
-    std::string request_;
-    int epoll_;
-    std::vector<connection> connections_;
-    std::vector<char> buffer_;
+private:
+    epoll_set<Stream> set_;
+    std::vector<typename epoll_set<Stream>::connection*> answered_;
 };
 
 }  // namespace
 
-void add_socket_rows(registry& rows) {
+void add_sockets_rows(registry& rows) {
     rows.push_back({"blocking", layer::plain, flow::sequential, "bare sockets, blocking",
                     open<blocking_row<plain_stream>>});
     rows.push_back({"epoll", layer::plain, flow::both, "bare sockets, epoll", open<epoll_row<plain_stream>>});
+    rows.push_back({"epoll-batch", layer::plain, flow::concurrent,
+                    "bare sockets, epoll, all read before written", open<epoll_batch_row<plain_stream>>});
     rows.push_back({"blocking", layer::tls, flow::sequential, "bare OpenSSL, blocking",
                     open<blocking_row<openssl_stream>>});
     rows.push_back({"epoll", layer::tls, flow::both, "bare OpenSSL, epoll", open<epoll_row<openssl_stream>>});
+    rows.push_back({"epoll-batch", layer::tls, flow::concurrent,
+                    "bare OpenSSL, epoll, all read before written", open<epoll_batch_row<openssl_stream>>});
 }
 
 }  // namespace bench

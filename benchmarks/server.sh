@@ -12,7 +12,8 @@ letters() {
     awk -v count="$1" 'BEGIN { while (count-- > 0) printf "%c", 97 + count % 26 }'
 }
 
-# The bodies are part of the configuration: an answer costs nginx no file and, for the small one, no copy.
+# Small bodies are part of the configuration: an answer costs nginx no file and, for the smallest, no copy. The
+# large one is a file that stays open; without TLS the kernel sends it.
 write_server_config() {
     cat >"$server_dir/nginx.conf" <<END
 worker_processes 1;
@@ -22,6 +23,10 @@ error_log error.log warn;
 events { worker_connections 2048; }
 http {
     access_log off;
+    sendfile on;
+    etag off;
+    open_file_cache max=1 inactive=1d;
+    open_file_cache_valid 1d;
     keepalive_requests 1000000000;
     keepalive_timeout 1d;
     default_type text/plain;
@@ -35,6 +40,7 @@ http {
         listen 127.0.0.1:$server_plain_port;
         listen 127.0.0.1:$server_tls_port ssl;
         location = /100 { return 200 "$(letters 100)"; }
+        location = /1m { root bodies; }
         location = /16k { return 200 "\$two_kib\$two_kib\$two_kib\$two_kib\$two_kib\$two_kib\$two_kib\$two_kib"; }
     }
 }
@@ -45,6 +51,9 @@ start_server() {
     PATH="$PATH:/usr/sbin:/sbin"
     server_dir=$(mktemp -d)
     server_ca=$server_dir/certificate.pem
+    # The worker of an nginx started by root is another user.
+    mkdir "$server_dir/bodies" && letters 1048576 >"$server_dir/bodies/1m" &&
+        chmod 711 "$server_dir" "$server_dir/bodies" && chmod 644 "$server_dir/bodies/1m" || return 1
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$server_dir/key.pem" -out "$server_ca" 2>"$server_dir/openssl.log" || return 1

@@ -1,0 +1,65 @@
+// Connections that one epoll instance watches, and how much of its response each is still to bring.
+#pragma once
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "streams.hpp"
+
+namespace bench {
+
+template <class Stream>
+class epoll_set {
+public:
+    struct connection {
+        explicit connection(Stream&& made) : stream{std::move(made)} {}
+        Stream stream;
+        std::size_t left = 0;  // of the response
+    };
+
+    explicit epoll_set(const job& job)
+        : request_{request_bytes(job)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
+        connections_.reserve(job.connections);
+        for (std::size_t i = 0; i < job.connections; ++i) {
+            connection& added = connections_.emplace_back(Stream{job, blocking::no});
+            epoll_event event{.events = EPOLLIN, .data = {.ptr = &added}};
+            ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added.stream.fd(), &event);
+        }
+        buffer_.resize(connections_.front().stream.response_size());
+    }
+    epoll_set(const epoll_set&) = delete;
+    epoll_set& operator=(const epoll_set&) = delete;
+    ~epoll_set() { ::close(epoll_); }
+
+    std::vector<connection>& connections() { return connections_; }
+
+    void send(connection& on) {
+        on.left = buffer_.size();
+        on.stream.write(request_);
+    }
+
+    // Reads what is there; whether the response is complete.
+    bool receive(connection& on) {
+        on.left -= on.stream.read(buffer_.data(), on.left);
+        return on.left == 0;
+    }
+
+    template <class Visitor>
+    void wait(Visitor&& visit) {
+        std::array<epoll_event, 128> events;
+        const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+        for (int i = 0; i < ready; ++i)
+            visit(*static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr));
+    }
+
+private:
+    std::string request_;
+    int epoll_;
+    std::vector<connection> connections_;
+    std::vector<char> buffer_;
+};
+
+}  // namespace bench
