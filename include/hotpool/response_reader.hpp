@@ -37,6 +37,8 @@ public:
         taken_ = bytes;
         return false;
     }
+    net::mutable_buffer room() const noexcept { return room_; }
+    void filled(std::size_t bytes) noexcept { taken_ = bytes; }
     std::error_code verdict(std::error_code error) const noexcept { return error; }
     std::size_t result() const noexcept { return taken_; }
 
@@ -76,6 +78,13 @@ public:
 
 private:
     bool take(std::string_view& piece) override { return taker_(piece); }
+    net::mutable_buffer room() noexcept override {
+        if constexpr (requires { taker_.room(); }) return taker_.room();
+        return {};
+    }
+    void filled(std::size_t bytes) noexcept override {
+        if constexpr (requires { taker_.filled(bytes); }) taker_.filled(bytes);
+    }
     void began(std::uint64_t serial) override {
         make_cancellable(completion_, this->connection(), serial);
     }
@@ -133,6 +142,7 @@ public:
     /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
     /// @errors `errc::end_of_body` at the end; `errc::response_truncated`, what the parser refuses, `errc::cancelled`
     /// @cancels any type; the connection is closed with its lease then
+    /// @cost a buffer of 8 KiB or more is read into directly where the body's length is known
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return read(detail::take_some(detail::first_nonempty<net::mutable_buffer>(buffers)),

@@ -106,6 +106,29 @@ TEMPLATE_TEST_CASE("body_is_read_in_pieces_of_the_callers_size", "[http]", over_
     CHECK(s.server.accepted() == 1);
 }
 
+TEMPLATE_TEST_CASE("large_buffer_takes_exactly_this_body", "[http]", over_tcp, over_tls) {
+    std::string text;
+    for (std::size_t i = 0; i < 100'000; ++i) text += alphabet[i % 26];
+    const std::string behind = GENERATE("", "x");
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        c.write(ok(text) + behind);
+        read_request(c);
+        c.write(ok("next"));
+    });
+    auto lease = s.get();
+    reading<TestType> r(s, lease);
+    std::string read;
+    while (!r.error) read += r.some(32 * 1024);
+    CHECK(r.error == errc::end_of_body);
+    CHECK(read == text);
+    const answer next = s.exchange(lease, request_builder("GET", "/"));
+    if (behind.empty())
+        CHECK(next.reply.body() == "next");
+    else
+        CHECK(next.error == errc::connection_closed);  // what followed was nobody's: it ends the connection
+}
+
 TEMPLATE_TEST_CASE("body_is_read_whole_up_to_a_limit", "[http]", over_tcp, over_tls) {
     const std::string large(3'000'000, 'l');
     stage<TestType> s([&](server_connection& c) {

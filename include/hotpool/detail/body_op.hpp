@@ -1,6 +1,7 @@
 // Reading the rest of a response.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -55,6 +56,9 @@ protected:
 
     /// Takes what it can of `piece`, shortens it by that, and says whether to go on.
     virtual bool take(std::string_view& piece) = 0;
+    /// Where body bytes may be put without a detour, and then how many were: that is a stop too. Empty: nowhere.
+    virtual net::mutable_buffer room() noexcept { return {}; }
+    virtual void filled(std::size_t) noexcept {}
     /// Called once: with no error after `take` said stop, with `errc::end_of_body` at the end.
     virtual void ended(delivery how, std::error_code error) = 0;
     /// The operation can be cancelled by this serial from now on.
@@ -84,16 +88,23 @@ private:
         }
     }
 
-    /// Reads more into the window. False when the operation waits, or is over.
+    /// Reads more into the window, or past it. False when the operation waits, or is over.
     bool receive(delivery how) {
         unread_response& rest = *connection_->unread;
         rest.window.consume(rest.parsed);
         rest.parsed = 0;
+        const net::mutable_buffer past_window = direct_room(rest);
         for (;;) {
-            char* room = rest.window.prepare(read_block_bytes);
-            const io_result r = connection_->stream.try_read(net::buffer(room, rest.window.room()));
+            net::mutable_buffer to = past_window;
+            if (to.size() == 0) {
+                char* const in_window = rest.window.prepare(read_block_bytes);
+                to = net::buffer(in_window, rest.window.room());
+            }
+            const io_result r = connection_->stream.try_read(to);
             if (r.bytes != 0) {
+                if (past_window.size() != 0) return hand_out(how, {static_cast<const char*>(to.data()), r.bytes});
                 rest.window.commit(r.bytes);
+                rest.past_window = false;
                 return true;
             }
             if (r.error) return stream_ended(how, r.error);
@@ -104,6 +115,23 @@ private:
             interrupt(how, *at_once);
             return false;
         }
+    }
+
+    /// Room for nothing but bytes of this body, if there is enough of it to be worth a read of its own.
+    net::mutable_buffer direct_room(const unread_response& rest) noexcept {
+        constexpr std::uint64_t worth_it = 8 * 1024;
+        const std::uint64_t left = rest.parser.remaining_body_hint();
+        if (left == 0 || !rest.window.empty()) return {};
+        const net::mutable_buffer all = room();
+        const std::uint64_t bytes = std::min<std::uint64_t>(all.size(), left);
+        return bytes >= std::min(left, worth_it) ? net::buffer(all, static_cast<std::size_t>(bytes)) : net::mutable_buffer();
+    }
+    bool hand_out(delivery how, std::string_view piece) {
+        connection_->unread->parser.parse(piece);
+        connection_->unread->past_window = true;
+        filled(piece.size());
+        ended(how, {});
+        return false;
     }
 
     bool stream_ended(delivery how, std::error_code error) {
@@ -118,7 +146,7 @@ private:
 
     void finish(delivery how) {
         const std::unique_ptr<unread_response> rest = std::move(connection_->unread);
-        settle(*connection_, rest->parser, rest->request_allows, !rest->unparsed().empty());
+        settle(*connection_, rest->parser, rest->request_allows, !rest->unparsed().empty(), rest->past_window);
         ended(how, errc::end_of_body);
     }
 

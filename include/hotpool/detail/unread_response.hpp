@@ -17,10 +17,11 @@ struct unread_response {
     base::byte_buffer window;
     std::size_t parsed = 0;        ///< bytes of the window that the parser has consumed
     std::string_view piece;        ///< body bytes in the parsed part that nobody has taken yet
+    bool past_window = false;      ///< the last bytes went past the window: nobody knows what is behind them
     bool request_allows = true;    ///< the request went out whole and did not ask to close
     std::error_code failure;       ///< why the body will not be read to its end
 
-    std::string_view unparsed() const noexcept { return window.view().substr(parsed); }
+    std::string_view unparsed() const noexcept { return window.view_from(parsed); }
 
     /// The next step of the parser; to be called when `piece` is empty.
     parse_result step() noexcept {
