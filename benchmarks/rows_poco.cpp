@@ -1,4 +1,4 @@
-// Poco: its blocking session with the connection kept alive.
+// Poco: its blocking session with the connection kept alive. It turns off Nagle by itself.
 #include <Poco/Net/Context.h>
 #include <Poco/Net/HTTPClientSession.h>
 #include <Poco/Net/HTTPRequest.h>
@@ -31,7 +31,6 @@ public:
         session_->setKeepAlive(true);
         session_->setKeepAliveTimeout({3600, 0});
         run(1);
-        session_->socket().setNoDelay(true);
     }
 
     void run(std::uint64_t requests) override {
