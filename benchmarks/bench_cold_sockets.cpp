@@ -1,0 +1,101 @@
+// The floor of cold connections: bare sockets, and OpenSSL on them.
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "bench_cold.hpp"
+#include "dial.hpp"
+
+namespace bench {
+
+namespace {
+
+class plain_row final : public row {
+public:
+    plain_row(const job& job, connections use) : job_{job}, request_{request_bytes(job)}, use_{use} {}
+
+    void run(std::uint64_t requests) override {
+        for (; requests > 0; --requests) {
+            if (!connection_) connection_.emplace(job_);
+            fetch(*connection_, request_, job_);
+            if (use_ == connections::new_each) connection_.reset();
+        }
+    }
+
+private:
+    job job_;
+    std::string request_;
+    connections use_;
+    std::optional<plain_dial> connection_;
+};
+
+class full_row final : public row {
+public:
+    full_row(const job& job, connections use)
+        : job_{job}, request_{request_bytes(job)}, use_{use}, context_{make_tls_context(job)} {
+        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
+    }
+
+    void run(std::uint64_t requests) override {
+        for (; requests > 0; --requests) {
+            if (!connection_) connection_.emplace(job_, context_.get());
+            fetch(*connection_, request_, job_);
+            if (use_ == connections::new_each) connection_.reset();
+        }
+    }
+
+private:
+    job job_;
+    std::string request_;
+    connections use_;
+    tls_context context_;
+    std::optional<tls_dial> connection_;
+};
+
+// Each connection resumes with a ticket of the one before and keeps the newest that it is given itself.
+class resumed_row final : public row {
+public:
+    resumed_row(const job& job, connections)
+        : job_{job}, request_{request_bytes(job)}, context_{make_tls_context(job)} {
+        SSL_CTX_set_app_data(context_.get(), this);
+        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context_.get(), &keep_ticket);
+        connect_once();
+    }
+
+    void run(std::uint64_t requests) override {
+        for (; requests > 0; --requests)
+            if (!connect_once()) throw std::runtime_error{"bare OpenSSL: a session was not resumed"};
+    }
+
+private:
+    using session = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+
+    static int keep_ticket(SSL* ssl, SSL_SESSION* given) {
+        auto& self = *static_cast<resumed_row*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+        self.ticket_.reset(given);
+        return 1;
+    }
+
+    bool connect_once() {
+        const session used = std::exchange(ticket_, session{nullptr, &SSL_SESSION_free});
+        tls_dial connection{job_, context_.get(), used.get()};
+        fetch(connection, request_, job_);
+        return connection.resumed();
+    }
+
+    job job_;
+    std::string request_;
+    tls_context context_;
+    session ticket_{nullptr, &SSL_SESSION_free};
+};
+
+}  // namespace
+
+void add_cold_sockets(std::vector<cold_kind>& kinds) {
+    kinds.push_back({handshake::none, "bare sockets", open_cold<plain_row>});
+    kinds.push_back({handshake::full, "bare OpenSSL", open_cold<full_row>});
+    kinds.push_back({handshake::resumed, "bare OpenSSL", open_cold<resumed_row>});
+}
+
+}  // namespace bench

@@ -1,0 +1,81 @@
+# shellcheck shell=sh disable=SC2154
+# Sourced: the measurements besides exchanges and get + put, each a Markdown section on stdout.
+#
+#   sections_run REGEX   those of cold, memory, scale, waiters, threads whose name matches
+#
+# Needs the server of server.sh, running on the core server_core, and: build (the build directory), rounds,
+# client_core, first (a command that runs another with a better priority, or nothing). A section that fails says so
+# in its place, and the next one follows.
+
+sections="cold memory scale waiters threads"
+
+# section_failed SECTION: explained by the end of what it wrote to stderr
+section_failed() {
+    printf '\nThe section %s is incomplete:\n\n```\n' "$1"
+    tail -n 5 "$build/section-$1.log"
+    printf '```\n'
+}
+
+# section_core_beside_server: another core than the server's, if this shell may use one
+section_core_beside_server() {
+    taskset -pc $$ | awk -v taken="$server_core" '{
+        count = split($NF, parts, ",")
+        for (i = 1; i <= count; i++) {
+            split(parts[i] "-" parts[i], ends, "-")
+            for (core = ends[1]; core <= ends[2]; core++) if (core != taken) { print core; exit }
+        }
+    }'
+}
+
+# section_on CORE PROGRAM ARGUMENTS...
+section_on() {
+    core=$1
+    program=$2
+    shift 2
+    # shellcheck disable=SC2086
+    $first taskset -c "$core" "$build/benchmarks/$program" "$@"
+}
+
+section_cold() {
+    printf '## Cold connections\n\n'
+    section_on "$client_core" bench_cold cold "$rounds" "$server_plain_port" "$server_tls_port" "$server_ca" || return 1
+    beside=$(section_core_beside_server)
+    if [ -z "$beside" ]; then
+        printf '\nHot against cold needs two cores and was left out.\n'
+        return 0
+    fi
+    echo
+    section_on "$beside" bench_cold hot "$rounds" "$server_plain_port" "$server_tls_port" "$server_ca"
+}
+
+section_scale() { section_on "$client_core" bench_scale "$rounds"; }
+
+section_waiters() { section_on "$client_core" bench_waiters "$rounds"; }
+
+# The programs of a section, which need not be named like it.
+section_programs() {
+    case $1 in
+    memory) echo bench_memory bench_memory_resident ;;
+    *) echo "bench_$1" ;;
+    esac
+}
+
+section_build() {
+    for program in $(section_programs "$1"); do
+        cmake --build "$build" -j 2 --target "hotpool_$program" || return 1
+    done
+}
+
+sections_run() {
+    for section in $sections; do
+        echo "$section" | grep -Eq -- "$1" || continue
+        echo "$section" >&2
+        echo
+        if section_build "$section" >"$build/section-$section.log" 2>&1; then
+            "section_$section" 2>>"$build/section-$section.log" || section_failed "$section"
+        else
+            printf '## %s\n' "$section"
+            section_failed "$section"
+        fi
+    done
+}
