@@ -1,8 +1,6 @@
 // bench_getput: nanoseconds for one get and one put, beside a vector behind a mutex. Prints a Markdown table.
-#include <sched.h>
 #include <time.h>
 
-#include <algorithm>
 #include <barrier>
 #include <charconv>
 #include <cstdio>
@@ -13,6 +11,8 @@
 #include <thread>
 
 #include "getput.hpp"
+#include "pin_to_core.hpp"
+#include "quantile.hpp"
 
 namespace bench {
 
@@ -65,20 +65,6 @@ double now(clockid_t clock) {
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
-// Threads that share a core hardly ever contend, so each gets one of its own while there are enough.
-void pin_to_core(std::size_t which) {
-    cpu_set_t allowed;
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
-        if (!CPU_ISSET(core, &allowed) || which-- > 0) continue;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(core, &one);
-        ::sched_setaffinity(0, sizeof one, &one);
-        return;
-    }
-}
-
 // Always in threads of their own: glibc's mutex is cheaper in a process that never had a second thread.
 cost measure(shelf& on, std::size_t threads, std::uint64_t times) {
     std::barrier start{static_cast<std::ptrdiff_t>(threads)};
@@ -103,12 +89,6 @@ cost measure(shelf& on, std::size_t threads, std::uint64_t times) {
         mean.cpu_ns += each.cpu_ns / static_cast<double>(threads);
     }
     return mean;
-}
-
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
 }
 
 // One setting, all kinds in alternating rounds.

@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 
 #include <stdexcept>
+#include <utility>
 
 #include "bench_memory.hpp"
 
@@ -27,10 +28,10 @@ public:
     }
     ~cached() override { curl_multi_cleanup(multi_); }
 
-    // So many at once: those that are idle already are used again, the others are new.
     void grow_to(std::size_t connections) override {
-        for (std::size_t i = 0; i < connections; ++i) check(curl_multi_add_handle(multi_, make_transfer()));
-        for (std::size_t unanswered = connections; unanswered > 0;) {
+        for (std::size_t i = open_; i < connections; ++i)
+            check(curl_multi_add_handle(multi_, make_transfer()));
+        for (std::size_t unanswered = connections - std::exchange(open_, connections); unanswered > 0;) {
             int running = 0;
             check(curl_multi_perform(multi_, &running));
             int left = 0;
@@ -56,6 +57,7 @@ private:
         check(curl_easy_setopt(made, CURLOPT_CAINFO, ca_file_.c_str()));
         check(curl_easy_setopt(made, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1));
         check(curl_easy_setopt(made, CURLOPT_NOSIGNAL, 1L));
+        check(curl_easy_setopt(made, CURLOPT_FRESH_CONNECT, 1L));
         check(curl_easy_setopt(made, CURLOPT_FAILONERROR, 1L));
         check(curl_easy_setopt(made, CURLOPT_WRITEFUNCTION, &drop));
         return made;
@@ -64,6 +66,7 @@ private:
     std::string url_;
     std::string ca_file_;
     CURLM* multi_ = curl_multi_init();
+    std::size_t open_ = 0;
     std::vector<CURL*> finished_;
 };
 

@@ -48,9 +48,47 @@ section_cold() {
     section_on "$beside" bench_cold hot "$rounds" "$server_plain_port" "$server_tls_port" "$server_ca"
 }
 
+# section_memory_rows LAYER: a line for each row, its bytes and their ratio to the first row's
+section_memory_rows() {
+    floor=
+    "$build/benchmarks/bench_memory" --list >"$build/memory-rows" || return 1
+    while read -r on row title; do
+        [ "$on" = "$1" ] || continue
+        port=$server_plain_port
+        [ "$on" = plain ] || port=$server_tls_port
+        # Freed blocks that malloc keeps for a thread would count as used.
+        if ! bytes=$(GLIBC_TUNABLES=glibc.malloc.tcache_count=0 section_on "$client_core" bench_memory \
+            "$on" "$row" "$port" "$server_ca" </dev/null); then
+            printf '| %s | failed | |\n' "$title"
+            failed=yes
+            continue
+        fi
+        floor=${floor:-$bytes}
+        awk -v title="$title" -v bytes="$bytes" -v floor="$floor" \
+            'BEGIN { printf "| %s | %d | %.2f |\n", title, bytes, bytes / floor }'
+    done <"$build/memory-rows"
+}
+
+section_memory() {
+    failed=
+    printf '## Memory\n\nHeap bytes of one idle connection that has carried a request: 400 of them, divided.\n'
+    for layer in plain tls; do
+        printf '\n| %s | bytes | ratio |\n| --- | ---: | ---: |\n' "$layer"
+        section_memory_rows $layer || return 1
+    done
+    printf '\nResident memory that 10,000 idle plain connections add:\n\n| | MB | bytes each |\n| --- | ---: | ---: |\n'
+    section_on "$client_core" bench_memory_resident asio || failed=yes
+    section_on "$client_core" bench_memory_resident hotpool || failed=yes
+    [ -z "$failed" ]
+}
+
 section_scale() { section_on "$client_core" bench_scale "$rounds"; }
 
 section_waiters() { section_on "$client_core" bench_waiters "$rounds"; }
+
+# On all cores, beside the server.
+# shellcheck disable=SC2086
+section_threads() { $first "$build/benchmarks/bench_threads" "$rounds" "$server_plain_port"; }
 
 # The programs of a section, which need not be named like it.
 section_programs() {
