@@ -27,7 +27,6 @@ std::unique_ptr<getput_pool> make_hotpool(std::size_t connections, order from);
 
 // The timer's turn in which the hundred connections that were opened first expire, in nanoseconds. In
 // bench_scale_sweep.cpp.
-enum class caches { as_they_are, cold };
-double sweep_ns(std::size_t connections, caches state);
+double sweep_ns(std::size_t connections);
 
 }  // namespace bench

@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 #include "bench_scale.hpp"
 #include "simulated_transport.hpp"
@@ -42,15 +41,9 @@ void warm(asio::io_context& context, pool& to_fill, std::size_t connections, hot
     context.restart();
 }
 
-// Leaves nothing of ours in the caches.
-void sweep_caches() {
-    static std::vector<char> other(std::size_t{256} << 20);
-    for (std::size_t i = 0; i < other.size(); i += 64) ++other[i];
-}
-
 }  // namespace
 
-double sweep_ns(std::size_t connections, caches state) {
+double sweep_ns(std::size_t connections) {
     asio::io_context context;
     pool swept{context.get_executor(),
                hotpool::origin{.host = "simulated", .port = "1"},
@@ -62,7 +55,6 @@ double sweep_ns(std::size_t connections, caches state) {
     }
     if (clock::now() >= due) throw std::runtime_error{"opening took too long"};
     std::this_thread::sleep_until(due + std::chrono::milliseconds{10});
-    if (state == caches::cold) sweep_caches();
 
     const clock::time_point begun = clock::now();
     context.poll();
