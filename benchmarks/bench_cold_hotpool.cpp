@@ -10,23 +10,11 @@
 #include <utility>
 
 #include "bench_cold.hpp"
+#include "session_cache.hpp"
 
 namespace bench {
 
 namespace {
-
-template <class Options>
-concept can_resume = requires(Options options) {
-    options.session_cache_size;
-};
-
-template <class Options>
-Options make_options(const job& job, handshake with) {
-    Options options{.ca_file = job.ca_file};
-    if constexpr (can_resume<Options>)
-        if (with == handshake::full) options.session_cache_size = 0;
-    return options;
-}
 
 template <handshake With>
 class hotpool_row final : public row {
@@ -46,7 +34,11 @@ private:
         if constexpr (With == handshake::none)
             return pool{context.get_executor(), origin};
         else
-            return pool{context.get_executor(), origin, {}, make_options<hotpool::tls_options>(job, With)};
+            return pool{context.get_executor(),
+                        origin,
+                        {},
+                        make_tls_options(
+                            job, With == handshake::full ? sessions::full : sessions::resumed_if_possible)};
     }
 
     void run_checked(std::uint64_t requests, handshake expected) {

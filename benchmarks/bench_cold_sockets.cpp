@@ -1,7 +1,6 @@
 // The floor of cold connections: bare sockets, and OpenSSL on them.
 #include <optional>
 #include <stdexcept>
-#include <utility>
 
 #include "bench_cold.hpp"
 #include "dial.hpp"
@@ -52,14 +51,11 @@ private:
     std::optional<tls_dial> connection_;
 };
 
-// Each connection resumes with a ticket of the one before and keeps the newest that it is given itself.
+// Each connection resumes with a ticket of the one before.
 class resumed_row final : public row {
 public:
     resumed_row(const job& job, connections)
-        : job_{job}, request_{request_bytes(job)}, context_{make_tls_context(job)} {
-        SSL_CTX_set_app_data(context_.get(), this);
-        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(context_.get(), &keep_ticket);
+        : job_{job}, request_{request_bytes(job)}, context_{make_tls_context(job)}, tickets_{context_.get()} {
         connect_once();
     }
 
@@ -69,17 +65,8 @@ public:
     }
 
 private:
-    using session = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
-
-    static int keep_ticket(SSL* ssl, SSL_SESSION* given) {
-        auto& self = *static_cast<resumed_row*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-        self.ticket_.reset(given);
-        return 1;
-    }
-
     bool connect_once() {
-        const session used = std::exchange(ticket_, session{nullptr, &SSL_SESSION_free});
-        tls_dial connection{job_, context_.get(), used.get()};
+        tls_dial connection{job_, context_.get(), tickets_.take().get()};
         fetch(connection, request_, job_);
         return connection.resumed();
     }
@@ -87,7 +74,7 @@ private:
     job job_;
     std::string request_;
     tls_context context_;
-    session ticket_{nullptr, &SSL_SESSION_free};
+    tls_tickets tickets_;
 };
 
 }  // namespace

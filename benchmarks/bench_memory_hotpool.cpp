@@ -11,12 +11,13 @@
 #include <utility>
 
 #include "bench_memory.hpp"
+#include "session_cache.hpp"
 
 namespace bench {
 
 namespace {
 
-template <class Pool>
+template <class Pool, sessions Wanted = sessions::resumed_if_possible>
 class pooled final : public idle_set {
 public:
     explicit pooled(const job& job) : pool_{make_pool(context_, job)}, request_{"GET", job.path} {}
@@ -37,7 +38,7 @@ private:
     static Pool make_pool(asio::io_context& context, const job& job) {
         const hotpool::origin origin{.host = job.host, .port = job.port};
         if constexpr (std::is_same_v<Pool, hotpool::tls_pool>)
-            return Pool{context.get_executor(), origin, options, {.ca_file = job.ca_file}};
+            return Pool{context.get_executor(), origin, options, make_tls_options(job, Wanted)};
         else
             return Pool{context.get_executor(), origin, options};
     }
@@ -63,7 +64,11 @@ private:
 
 void add_idle_hotpool(std::vector<idle_kind>& kinds) {
     kinds.push_back({"hotpool", layer::plain, "hotpool", open_idle<pooled<hotpool::tcp_pool>>});
-    kinds.push_back({"hotpool", layer::tls, "hotpool", open_idle<pooled<hotpool::tls_pool>>});
+    kinds.push_back({"hotpool-full", layer::tls, "hotpool, full handshakes",
+                     open_idle<pooled<hotpool::tls_pool, sessions::full>>});
+    if constexpr (can_resume<hotpool::tls_options>)
+        kinds.push_back({"hotpool-resumed", layer::tls, "hotpool, sessions resumed",
+                         open_idle<pooled<hotpool::tls_pool>>});
 }
 
 }  // namespace bench

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "bench.hpp"
 #include "quantile.hpp"
@@ -95,20 +96,22 @@ public:
 
 class bare_loops final : public way {
 public:
-    explicit bare_loops(const char* port) {
+    bare_loops(const char* port, std::size_t count) : loops_(count) {
         registry rows;
         add_socket_rows(rows);
         for (const row_kind& kind : rows)
             if (kind.id == "epoll" && kind.on == layer::plain)
-                for (auto& loop : loops_) loop = kind.open(make_job(port, connections / thread_count));
+                for (auto& loop : loops_) loop = kind.open(make_job(port, connections / count));
         if (!loops_[0]) throw std::runtime_error{"there is no bare row"};
     }
     cost run() override {
-        return measure_threads([this](std::size_t thread) { loops_[thread]->run(requests / thread_count); });
+        return measure_threads([this](std::size_t thread) {
+            if (thread < loops_.size()) loops_[thread]->run(requests / loops_.size());
+        });
     }
 
 private:
-    std::array<std::unique_ptr<row>, thread_count> loops_;
+    std::vector<std::unique_ptr<row>> loops_;
 };
 
 class one_thread final : public way {
@@ -159,22 +162,25 @@ void report_exchanges(int rounds, const char* port) {
     struct line {
         const char* title;
         std::unique_ptr<way> how;
+        std::size_t floor;
         std::vector<double> per_second{}, cpu_us{}, ratio{};
     };
     std::vector<line> lines;
-    lines.push_back({"bare sockets, an epoll loop per thread", std::make_unique<bare_loops>(port)});
-    lines.push_back({"hotpool, one thread", std::make_unique<one_thread>(port)});
-    lines.push_back({"hotpool, one pool for both threads", std::make_unique<one_pool>(port)});
+    lines.push_back({"one thread: bare sockets, epoll", std::make_unique<bare_loops>(port, 1), 0});
+    lines.push_back({"one thread: hotpool", std::make_unique<one_thread>(port), 0});
+    lines.push_back(
+        {"two: bare sockets, epoll, a loop each", std::make_unique<bare_loops>(port, thread_count), 2});
+    lines.push_back({"two: hotpool, one pool for both", std::make_unique<one_pool>(port), 2});
     const auto shared = std::make_shared<hotpool::connection_budget>(connections);
     lines.push_back(
-        {"hotpool, one pool per thread, one budget", std::make_unique<pool_for_each>(port, shared)});
-    lines.push_back({"hotpool, one pool per thread", std::make_unique<pool_for_each>(port, nullptr)});
+        {"two: hotpool, a pool each, one budget", std::make_unique<pool_for_each>(port, shared), 2});
+    lines.push_back({"two: hotpool, a pool each", std::make_unique<pool_for_each>(port, nullptr), 2});
     for (int round = 0; round < rounds; ++round) {
         for (line& each : lines) {
             const cost seen = each.how->run();
             each.per_second.push_back(1e9 * static_cast<double>(requests) / seen.wall_ns);
             each.cpu_us.push_back(seen.cpu_ns / 1e3 / static_cast<double>(requests));
-            each.ratio.push_back(each.cpu_us.back() / lines[0].cpu_us.back());
+            each.ratio.push_back(each.cpu_us.back() / lines[each.floor].cpu_us.back());
         }
     }
     std::puts(

@@ -63,6 +63,17 @@ tls_context make_tls_context(const job& job) {
     return made;
 }
 
+tls_tickets::tls_tickets(SSL_CTX* context) {
+    SSL_CTX_set_app_data(context, this);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, &keep);
+}
+
+int tls_tickets::keep(SSL* ssl, SSL_SESSION* given) {
+    static_cast<tls_tickets*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->newest_.reset(given);
+    return 1;
+}
+
 tls_dial::tls_dial(const job& job, SSL_CTX* context, SSL_SESSION* session)
     : socket_{job}, ssl_{SSL_new(context), &SSL_free} {
     if (!ssl_ || SSL_set_fd(ssl_.get(), socket_.fd()) != 1 ||

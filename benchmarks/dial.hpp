@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bench.hpp"
 
@@ -47,6 +48,22 @@ public:
 private:
     plain_dial socket_;
     std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
+};
+
+// The newest session that the server has given to any connection of a context, each to be used once.
+class tls_tickets {
+public:
+    using session = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+
+    explicit tls_tickets(SSL_CTX* context);  // must stay in its place while the context is used
+    tls_tickets(const tls_tickets&) = delete;
+    tls_tickets& operator=(const tls_tickets&) = delete;
+
+    session take() { return std::exchange(newest_, session{nullptr, &SSL_SESSION_free}); }
+
+private:
+    static int keep(SSL* ssl, SSL_SESSION* given);
+    session newest_{nullptr, &SSL_SESSION_free};
 };
 
 // One request and its response in full.
