@@ -4,11 +4,13 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -29,7 +31,8 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::size_t connections = 10;
 constexpr std::size_t callers = 1'000;
-constexpr std::uint64_t hand_overs = 20'000;  // short, so that most rounds are free of interruptions
+constexpr std::uint64_t hand_overs = 100'000;
+constexpr std::ptrdiff_t window = 2'000;  // short, so that some are free of interruptions
 
 // The floor: connections and callers in two queues behind a mutex; an answer is posted.
 class plain_queue {
@@ -96,11 +99,9 @@ private:
 };
 
 struct outcome {
-    double cpu_ns = 0;  // for one hand-over
-    double p50_us = 0;
-    double p99_us = 0;
-    double p50_turns = 0;  // hand-overs to others while one waits
-    double p99_turns = 0;
+    double cpu_ns = 0;            // for one hand-over
+    double turns_spread = 0;      // p99 / p50 of the hand-overs to others while one waits
+    std::vector<double> waits{};  // µs, in the order of serving
 };
 
 // Every caller asks again as soon as it has been served, and is the last of the queue then.
@@ -118,8 +119,8 @@ public:
         context_.run();
         const reading after = read_meter();
         const auto cpu = (after.user_ns + after.system_ns) - (before.user_ns + before.system_ns);
-        return {static_cast<double>(cpu) / static_cast<double>(hand_overs), quantile(waits_, 0.5),
-                quantile(waits_, 0.99), quantile(turns_, 0.5), quantile(turns_, 0.99)};
+        return {static_cast<double>(cpu) / static_cast<double>(hand_overs),
+                quantile(turns_, 0.99) / quantile(turns_, 0.5), std::move(waits_)};
     }
 
 private:
@@ -160,16 +161,22 @@ constexpr kind kinds[] = {{"two queues behind a mutex", measure<plain_queue>, {}
 void report(int rounds) {
     constexpr double calm = 0.1;
     constexpr std::size_t count = std::size(kinds);
-    std::vector<double> cpu[count], ratio[count], p50[count], p99[count], spread[count], turns[count];
+    struct {
+        std::vector<double> cpu, ratio, p50, p99, spread, turns;
+    } seen[count];
     for (int round = 0; round < rounds; ++round) {
         for (std::size_t i = 0; i < count; ++i) {
-            const outcome seen = kinds[i].measure(kinds[i].get_timeout);
-            cpu[i].push_back(seen.cpu_ns);
-            ratio[i].push_back(seen.cpu_ns / cpu[0].back());
-            p50[i].push_back(seen.p50_us);
-            p99[i].push_back(seen.p99_us);
-            spread[i].push_back(seen.p99_us / seen.p50_us);
-            turns[i].push_back(seen.p99_turns / seen.p50_turns);
+            const outcome one = kinds[i].measure(kinds[i].get_timeout);
+            seen[i].cpu.push_back(one.cpu_ns);
+            seen[i].ratio.push_back(one.cpu_ns / seen[0].cpu.back());
+            seen[i].turns.push_back(one.turns_spread);
+            // In the first window the queue is still growing.
+            for (auto at = one.waits.begin() + window; one.waits.end() - at >= window; at += window) {
+                const std::vector<double> waits(at, at + window);
+                seen[i].p50.push_back(quantile(waits, 0.5));
+                seen[i].p99.push_back(quantile(waits, 0.99));
+                seen[i].spread.push_back(seen[i].p99.back() / seen[i].p50.back());
+            }
         }
     }
     std::puts(
@@ -178,15 +185,15 @@ void report(int rounds) {
         "the "
         "order of asking. CPU is that of one hand-over, its posted handler included. A wait is measured in "
         "elapsed "
-        "time, of which the calmest tenth of the rounds is shown, because whatever interrupts the process "
-        "delays "
-        "all who wait; and in hand-overs to others.\n\n"
+        "time, of which the calmest tenth of stretches of 2,000 waits is shown, because whatever interrupts "
+        "the "
+        "process delays all who wait; and in hand-overs to others.\n\n"
         "| | CPU ns | ratio | wait p50 µs | p99 µs | p99 / p50 | p99 / p50 in hand-overs |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (std::size_t i = 0; i < count; ++i)
-        std::printf("| %s | %.0f | %.2f | %.0f | %.0f | %.2f | %.2f |\n", kinds[i].title, median(cpu[i]),
-                    median(ratio[i]), quantile(p50[i], calm), quantile(p99[i], calm),
-                    quantile(spread[i], calm), median(turns[i]));
+        std::printf("| %s | %.0f | %.2f | %.0f | %.0f | %.2f | %.2f |\n", kinds[i].title, median(seen[i].cpu),
+                    median(seen[i].ratio), quantile(seen[i].p50, calm), quantile(seen[i].p99, calm),
+                    quantile(seen[i].spread, calm), median(seen[i].turns));
 }
 
 }  // namespace
@@ -194,7 +201,7 @@ void report(int rounds) {
 }  // namespace bench
 
 int main(int argc, char** argv) try {
-    bench::report(10 * bench::parse_rounds(argc > 1 ? argv[1] : "11"));
+    bench::report(bench::parse_rounds(argc > 1 ? argv[1] : "11"));
 } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_waiters: %s\n", error.what());
     return 1;
