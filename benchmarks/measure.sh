@@ -29,7 +29,7 @@ is_own() {
 
 # A row that fails is named and not tried again; one of bench's own makes run.sh fail in the end.
 row_failed() {
-    not_measured "$3 $2" "$(tail -n 1 "$build/row.log")"
+    not_measured "$3 $2" "$(complaint "$build/row.log")"
     drop_row "$2" "$3"
     ! is_own "$1" || own_failures=$((own_failures + 1))
 }
@@ -85,7 +85,7 @@ count_calls() {
     if is_own "$1"; then kernel_calls "$@" || return 0; fi
     if [ "$count" = strace ] && [ "$2" != wrk ]; then
         strace_calls "$@" >>"$raw" 2>"$build/row.log" ||
-            echo "warning: no system calls of $2 on $3: $(tail -n 1 "$build/row.log")" >&2
+            echo "warning: no system calls of $2 on $3: $(complaint "$build/row.log")" >&2
     fi
 }
 

@@ -3,6 +3,7 @@
 #
 #   wanted ROW                is this row asked for on any work?
 #   not_measured WHAT WHY     says so now, and in the results
+#   complaint LOG             the first thing a program said before it failed
 #   make_plan PROGRAM...      a line "work<TAB>row<TAB>program" in $plan for everything that is asked for
 #   drop_unserved_works       takes out what the server does not serve
 #   drop_row ROW WORK         takes out one row
@@ -24,12 +25,16 @@ not_measured() {
     echo "not measured: $1 ($2)" >&2
 }
 
+complaint() {
+    tr -d '\r' <"$1" | sed -n '/./ { p; q; }'
+}
+
 # The bare epoll loop comes with whatever is compared with it.
 make_plan() {
     for work in $works; do
         for program in "$@"; do
             if ! "$program" --list "$work" >"$build/list" 2>"$build/list.log"; then
-                not_measured "$(basename "$program") on $work" "$(tail -n 1 "$build/list.log")"
+                not_measured "$(basename "$program") on $work" "$(complaint "$build/list.log")"
                 continue
             fi
             while IFS=$tab read -r row _; do
@@ -73,7 +78,7 @@ drop_row() {
 drop_unserved_works() {
     for work in $(cut -f 1 "$plan" | uniq); do
         run_row "$bench" epoll "$work" 1 >/dev/null 2>"$build/row.log" && continue
-        not_measured "$work" "the server does not serve it: $(tail -n 1 "$build/row.log")"
+        not_measured "$work" "the server does not serve it: $(complaint "$build/row.log")"
         # shellcheck disable=SC2016
         drop_from_plan '$1 == work' "work=$work"
     done

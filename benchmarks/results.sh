@@ -28,7 +28,7 @@ draw_chart() {
         "$report/chart.gnuplot" 2>"$build/$3.log"; then
         printf '![%s](%s.svg)\n\n' "$4" "$3" >>"$results"
     else
-        not_measured "the chart $3.svg" "$(tail -n 1 "$build/$3.log")"
+        not_measured "the chart $3.svg" "$(complaint "$build/$3.log")"
     fi
 }
 

@@ -3,7 +3,7 @@ read_csv($0) {
     if (field["cores"] != cores) {
         cores = field["cores"]
         work = ""
-        print "## Exchanges, " (cores == "two" ? "one core each" : "one core for both")
+        print (introduced ? "\n" : "") "## Exchanges, " (cores == "two" ? "one core each" : "one core for both")
         if (!introduced++) introduce()
     }
     if (field["work"] != work) {
