@@ -89,9 +89,9 @@ started=$(date +%s)
 . "$root/benchmarks/measure.sh"
 . "$root/benchmarks/peers/prepare.sh"
 . "$root/benchmarks/results.sh"
-sections=$root/benchmarks/sections.sh
+sections_file=$root/benchmarks/sections.sh
 # shellcheck source=/dev/null
-[ ! -f "$sections" ] || . "$sections"
+[ ! -f "$sections_file" ] || . "$sections_file"
 
 need_toolchain
 need_header asio.hpp libasio-dev
@@ -153,7 +153,7 @@ first=
 [ "$(nice -n -20 nice 2>/dev/null)" != -20 ] || first="nice -n -20"
 
 run_sections() {
-    [ -f "$sections" ] || return 0
+    [ -f "$sections_file" ] || return 0
     echo "sections, $(so_far)" >&2
     sections_run "$only" >>"$build/sections.md" || not_measured "sections" "one of them failed, see what it said"
 }
