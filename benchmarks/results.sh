@@ -51,7 +51,7 @@ draw_charts() {
 }
 
 compare_with() {
-    awk -v only="$only" -f "$report/csv.awk" -f "$report/compare.awk" "$1" "$csv" >>"$results"
+    awk -v only="$only" -f "$report/csv.awk" -f "$report/compare.awk" "$csv" "$1" >>"$results"
 }
 
 name_missing() {

@@ -1,10 +1,11 @@
 # Picks from results.csv what a chart shows: CPU relative to the bare loop with 100 B, for `layer` and `cores`.
 # Prints for each row, the dearest first: place, label, one request at a time, 32 at once, kind. Needs csv.awk and
-# kinds.awk.
+# kinds.awk. Rows on io_uring are left to the tables: they would double the bars.
 BEGIN { OFS = "\t" }
 
 read_csv($0) && field["cores"] == cores && field["ratio"] != "" && field["work"] ~ ("^" layer "-(seq|32)-100$") {
     row = field["row"]
+    if (row ~ /-uring$/) next
     if (!(row in label)) {
         rows[++total] = row
         label[row] = field["title"]

@@ -1,9 +1,9 @@
-# Compares two results.csv: awk -f csv.awk -f compare.awk BEFORE NOW. `only` is the expression that chose the rows.
+# Compares two results.csv: awk -f csv.awk -f compare.awk NOW BEFORE. `only` is the expression that chose the rows.
 # A change counts if it is larger than the middle half of the rounds was wide, before and now.
 read_csv($0) {
     if (field["row"] == "epoll" || field["ratio"] == "") next
     key = field["cores"] SUBSEP field["work"] SUBSEP field["row"]
-    now = FILENAME == ARGV[2]
+    now = FILENAME == ARGV[1]
     if (!(key in name)) {
         keys[++total] = key
         name[key] = field["work"] (field["cores"] == "two" ? ", two cores" : "") " | " field["row"]

@@ -1,4 +1,4 @@
-# What kind of row it is, by its id. A full client parses HTTP and keeps connections for reuse by itself.
+# What kind of row it is, by its id. A client parses HTTP; bare sockets, bare Asio and wrk do not count.
 
 function is_hotpool(row) { return row ~ /^hotpool/ }
 

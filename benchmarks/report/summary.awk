@@ -1,6 +1,6 @@
 # Turns the lines of the programs into results.csv: a line for each row on each kind of work. Needs kinds.awk.
 # A figure is the median over the rounds; a ratio is the median of the rounds' own ratios, to the bare epoll loop and,
-# for the rows of hotpool, to the full client that took the least CPU.
+# for the rows of hotpool, to the other client that took the least CPU.
 BEGIN {
     FS = "\t"
     names = split("per_second cpu_ns user_ns system_ns new openssl malloc syscalls strace", name, " ")

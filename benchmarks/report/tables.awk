@@ -18,8 +18,8 @@ read_csv($0) {
 function introduce() {
     print "\nClient and server (nginx, one worker) on loopback" (processor == "" ? "" : ", " processor) "."
     print "CPU is the client's, per request. The ratio is that of CPU to the bare epoll loop of the same kind of work,"
-    print "with the middle half of the rounds; for hotpool also to the full client (one that parses HTTP and pools)"
-    print "that takes the least CPU. System calls and allocations are per request and counted for programs of this"
+    print "with the middle half of the rounds; for hotpool also to the best of the other HTTP clients, the"
+    print "one that takes the least CPU. System calls and allocations are per request and counted for programs of this"
     print "library only; OpenSSL's allocations are those through its own allocator."
 }
 
