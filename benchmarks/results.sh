@@ -56,7 +56,7 @@ compare_with() {
 
 name_missing() {
     [ -s "$missing" ] || return 0
-    printf '## Not measured\n\n'
+    printf '\n## Not measured\n\n'
     sed 's/^/- /' "$missing"
     echo
 }
