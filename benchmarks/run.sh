@@ -15,7 +15,7 @@ is named and left out. Prints Markdown tables and leaves them in build/bench: re
 there is a gnuplot.
 
   --quick          3 short rounds
-  --rounds N       N rounds instead of 9; wrk and bodies of 1 MiB only in every second
+  --rounds N       N rounds instead of 7; wrk and bodies of 1 MiB only in every second
   --only REGEX     only where "WORK ROW", such as "tls-32-16k curl", or the name of a section such as "getput"
                    matches; the bare loop is measured all the same
   --two-cores      server and client on one core each, instead of both on the same
@@ -40,7 +40,7 @@ fail() {
     exit 1
 }
 
-rounds=9
+rounds=7
 size=4000
 only=.
 modes=same

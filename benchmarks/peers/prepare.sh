@@ -74,7 +74,7 @@ replace-with = "debian"
 [source.debian]
 directory = "$debian_crates"
 EOF
-    if (cd "$crate" && CARGO_HOME=$build/cargo-home cargo build --offline --release) \
+    if (cd "$crate" && CARGO_HOME=$build/cargo-home cargo build --offline --release -j "${JOBS:-$(nproc)}") \
         >"$peer_directory/hyper.log" 2>&1; then
         cp "$crate/target/release/hyper_peer" "$peer_directory/hyper"
         add_peer hyper "$1"
