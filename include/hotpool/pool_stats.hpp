@@ -6,14 +6,16 @@
 
 #include "hotpool/manager/counters.hpp"
 #include "hotpool/policy/per_host_limits.hpp"
+#include "hotpool/transport/transport_stats.hpp"
 
 namespace hotpool {
 
-/// One look at a pool; all numbers are of the same moment.
+/// One look at a pool; all numbers are of the same moment, the transport's of one right after it.
 struct pool_stats {
     connection_counts now;            ///< connections by state, and callers waiting
     manager_counters total;           ///< since the pool was made
     std::error_code last_open_error;  ///< why the last failed opening failed
+    transport_stats transport{};      ///< since the pool's transport was made
 
     /// The share of leases that got a connection already used before; 0 to 1.
     double reuse_rate() const noexcept {

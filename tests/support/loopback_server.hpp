@@ -41,6 +41,7 @@ struct server_tls {
     int max_version = 0;
     std::string alpn{};               ///< chosen whatever the client offers; empty: none
     bool choose_only_offered = true;  ///< false: `alpn` is chosen even if the client did not offer it
+    std::function<void(SSL_CTX*)> prepare{};  ///< for whatever else is to be set
 };
 
 /// Thrown into a connection's function when it can go no further.
@@ -176,6 +177,13 @@ public:
         ::close(listener_);
     }
 
+    /// What a restart would: connections accepted from now on meet other certificates, versions and ticket keys.
+    void change_tls(const server_tls& tls) {
+        context_ptr fresh = make_context(tls);
+        const std::lock_guard lock(mutex_);
+        tls_ = std::move(fresh);
+    }
+
     std::string port() const { return std::to_string(port_); }
     int accepted() const noexcept { return accepted_; }
     int handshakes_failed() const noexcept { return handshakes_failed_; }
@@ -222,8 +230,8 @@ private:
             const int on = 1;
             ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             ++accepted_;
-            auto connection = std::make_shared<shared_connection>(fd, tls_.get());
             const std::lock_guard lock(mutex_);
+            auto connection = std::make_shared<shared_connection>(fd, tls_.get());
             connections_.push_back(connection);
             threads_.emplace_back([this, connection] { serve(*connection); });
         }
@@ -274,6 +282,7 @@ private:
             alpn_ = {tls.alpn, tls.choose_only_offered};
             SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol, &alpn_);
         }
+        if (tls.prepare) tls.prepare(context.get());
         return context;
     }
 

@@ -33,6 +33,7 @@
 #include "hotpool/pool_stats.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
+#include "hotpool/transport/transport_stats.hpp"
 
 namespace hotpool::detail {
 
@@ -134,8 +135,13 @@ public:
     }
 
     pool_stats stats() const {
-        std::lock_guard lock(mutex_);
-        return {machine_.counts(), machine_.counters(), last_open_error_};
+        pool_stats s;
+        {
+            std::lock_guard lock(mutex_);
+            s = {machine_.counts(), machine_.counters(), last_open_error_};
+        }
+        if constexpr (counting_transport<Transport>) s.transport = transport_.stats();
+        return s;
     }
     pool_options options() const override {
         std::lock_guard lock(mutex_);

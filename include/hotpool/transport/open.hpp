@@ -25,10 +25,18 @@ concept shakes_hands = requires(Stream stream) {
     { stream.try_handshake() } noexcept -> std::same_as<io_result>;
 };
 
+/// A stream whose handshake may fail for what it has brought from earlier connections, and says so; never twice
+/// in a row.
+template <class Stream>
+concept may_deserve_another_try = requires(const Stream stream) {
+    { stream.deserves_another_try() } noexcept -> std::same_as<bool>;
+};
+
 /// Opens one connection. All its parts run on a strand of its own, so that an executor of several threads
 /// will do; the socket itself is made for the plain executor.
 ///
-/// A handshake that fails is final: other addresses are tried only where no connection comes about.
+/// A handshake that fails is final: other addresses are tried only where no connection comes about. Only a stream
+/// that says that it deserves another try has one, on a new connection and under the same deadline.
 /// @param MakeStream makes a `Stream` of a connected, non-blocking socket and a `std::error_code&`
 /// @completes `void(std::error_code, Stream)`, once, posted to the executor
 /// @threads `start` once; `cancel` from any thread
@@ -88,6 +96,7 @@ private:
     }
 
     void connect(endpoint_list endpoints) {
+        if constexpr (may_deserve_another_try<Stream>) endpoints_ = endpoints;
         const auto connecting = std::make_shared<connect_operation<Executor, connect_handler>>(
             strand_, std::move(endpoints), options_, deadline_, connect_handler{this->shared_from_this()});
         connecting_ = connecting;
@@ -105,13 +114,24 @@ private:
     void shake_hands() {
         if constexpr (shakes_hands<Stream>) {
             const io_result step = stream_->try_handshake();
-            if (step.error) return fail(step.error);
+            if (step.error) return handshake_failed(step.error);
             auto again = [](auto& self, const std::error_code&) {
                 if (self.handler_) self.shake_hands();
             };
             if (step.want != io_want::none) return stream_->async_wait(step.want, on_strand(again));
         }
         finish({}, std::move(*stream_));
+    }
+
+    void handshake_failed(const std::error_code& error) {
+        if constexpr (may_deserve_another_try<Stream>) {
+            if (stream_->deserves_another_try()) {
+                stream_.reset();
+                phase_ = phase::connecting;
+                return connect(std::move(endpoints_));
+            }
+        }
+        fail(error);
     }
 
     void timed_out() {
@@ -148,6 +168,7 @@ private:
     // It holds this operation, not the reverse.
     std::weak_ptr<connect_operation<Executor, connect_handler>> connecting_;
     std::optional<Stream> stream_;
+    endpoint_list endpoints_;  // for another try
     origin target_;
     tcp_options options_;
     MakeStream make_stream_;

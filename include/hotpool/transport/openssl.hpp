@@ -26,6 +26,7 @@ struct freed_by {
 };
 
 using ssl_ptr = std::unique_ptr<SSL, freed_by<&SSL_free>>;
+using ssl_session_ptr = std::unique_ptr<SSL_SESSION, freed_by<&SSL_SESSION_free>>;
 using ssl_ctx_ptr = std::unique_ptr<SSL_CTX, freed_by<&SSL_CTX_free>>;
 using bio_ptr = std::unique_ptr<BIO, freed_by<&BIO_free>>;
 using x509_ptr = std::unique_ptr<X509, freed_by<&X509_free>>;

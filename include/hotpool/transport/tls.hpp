@@ -14,6 +14,7 @@
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_stream.hpp"
 #include "hotpool/transport/transport.hpp"
+#include "hotpool/transport/transport_stats.hpp"
 
 namespace hotpool {
 
@@ -37,6 +38,7 @@ public:
     }
 
     const origin& target() const noexcept { return target_; }
+    transport_stats stats() const noexcept { return context_->sessions().stats(); }
 
     /// @errors those of "opening a connection"
     template <class Executor, class Handler>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_peer.hpp"
+#include "hotpool/transport/tls_sessions.hpp"
 
 namespace hotpool::detail {
 
@@ -100,9 +102,12 @@ inline std::vector<unsigned char> alpn_wire(const std::vector<std::string>& prot
 class tls_context {
 public:
     tls_context(const origin& target, tls_options options)
-        : options_(std::move(options)), context_(SSL_CTX_new(TLS_client_method())) {
+        : options_(std::move(options)),
+          sessions_(checked_size(options_.session_cache_size)),
+          context_(SSL_CTX_new(TLS_client_method())) {
         require(context_ != nullptr);
         set_protocol();
+        set_session_cache();
         set_roots();
         set_own_certificate();
         set_peer_rules(options_.server_name.empty() ? target.host : options_.server_name);
@@ -112,6 +117,8 @@ public:
 
     const tls_options& options() const noexcept { return options_; }
     SSL_CTX* native_handle() const noexcept { return context_.get(); }
+    /// They hold under the rules of this context only, and are kept for no other.
+    tls_sessions& sessions() const noexcept { return sessions_; }
 
     /// A new client session; null if OpenSSL fails.
     ssl_ptr make_session() const noexcept {
@@ -140,13 +147,36 @@ private:
         require(SSL_CTX_set_min_proto_version(context_.get(), version) == 1);
         SSL_CTX_set_options(context_.get(), SSL_OP_NO_RENEGOTIATION);
         SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
         // A record is received together with its head, not after it.
         SSL_CTX_set_read_ahead(context_.get(), 1);
         const std::vector<unsigned char> wire = alpn_wire(options_.alpn);
         if (!wire.empty())
             require(SSL_CTX_set_alpn_protos(context_.get(), wire.data(),
                                             static_cast<unsigned>(wire.size())) == 0);
+    }
+
+    static std::size_t checked_size(std::size_t size) {
+        if (size > 4096) refuse_tls_option("session_cache_size", "must be at most 4096");
+        return size;
+    }
+
+    // OpenSSL's own cache would not be asked by a client; it only tells of the sessions that come.
+    void set_session_cache() noexcept {
+        if (options_.session_cache_size == 0) {
+            SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
+            return;
+        }
+        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_app_data(context_.get(), &sessions_);
+        SSL_CTX_sess_set_new_cb(context_.get(), &session_came);
+    }
+    // In TLS 1.3 sessions come with tickets, after the handshake; in TLS 1.2 with the handshake, when it is not
+    // yet known whether the peer is accepted.
+    static int session_came(SSL* ssl, SSL_SESSION* session) noexcept {
+        if (SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) return 0;
+        auto* const sessions = static_cast<tls_sessions*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+        sessions->keep(ssl_session_ptr(session));
+        return 1;
     }
 
     void set_roots() {
@@ -218,6 +248,7 @@ private:
     }
 
     tls_options options_;
+    mutable tls_sessions sessions_;
     ssl_ctx_ptr context_;
     std::shared_ptr<X509_STORE> system_roots_;  // null if the options name roots
     std::string host_name_;  // empty if the server is known by its address

@@ -21,8 +21,12 @@ inline std::string_view selected_protocol(const SSL& session) noexcept {
 
 /// The last look at a session whose handshake OpenSSL has completed.
 inline std::error_code accept_handshake(const SSL& session, const tls_context& context) noexcept {
-    if (context.options().verify == tls_verify::peer && SSL_get0_peer_certificate(&session) == nullptr)
-        return errc::certificate_missing;
+    if (context.options().verify == tls_verify::peer) {
+        if (SSL_get0_peer_certificate(&session) == nullptr) return errc::certificate_missing;
+        // Resumed, the result is the one that the session was kept with.
+        if (const long result = SSL_get_verify_result(&session); result != X509_V_OK)
+            return certificate_error(result);
+    }
     // Not every OpenSSL checks this itself. A peer that knows no ALPN has chosen nothing, which is fine.
     const std::string_view protocol = selected_protocol(session);
     if (!protocol.empty() && !context.offers(protocol)) return errc::alpn_mismatch;

@@ -1,6 +1,7 @@
 // The choices of a TLS connection.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -43,6 +44,11 @@ struct tls_options {
     std::string server_name{};
     /// The peer's certificate or its public key must be one of these, on top of `verify`; none: no such rule.
     std::vector<tls_pin> pins{};
+
+    /// Sessions kept for later openings to go on with, which saves them the key exchange's dear half and the
+    /// certificate; 0: none, up to 4096. TLS 1.3 uses each for one opening, and servers give one or two a
+    /// connection: this many openings at once are cheap.
+    std::size_t session_cache_size = 16;
 
     tcp_options tcp{};
 };

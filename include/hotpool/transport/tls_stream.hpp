@@ -16,6 +16,7 @@
 #include "hotpool/transport/socket_bio.hpp"
 #include "hotpool/transport/tls_context.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
+#include "hotpool/transport/tls_resumption.hpp"
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool {
@@ -58,8 +59,14 @@ public:
         const std::error_code error = done ? detail::accept_handshake(*ssl(), *state_->context)
                                            : detail::handshake_error(*ssl(), lost);
         ERR_clear_error();
+        if (error)
+            state_->resumption.failed(error, *state_->context);
+        else
+            state_->resumption.accepted(*ssl(), *state_->context);
         return {.error = error};
     }
+    /// Whether the handshake failed and may well succeed on a new connection, which will bring no earlier session.
+    bool deserves_another_try() const noexcept { return state_->resumption.rejected(); }
 
     io_result try_read(net::mutable_buffer room) noexcept {
         if (state_->held_back) return {.error = state_->held_back};
@@ -130,6 +137,9 @@ public:
     std::string_view cipher() const noexcept { return SSL_get_cipher_name(ssl()); }
     /// The protocol that the peer chose; empty if it chose none.
     std::string_view alpn() const noexcept { return detail::selected_protocol(*ssl()); }
+    /// Whether the handshake went on with an earlier connection's session. The peer's certificate is then the one
+    /// that was verified there.
+    bool resumed() const noexcept { return SSL_session_reused(ssl()) == 1; }
     /// Null if the peer showed none.
     /// @lifetime as long as the stream
     X509* peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl()); }
@@ -142,6 +152,14 @@ private:
     struct state {
         explicit state(const executor_type& executor) : link(executor) {}
         explicit state(socket_type s) noexcept : link(std::move(s)) {}
+        state(const state&) = delete;
+        state& operator=(const state&) = delete;
+        // OpenSSL spoils the session of a connection that ends without a goodbye. An end that this side chose says
+        // nothing against it.
+        ~state() {
+            if (ssl != nullptr && SSL_is_init_finished(ssl.get()) == 1)
+                SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        }
 
         bool set_up() noexcept {
             ssl = context->make_session();
@@ -150,6 +168,7 @@ private:
             if (complete) {
                 BIO* const owned = both_ways.release();
                 SSL_set_bio(ssl.get(), owned, owned);
+                resumption.begin(*ssl, *context);
             }
             ERR_clear_error();
             return complete;
@@ -158,6 +177,7 @@ private:
         typename bio::link link;
         std::shared_ptr<const detail::tls_context> context;
         detail::ssl_ptr ssl;
+        detail::tls_resumption resumption;
         std::error_code held_back;  // what went wrong behind bytes that had to be handed out first
     };
 

@@ -1,0 +1,142 @@
+// The cache of TLS sessions by itself, with sessions and times made by hand.
+#include <cstdint>
+#include <ctime>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hotpool/transport/tls_sessions.hpp"
+#include "support/catch.hpp"
+
+using namespace hotpool;
+using detail::is_trusted;
+using detail::mark_trusted;
+using detail::max_trust_seconds;
+using detail::ssl_session_ptr;
+using detail::tls_sessions;
+
+namespace {
+
+constexpr std::time_t noon = 1'700'000'000;
+
+// A session of TLS 1.2 that began at noon, lasts for a hundred seconds and may be resumed by its ID. Only a peer can
+// give one of TLS 1.3 its lifetime.
+ssl_session_ptr make_session(unsigned char name, std::time_t begun = noon, long seconds = 100) {
+    ssl_session_ptr s(SSL_SESSION_new());
+    SSL_SESSION_set_protocol_version(s.get(), TLS1_2_VERSION);
+    SSL_SESSION_set1_id(s.get(), &name, 1);
+    SSL_SESSION_set_time(s.get(), static_cast<long>(begun));
+    SSL_SESSION_set_timeout(s.get(), seconds);
+    mark_trusted(*s, begun + max_trust_seconds);
+    return s;
+}
+
+unsigned char name_of(const ssl_session_ptr& s) {
+    unsigned size = 0;
+    return s ? *SSL_SESSION_get_id(s.get(), &size) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("tls_sessions: the newest is offered, the oldest goes when there is no room") {
+    tls_sessions sessions(2);
+    CHECK(sessions.take(noon) == nullptr);
+    sessions.keep(make_session(1), noon);
+    CHECK(name_of(sessions.take(noon)) == 1);
+    sessions.keep(make_session(2), noon);
+    sessions.keep(make_session(3), noon);
+    CHECK(sessions.stats().sessions_cached == 2);
+    ssl_session_ptr newest = sessions.take(noon);
+    CHECK(name_of(newest) == 3);
+    sessions.shaken_hands(newest.get());
+    newest = sessions.take(noon);
+    CHECK(name_of(newest) == 2);
+    sessions.shaken_hands(newest.get());
+    CHECK(sessions.take(noon) == nullptr);
+    CHECK(sessions.stats().sessions_offered == 3);
+    CHECK(sessions.stats().sessions_refused == 2);
+    CHECK(sessions.stats().handshakes == 2);
+}
+
+TEST_CASE("tls_sessions: what has expired is neither kept nor offered") {
+    tls_sessions sessions(4);
+    sessions.keep(make_session(1), noon + 100);
+    CHECK(sessions.stats().sessions_cached == 0);
+    sessions.keep(make_session(1), noon + 99);
+    CHECK(name_of(sessions.take(noon + 99)) == 1);
+    CHECK(sessions.take(noon + 100) == nullptr);
+    CHECK(sessions.stats().sessions_cached == 0);
+}
+
+TEST_CASE("tls_sessions: an older one that still lasts is offered behind one that has expired") {
+    tls_sessions sessions(4);
+    sessions.keep(make_session(1, noon, 1000), noon);
+    sessions.keep(make_session(2, noon, 10), noon);
+    CHECK(name_of(sessions.take(noon + 10)) == 1);
+}
+
+TEST_CASE("tls_sessions: one from the future is not used: the clock has been set") {
+    tls_sessions sessions(4);
+    sessions.keep(make_session(1), noon - 1);
+    CHECK(sessions.stats().sessions_cached == 0);
+}
+
+TEST_CASE("tls_sessions: only what carries the mark of an accepted peer is kept, and while that holds") {
+    tls_sessions sessions(4);
+    ssl_session_ptr unmarked = make_session(1);
+    SSL_SESSION_set_ex_data(unmarked.get(), detail::trust_index(), nullptr);
+    sessions.keep(std::move(unmarked), noon);
+    CHECK(sessions.stats().sessions_cached == 0);
+
+    ssl_session_ptr marked = make_session(2);
+    mark_trusted(*marked, noon + 10);
+    CHECK(is_trusted(*marked, noon + 9));
+    sessions.keep(std::move(marked), noon);
+    CHECK(name_of(sessions.take(noon + 9)) == 2);
+    CHECK(sessions.take(noon + 10) == nullptr);
+}
+
+TEST_CASE("tls_sessions: the mark goes over to copies, which is how tickets come by it") {
+    ssl_session_ptr marked = make_session(1);
+    mark_trusted(*marked, noon + 10);
+    const ssl_session_ptr copy(SSL_SESSION_dup(marked.get()));
+    CHECK(is_trusted(*copy, noon + 9));
+    CHECK_FALSE(is_trusted(*copy, noon + 10));
+}
+
+TEST_CASE("tls_sessions: what can not be resumed is not kept") {
+    tls_sessions sessions(4);
+    SECTION("neither ID nor ticket") {
+        ssl_session_ptr nameless(SSL_SESSION_new());
+        SSL_SESSION_set_protocol_version(nameless.get(), TLS1_2_VERSION);
+        SSL_SESSION_set_time(nameless.get(), static_cast<long>(noon));
+        SSL_SESSION_set_timeout(nameless.get(), 100);
+        mark_trusted(*nameless, noon + 100);
+        sessions.keep(std::move(nameless), noon);
+    }
+    SECTION("one of TLS 1.3 that its server wants forgotten at once") {
+        ssl_session_ptr momentary = make_session(1);
+        SSL_SESSION_set_protocol_version(momentary.get(), TLS1_3_VERSION);
+        sessions.keep(std::move(momentary), noon);
+    }
+    CHECK(sessions.stats().sessions_cached == 0);
+}
+
+TEST_CASE("tls_sessions: after a peer broke off there are none for a while") {
+    tls_sessions sessions(4);
+    sessions.keep(make_session(1, noon, 1000), noon);
+    sessions.rejected(noon + 1);
+    CHECK(sessions.stats().sessions_cached == 0);
+    CHECK(sessions.stats().sessions_rejected == 1);
+    sessions.keep(make_session(2, noon, 1000), noon + tls_sessions::pause_seconds);
+    CHECK(sessions.stats().sessions_cached == 0);
+    sessions.keep(make_session(3, noon, 1000), noon + 1 + tls_sessions::pause_seconds);
+    CHECK(name_of(sessions.take(noon + 1 + tls_sessions::pause_seconds)) == 3);
+}
+
+TEST_CASE("tls_sessions: with no room for any, none is kept") {
+    tls_sessions sessions(0);
+    sessions.keep(make_session(1), noon);
+    CHECK(sessions.take(noon) == nullptr);
+    CHECK(sessions.stats().sessions_cached == 0);
+}
