@@ -66,6 +66,7 @@ has_header catch2/catch_all.hpp || need_header catch2/catch.hpp catch2
 need_command nginx nginx-light
 need_command openssl openssl
 need_command curl curl
+need_command valgrind valgrind
 [ -z "$with_clang" ] || need_command clang++ clang
 install_missing
 
