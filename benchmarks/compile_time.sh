@@ -2,7 +2,8 @@
 # What including hotpool costs the compiler, beside the headers it is built on: sh benchmarks/compile_time.sh [ROUNDS]
 #
 # Compiles three small files in alternating rounds (9 unless told), without optimisation and with -O2, and prints the
-# medians of the compiler's CPU time and their ratios as a Markdown table.
+# medians of the compiler's CPU time and their ratios as a Markdown table. Then, by program_cost.sh, what a whole small
+# program costs beside others.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/packages.sh"
@@ -10,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 rounds=${1:-9}
 case $rounds in
 '' | *[!0-9]* | 0*)
-    sed -n '2,5s/^# \{0,1\}//p' "$0"
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -78,3 +79,6 @@ done | awk '
         line("only the Asio and OpenSSL headers that hotpool names", "named")
         line("`hotpool/hotpool.hpp`", "hotpool")
     }'
+
+echo
+sh "$root/benchmarks/program_cost.sh" "$rounds"
