@@ -218,6 +218,7 @@ public:
         growth_blocked_ = true;
     }
     void growth_allowed() noexcept { growth_blocked_ = false; }
+    bool growth_blocked() const noexcept { return growth_blocked_; }
 
     void slot_closed(slot_type& s) noexcept {
         assert(s.state == slot_state::closing);

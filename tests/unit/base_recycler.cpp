@@ -13,11 +13,13 @@
 using namespace hotpool;
 using base::recycler;
 
-TEST_CASE("blocks_come_in_powers_of_two_up_to_the_largest", "[base]") {
+TEST_CASE("blocks_come_in_four_sizes_to_each_power_of_two_up_to_the_largest", "[base]") {
     struct {
         std::size_t wish, block;
-    } const table[] = {{0, 64},      {1, 64},        {64, 64},       {65, 128},      {128, 128},
-                       {1000, 1024}, {65535, 65536}, {65536, 65536}, {65537, 65537}, {1'000'000, 1'000'000}};
+    } const table[] = {{0, 64},         {1, 64},        {64, 64},       {65, 80},       {80, 80},
+                       {81, 96},        {128, 128},     {129, 160},     {1000, 1024},   {1025, 1280},
+                       {57344, 57344},  {57345, 65536}, {65535, 65536}, {65536, 65536}, {65537, 65537},
+                       {1'000'000, 1'000'000}};
     for (const auto& row : table) {
         CHECK(recycler::block_bytes(row.wish) == row.block);
         CHECK(recycler::block_bytes(row.block) == row.block);
@@ -29,7 +31,7 @@ TEST_CASE("freed_block_is_used_again_for_any_size_of_its_class", "[base]") {
     void* first = recycler::allocate(1000);
     recycler::deallocate(first, 1000);
     const auto before = testing::allocations();
-    void* again = recycler::allocate(600);
+    void* again = recycler::allocate(900);
     CHECK(again == first);
     CHECK(testing::allocations() == before);
     recycler::deallocate(again, 600);

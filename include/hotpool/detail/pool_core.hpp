@@ -258,15 +258,17 @@ private:
     void tell_at(time_point now, Input input) {
         bool settled;
         bool rearm = false;
+        bool budget_settled = budget_ == nullptr;
         {
             std::lock_guard lock(mutex_);
             input(now);
             settled = machine_.at_rest() && watchers_.empty();
             if (settled) rearm = is_due_sooner();
+            if (settled && !budget_settled) budget_settled = !concerns_budget();
         }
         if (!settled) rearm = carry_out(now);
         if (rearm) arm_timer();
-        if (budget_ != nullptr) settle_budget();
+        if (!budget_settled) settle_budget();
     }
     /// Performs what the machine asks for until it asks for nothing. True when the timer is to be armed anew.
     bool carry_out(time_point now) {
@@ -386,6 +388,11 @@ private:
         return true;
     }
 
+    /// Whether `settle_budget` might find something.
+    bool concerns_budget() const noexcept {
+        return permits_ > asking_ || machine_.growth_blocked() ||
+               (budget_->is_pressed() && machine_.counts().idle != 0);
+    }
     /// Gives up what others of the budget may be waiting for: room that is not needed, a place in the queue, an idle
     /// connection.
     void settle_budget() {
