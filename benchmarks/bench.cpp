@@ -50,7 +50,7 @@ job parse_work(std::string_view work) {
 
 bool suits(const bench::row_kind& kind, const job& job) {
     const auto unsuited = job.connections == 1 ? bench::flow::concurrent : bench::flow::sequential;
-    return kind.on == job.on && kind.can != unsuited;
+    return kind.on == job.on && kind.can != unsuited && job.body_bytes >= kind.least_body_bytes;
 }
 
 // The rows as this program names them.

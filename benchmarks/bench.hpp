@@ -41,6 +41,7 @@ struct row_kind {
     flow can;
     std::string title;                         // for the table
     std::unique_ptr<row> (*open)(const job&);  // opens the connections and checks one response on each
+    std::size_t least_body_bytes = 0;          // smaller bodies would tell nothing new
 };
 
 using registry = std::vector<row_kind>;

@@ -1,6 +1,6 @@
-// Connections that one epoll instance watches, and how much of its response each is still to bring. All of them are
-// read into one buffer, which stays in the processor's cache: with many large bodies at once, no client that hands
-// them out can be as cheap.
+// Connections that one epoll instance watches, and how much of its response each is still to bring. Where bodies are
+// dropped, whatever comes is read to the same place, which stays in the processor's cache: with large bodies, no client
+// that keeps them can be as cheap.
 #pragma once
 
 #include <sys/epoll.h>
@@ -8,18 +8,22 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "streams.hpp"
 
 namespace bench {
 
-template <class Stream>
+enum class bodies { dropped, kept };
+
+template <class Stream, bodies What = bodies::dropped>
 class epoll_set {
 public:
     struct connection {
         explicit connection(Stream&& made) : stream{std::move(made)} {}
         Stream stream;
-        std::size_t left = 0;  // of the response
+        std::size_t left = 0;        // of the response
+        std::vector<char> response;  // where it is kept
     };
 
     explicit epoll_set(const job& job)
@@ -31,6 +35,8 @@ public:
             ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added.stream.fd(), &event);
         }
         buffer_.resize(connections_.front().stream.response_size());
+        if (What == bodies::kept)
+            for (connection& each : connections_) each.response = buffer_;
     }
     epoll_set(const epoll_set&) = delete;
     epoll_set& operator=(const epoll_set&) = delete;
@@ -45,7 +51,8 @@ public:
 
     // Reads what is there; whether the response is complete.
     bool receive(connection& on) {
-        on.left -= on.stream.read(buffer_.data(), on.left);
+        char* const to = What == bodies::kept ? on.response.data() + on.response.size() - on.left : buffer_.data();
+        on.left -= on.stream.read(to, on.left);
         return on.left == 0;
     }
 

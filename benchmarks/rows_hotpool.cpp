@@ -59,8 +59,10 @@ protected:
     bool take_one() { return unsent_ > 0 && unsent_-- > 0; }
     void received(const std::error_code& error, const hotpool::response& reply) {
         check(error);
-        if (reply.status() != 200 || reply.body().size() != body_bytes_)
-            throw std::runtime_error{"hotpool: unexpected response"};
+        received(reply.status(), reply.body().size());
+    }
+    void received(unsigned status, std::size_t body_bytes) {
+        if (status != 200 || body_bytes != body_bytes_) throw std::runtime_error{"hotpool: unexpected response"};
         if (--unanswered_ == 0) context_.stop();
     }
 
@@ -161,6 +163,35 @@ private:
     }
 };
 
+// The body goes through a buffer that is kept, as it would on its way to a file.
+template <class Pool>
+class reader_row final : public pool_row<reader_row<Pool>, Pool> {
+public:
+    using pool_row<reader_row, Pool>::pool_row;
+
+    void start() { asio::co_spawn(this->context(), send_all(), rethrow); }
+
+private:
+    asio::awaitable<void> send_all() {
+        std::vector<char> buffer(64 * 1024);
+        while (this->take_one()) {
+            auto connection = co_await this->pool().async_get(asio::use_awaitable);
+            auto reader =
+                co_await hotpool::async_start_exchange(connection, this->request(), asio::use_awaitable);
+            std::size_t bytes = 0;
+            while (!reader.at_end()) {
+                std::error_code error;
+                bytes += co_await reader.async_read_some(asio::buffer(buffer),
+                                                         asio::redirect_error(asio::use_awaitable, error));
+                if (error == hotpool::errc::end_of_body) break;
+                check(error);
+            }
+            this->received(reader.status(), bytes);
+            this->pool().put(std::move(connection));
+        }
+    }
+};
+
 template <class Pool>
 void add_rows(registry& rows, layer on) {
     rows.push_back({"hotpool-client", on, flow::both, "hotpool client", open<client_row<Pool>>});
@@ -170,6 +201,7 @@ void add_rows(registry& rows, layer on) {
         {"hotpool-exchange", on, flow::both, "hotpool get/put + exchange", open<exchange_row<Pool>>});
     rows.push_back({"hotpool-exchange-coroutine", on, flow::both, "hotpool get/put + exchange, coroutine",
                     open<exchange_coroutine_row<Pool>>});
+    rows.push_back({"hotpool-reader", on, flow::both, "hotpool reader, coroutine", open<reader_row<Pool>>});
 }
 
 }  // namespace

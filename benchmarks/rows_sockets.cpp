@@ -27,7 +27,7 @@ private:
 };
 
 // One write and one read for each ready connection, then the next wait.
-template <class Stream>
+template <class Stream, bodies What = bodies::dropped>
 class epoll_row final : public row {
 public:
     explicit epoll_row(const job& job) : set_{job} {}
@@ -51,7 +51,7 @@ public:
     }
 
 private:
-    epoll_set<Stream> set_;
+    epoll_set<Stream, What> set_;
 };
 
 // Reads every ready response before the next request is written, so that the server finds them all when it
@@ -92,11 +92,15 @@ void add_sockets_rows(registry& rows) {
     rows.push_back({"blocking", layer::plain, flow::sequential, "bare sockets, blocking",
                     open<blocking_row<plain_stream>>});
     rows.push_back({"epoll", layer::plain, flow::both, "bare sockets, epoll", open<epoll_row<plain_stream>>});
+    rows.push_back({"epoll-keep", layer::plain, flow::both, "bare sockets, epoll, bodies kept",
+                    open<epoll_row<plain_stream, bodies::kept>>, 16 * 1024});
     rows.push_back({"epoll-batch", layer::plain, flow::concurrent,
                     "bare sockets, epoll, all read before written", open<epoll_batch_row<plain_stream>>});
     rows.push_back({"blocking", layer::tls, flow::sequential, "bare OpenSSL, blocking",
                     open<blocking_row<openssl_stream>>});
     rows.push_back({"epoll", layer::tls, flow::both, "bare OpenSSL, epoll", open<epoll_row<openssl_stream>>});
+    rows.push_back({"epoll-keep", layer::tls, flow::both, "bare OpenSSL, epoll, bodies kept",
+                    open<epoll_row<openssl_stream, bodies::kept>>, 16 * 1024});
     rows.push_back({"epoll-batch", layer::tls, flow::concurrent,
                     "bare OpenSSL, epoll, all read before written", open<epoll_batch_row<openssl_stream>>});
 }

@@ -219,6 +219,29 @@ TEST_CASE("chunked_body_lies_behind_its_head_without_gaps_while_it_grows", "[exc
     }
 }
 
+TEST_CASE("body_of_known_length_does_not_move_once_its_room_is_there", "[exchange]") {
+    constexpr std::size_t block_bytes = 32 * 1024;
+    constexpr std::size_t body_bytes = 300'000;
+    response_collector collector{http::limits{}};
+    collector.start(request_kind::plain, false);
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n\r\n";
+    std::memcpy(collector.room(block_bytes), head.data(), head.size());
+    collector.received(head.size());
+    REQUIRE(collector.advance() == response_collector::verdict::head);
+    REQUIRE(collector.advance() == response_collector::verdict::need_more);
+    const char* const begin = collector.room(block_bytes);
+    std::size_t received = 0;
+    for (const std::size_t piece : {100'000, 199'000, 900, 99, 1}) {
+        CHECK(collector.room(block_bytes) == begin + received);
+        CHECK(collector.room_size() >= body_bytes - received + 1);  // a byte too many would show
+        std::memset(collector.room(block_bytes), 'x', piece);
+        collector.received(piece);
+        received += piece;
+        const bool last = received == body_bytes;
+        CHECK(collector.advance() == (last ? response_collector::verdict::complete : response_collector::verdict::need_more));
+    }
+}
+
 TEST_CASE("collector_starts_afresh", "[exchange]") {
     response_collector collector{http::limits{}};
     for (int round = 0; round < 2; ++round) {

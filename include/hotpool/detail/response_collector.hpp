@@ -38,8 +38,9 @@ public:
     /// Room for what comes next: large enough that a small response takes one read, and a body of known length ends
     /// where the block ends but for one byte, which shows whether something follows.
     char* room(std::size_t block_bytes) {
-        const auto rest = static_cast<std::size_t>(std::min<std::uint64_t>(parser_.remaining_body_hint(), max_ahead)) + 1;
-        return block_.prepare(std::max(rest, block_.size() < block_bytes / 2 ? block_bytes - block_.size() : min_room));
+        const std::uint64_t rest = parser_.remaining_body_hint();
+        if (rest != 0) return block_.prepare(static_cast<std::size_t>(std::min<std::uint64_t>(rest, max_ahead)) + 1);
+        return block_.prepare(block_.size() < block_bytes / 2 ? block_bytes - block_.size() : min_room);
     }
     std::size_t room_size() const noexcept { return block_.room(); }
     void received(std::size_t bytes) noexcept { block_.commit(bytes); }
