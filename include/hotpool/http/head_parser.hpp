@@ -40,18 +40,20 @@ public:
         const char* const end = begin + std::min(window.size(), max_bytes_);
         const bool seen_before = scanned_ != line_begin_;
         if ((seen_before || line_begin_ == 0) && !line_is_complete(begin, end)) return lack(window);
-        const char* at = begin + line_begin_;
+        const char* line = begin + line_begin_;
         errc e = no_error;
-        if (at == begin) e = take_status_line(at);
-        while (e == no_error) {
-            line_begin_ = scanned_ = static_cast<std::size_t>(at - begin);
-            if (is_line_end(at, end)) return finish();
+        if (line == begin) e = take_status_line(line);
+        while (e == no_error && !is_line_end(line, end)) {
+            const char* next = line;
             field f;
-            e = take_field_line(at, end, f);
+            e = take_field_line(next, end, f);
             if (e != no_error) break;
             if (fields_left_-- == 0) return fail(errc::too_many_fields);
             e = framing_.take(f.name, f.value);
+            line = next;
         }
+        line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
+        if (e == no_error) return finish();
         return line_is_complete(begin, end) ? fail(e) : lack(window);
     }
 
