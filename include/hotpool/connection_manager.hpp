@@ -36,7 +36,7 @@ enum class get_outcome { granted, queued, refused };
 /// The slots of one pool and their waiters. Tell it what happened and what time it is; then perform what
 /// `next_action` hands out, until it has nothing more. The times told may be a coarse clock's tick behind earlier ones.
 /// @threads distinct objects only: the driver locks
-/// @cost lend and return are constant; what has a deadline costs O(log n) when it expires, nothing before
+/// @cost lend and return are constant; what has a deadline costs a constant when it expires, nothing before
 template <class Resource, policy_bundle Policies = default_policies>
 class connection_manager {
 public:
@@ -85,7 +85,7 @@ public:
             ++counters_.refusals;
             return refuse(w, errc::waiters_full);
         }
-        waiters_.add(w, deadline);
+        waiters_.add(w, now, deadline);
         ++counters_.waits;
         if (w.fresh_only) make_room();
         return get_outcome::queued;
@@ -185,6 +185,7 @@ public:
         ++counters_.opened;
         open_failures_in_a_row_ = 0;
         next_opening_at_ = time_point::min();
+        slots_.now_is(now);
         if (stopped_) return retire_slot(s, stop_reason());
         s.dies_at = base::after(now, policies_.lifetime.life(random_.uniform()));
         s.idle_until = base::after(now, policies_.idle.limit({}));
@@ -229,11 +230,11 @@ public:
 
     /// Timers have come this far; what is due by now comes out as actions.
     void time_passed(time_point now) noexcept {
-        while (waiters_.next_deadline() <= now) {
+        while (waiter_type* w = waiters_.take_overdue(now)) {
             ++counters_.wait_timeouts;
-            waiters_.answer(waiters_.next_overdue(), make_error_code(errc::get_timed_out));
+            waiters_.answer(*w, make_error_code(errc::get_timed_out));
         }
-        while (slots_.next_look() <= now) examine(slots_.take_next_look(), now);
+        while (slot_type* s = slots_.take_look(now)) examine(*s, now);
     }
 
     /// No more lending: waiters get `why`, idle connections and openings end, leases end as they come back.
@@ -300,7 +301,7 @@ public:
         return true;
     }
 
-    /// The earliest time at which `time_passed` would find something.
+    /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
         time_point due = std::min(slots_.next_look(), waiters_.next_deadline());
         if (wants_opening() && !stopped_ && next_opening_at_ != time_point::min())
@@ -343,7 +344,7 @@ private:
     bool is_sound(const slot_type& s) const noexcept {
         if (s.state == slot_state::closing) return s.retire != retire_reason::none;
         if (s.state == slot_state::idle && (s.retire != retire_reason::none || s.task != slot_task::none)) return false;
-        return s.in_heap() ? s.key <= due(s) : due(s) == never;
+        return s.in_wheel() ? s.key <= due(s) : due(s) == never;
     }
 
     slot_type* next_idle() const noexcept {

@@ -44,9 +44,9 @@ private:
 void fill(machine_type& machine, std::size_t n, time_point now) { quick_driver(machine).fill(n, now); }
 
 /// Where every slot stands in the order of deadlines.
-std::vector<std::pair<time_point, std::size_t>> places(machine_type& machine) {
-    std::vector<std::pair<time_point, std::size_t>> found;
-    machine.for_each_slot([&](const slot<int>& s) { found.emplace_back(s.key, s.position); });
+std::vector<std::pair<time_point, base::wheel_hook**>> places(machine_type& machine) {
+    std::vector<std::pair<time_point, base::wheel_hook**>> found;
+    machine.for_each_slot([&](const slot<int>& s) { found.emplace_back(s.key, s.link); });
     return found;
 }
 

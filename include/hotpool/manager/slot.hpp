@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/retire_reason.hpp"
@@ -46,7 +46,7 @@ struct task_list_tag;
 
 /// A connection as the machine sees it. The driver keeps its own object in `resource` and changes nothing else.
 template <class Resource>
-struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, task_list_tag>, base::heap_hook {
+struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, task_list_tag>, base::wheel_hook {
     Resource resource{};
 
     slot_state state = slot_state::vacant;

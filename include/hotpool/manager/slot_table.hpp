@@ -7,7 +7,7 @@
 #include <deque>
 #include <utility>
 
-#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/manager/slot.hpp"
 
@@ -32,7 +32,6 @@ public:
     /// Takes a vacant slot, a new one where there is none. @errors throws `std::bad_alloc`
     slot_type& take_vacant() {
         if (vacant_.empty()) {
-            due_.reserve_for(slots_.size() + 1);
             slots_.emplace_back();
             ++states_[static_cast<std::size_t>(slot_state::vacant)];
             return slots_.back();
@@ -42,7 +41,7 @@ public:
 
     void vacate(slot_type& s) noexcept {
         assert(s.task == slot_task::none);
-        if (s.in_heap()) due_.remove(s);
+        if (s.in_wheel()) due_.remove(s);
         enter(s, slot_state::vacant);
         s.retire = retire_reason::none;
         s.uses = 0;
@@ -73,15 +72,15 @@ public:
     /// the time back costs nothing, and a slot looked at too early is put in its place then.
     void look_at(slot_type& s, time_point time) noexcept {
         if (time == never) return;
-        if (!s.in_heap()) return due_.insert(s, time);
+        if (!s.in_wheel()) return due_.insert(s, time);
         if (time < s.key) due_.rekey(s, time);
     }
-    time_point next_look() const noexcept { return due_.top_key(); }
-    slot_type& take_next_look() noexcept {
-        slot_type& s = *due_.top();
-        due_.remove(s);
-        return s;
-    }
+    /// Not later than the next look.
+    time_point next_look() const noexcept { return due_.next(); }
+    /// A slot to be looked at by `now`, no longer in the order; null when there is none.
+    slot_type* take_look(time_point now) noexcept { return due_.take_due(now); }
+    /// Before the first `look_at`.
+    void now_is(time_point now) noexcept { due_.now_is(now); }
 
     /// Calls `visit(slot)` for every slot that is not vacant.
     template <class Visitor>
@@ -98,7 +97,7 @@ public:
         for (const slot_type& s : slots_) {
             ++seen[static_cast<std::size_t>(s.state)];
             tasks += s.task != slot_task::none;
-            if (s.state == slot_state::vacant && (s.in_heap() || s.task != slot_task::none)) return false;
+            if (s.state == slot_state::vacant && (s.in_wheel() || s.task != slot_task::none)) return false;
             if (!is_sound(s)) return false;
         }
         return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) &&
@@ -110,7 +109,7 @@ private:
     std::array<std::size_t, slot_state_count> states_{};
     base::linked_list<slot_type> vacant_;
     base::linked_list<slot_type, task_list_tag> tasks_;
-    base::deadline_heap<slot_type> due_;
+    base::deadline_wheel<slot_type> due_;
 };
 
 }  // namespace hotpool

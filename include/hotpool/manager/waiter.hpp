@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <system_error>
 
-#include "hotpool/base/deadline_heap.hpp"
+#include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/manager/slot.hpp"
 
@@ -12,7 +12,7 @@ namespace hotpool {
 
 /// Lives in the caller's operation until it is answered: with `granted`, or with an `error`.
 template <class Resource>
-struct waiter : base::list_hook<waiter<Resource>>, base::heap_hook {
+struct waiter : base::list_hook<waiter<Resource>>, base::wheel_hook {
     slot<Resource>* granted = nullptr;
     std::error_code error;
     time_point lease_deadline = never;  ///< given to the slot that is granted
@@ -37,8 +37,8 @@ public:
         return w == nullptr;
     }
 
-    /// @errors throws `std::bad_alloc`, nothing queued then
-    void add(waiter_type& w, time_point deadline) {
+    void add(waiter_type& w, time_point now, time_point deadline) noexcept {
+        due_.now_is(now);
         if (deadline != never) due_.insert(w, deadline);
         w.waiting = true;
         waiting_.push_back(w);
@@ -46,7 +46,7 @@ public:
     void forget(waiter_type& w) noexcept {
         w.waiting = false;
         waiting_.remove(w);
-        if (w.in_heap()) due_.remove(w);
+        if (w.in_wheel()) due_.remove(w);
     }
     void answer(waiter_type& w, std::error_code error) noexcept {
         forget(w);
@@ -57,15 +57,17 @@ public:
     /// `next_answered` would find nobody.
     bool all_told() const noexcept { return answered_.empty(); }
 
-    time_point next_deadline() const noexcept { return due_.top_key(); }
-    waiter_type& next_overdue() const noexcept { return *due_.top(); }
+    /// Not later than the next deadline.
+    time_point next_deadline() const noexcept { return due_.next(); }
+    /// One whose deadline is not after `now`, to be answered; null when there is none.
+    waiter_type* take_overdue(time_point now) noexcept { return due_.take_due(now); }
 
     bool check() const noexcept { return due_.size() <= waiting_.size() && due_.check(); }
 
 private:
     base::linked_list<waiter_type> waiting_;  // oldest first
     base::linked_list<waiter_type> answered_;
-    base::deadline_heap<waiter_type> due_;
+    base::deadline_wheel<waiter_type> due_;
 };
 
 }  // namespace hotpool
