@@ -67,7 +67,8 @@ private:
         return earliest;
     }
     void change(item& one) {
-        const time_point key = dice_.next() % 16 == 0 ? now_ - some_span(dice_) / 4 : base::after(now_, some_span(dice_));
+        const time_point key =
+            dice_.next() % 16 == 0 ? now_ - some_span(dice_) / 4 : base::after(now_, some_span(dice_));
         if (!one.in_wheel()) {
             wheel_.insert(one, key);
             inside_.push_back(&one);
@@ -127,8 +128,10 @@ TEST_CASE("wheel_hands_out_what_is_due_and_knows_the_next", "[base]") {
 }
 
 TEST_CASE("wheel_takes_every_time_there_is", "[base]") {
-    const time_point times[] = {time_point::min(), time_point{-1ns}, time_point{},  time_point{1ns},
-                                start - 1h,        start,            never - 1ns,   never};
+    const time_point times[] = {time_point::min(), time_point{-1ns},
+                                time_point{},      time_point{1ns},
+                                start - 1h,        start,
+                                never - 1ns,       never};
     for (const time_point begin : {time_point::min(), time_point{}, start, never - 24h * 365, never}) {
         CAPTURE(begin.time_since_epoch().count());
         wheel_type wheel;

