@@ -127,6 +127,17 @@ TEST_CASE("wheel_hands_out_what_is_due_and_knows_the_next", "[base]") {
     CHECK(wheel.next() == never);
 }
 
+TEST_CASE("wheel_knows_the_time_of_an_only_element_moved_back", "[base]") {
+    wheel_type wheel;
+    wheel.now_is(start);
+    item only;
+    wheel.insert(only, at(1));
+    wheel.rekey(only, at(500));
+    CHECK(wheel.next() == at(500));
+    wheel.remove(only);
+    CHECK(wheel.next() == never);
+}
+
 TEST_CASE("wheel_takes_every_time_there_is", "[base]") {
     const time_point times[] = {time_point::min(), time_point{-1ns},
                                 time_point{},      time_point{1ns},

@@ -133,7 +133,8 @@ private:
         return ((base_ >> shift & ~tick{width - 1}) | bucket % width) << shift;
     }
 
-    /// Moves `base_` on to `now` and what is due to `due_`, tick by tick; if nothing is, finds when to look again.
+    /// Moves `base_` on to `now` and what is due to `due_`, tick by tick; if nothing is, finds when to look again. What
+    /// waited for the end of a lap is still in `current_` then, and placed by the next call.
     void advance(time_point now) noexcept {
         const tick target = std::max(base_, tick_of(now));
         wheel_hook** end = spread(current_, now, &due_);
@@ -143,7 +144,6 @@ private:
             end = spread(buckets_[bucket], now, end);
         }
         base_ = target;
-        spread(current_, now, end);  // those that waited for the end of the lap
         if (due_ == nullptr) next_ = earliest();
     }
     /// Puts each element where it now belongs; what is due behind `end`. Returns the new end.
