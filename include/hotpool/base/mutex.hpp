@@ -13,7 +13,7 @@ namespace hotpool::base {
 /// Free of system calls unless threads meet, and then tried again for a moment before the thread sleeps: whoever holds
 /// it is out again sooner than a sleeper could be woken. Not recursive, not fair.
 /// @threads any thread
-/// @cost one atomic exchange each way, inline; `std::mutex` calls into the C library and takes about twice as long
+/// @cost one atomic exchange each way, inline; `std::mutex` calls into the C library for more than that
 class mutex {
 public:
     mutex() = default;
@@ -35,7 +35,7 @@ private:
     static constexpr std::uint32_t unlocked = 0;
     static constexpr std::uint32_t locked = 1;
     static constexpr std::uint32_t awaited = 2;  // locked, and somebody may be asleep
-    static constexpr int longest_pause = 16;
+    static constexpr int longest_pause = 64;  // all pauses together take about as long as waking a sleeper
 
     static void relax() noexcept {
 #if defined(__SSE2__)

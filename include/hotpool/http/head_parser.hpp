@@ -41,20 +41,16 @@ public:
         const bool seen_before = scanned_ != line_begin_;
         if ((seen_before || line_begin_ == 0) && !line_is_complete(begin, end)) return lack(window);
         const char* line = begin + line_begin_;
-        errc e = no_error;
-        if (line == begin) e = take_status_line(line);
-        while (e == no_error && !is_line_end(line, end)) {
+        while (line == begin || !is_line_end(line, end)) {
             const char* next = line;
-            field f;
-            e = take_field_line(next, end, f);
-            if (e != no_error) break;
-            if (fields_left_-- == 0) return fail(errc::too_many_fields);
-            e = framing_.take(f.name, f.value);
+            if (const errc e = take_line(begin, next, end); e != no_error) {
+                line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
+                return line_is_complete(begin, end) ? fail(e) : lack(window);
+            }
             line = next;
         }
         line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
-        if (e == no_error) return finish();
-        return line_is_complete(begin, end) ? fail(e) : lack(window);
+        return finish();
     }
 
     /// Whether any byte of the head has been seen.
@@ -78,7 +74,15 @@ private:
         return window.size() > max_bytes_ ? fail(errc::head_too_large) : verdict::need_more;
     }
 
-    /// @param at the line's first byte; moved behind its CRLF unless it is refused
+    /// @param at the line's first byte; behind its CRLF afterwards, and anywhere if it is refused
+    errc take_line(const char* begin, const char*& at, const char* end) noexcept {
+        if (at == begin) return take_status_line(at);
+        field f;
+        if (const errc e = take_field_line(at, end, f); e != no_error) return e;
+        if (fields_left_-- == 0) return errc::too_many_fields;
+        return framing_.take(f.name, f.value);
+    }
+
     errc take_status_line(const char*& at) noexcept {
         const std::string_view line{at, scanned_};
         if (!line.ends_with('\r')) return errc::bad_line_ending;
