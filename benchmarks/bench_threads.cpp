@@ -20,6 +20,8 @@
 
 namespace bench {
 
+void add_sockets_rows(registry& rows);  // of rows_sockets.cpp
+
 namespace {
 
 constexpr std::size_t connections = 16;
@@ -98,7 +100,7 @@ class bare_loops final : public way {
 public:
     bare_loops(const char* port, std::size_t count) : loops_(count) {
         registry rows;
-        add_socket_rows(rows);
+        add_sockets_rows(rows);
         for (const row_kind& kind : rows)
             if (kind.id == "epoll" && kind.on == layer::plain)
                 for (auto& loop : loops_) loop = kind.open(make_job(port, connections / count));
