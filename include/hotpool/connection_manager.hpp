@@ -303,6 +303,7 @@ public:
 
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
+        if (waiters_.empty() && options_.min_idle == 0) return slots_.next_look();
         time_point due = std::min(slots_.next_look(), waiters_.next_deadline());
         if (wants_opening() && !stopped_ && next_opening_at_ != time_point::min())
             due = std::min(due, next_opening_at_);
@@ -375,9 +376,11 @@ private:
 
     /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
     void make_available(slot_type& s, time_point now) noexcept {
-        const retire_reason why = now >= s.dies_at ? retire_reason::max_lifetime : displaced(s);
-        if (why != retire_reason::none) return retire_slot(s, why);
-        if (hand_to_waiter(s)) return;
+        if (now >= s.dies_at) return retire_slot(s, retire_reason::max_lifetime);
+        if (!waiters_.empty() || shedding_) {
+            if (const retire_reason why = displaced(s); why != retire_reason::none) return retire_slot(s, why);
+            if (hand_to_waiter(s)) return;
+        }
         s.idle_since = now;
         s.probe_at = next_probe(now);
         idle_.push_front(s);
