@@ -5,12 +5,11 @@
 #include <charconv>
 #include <cstdio>
 #include <iostream>
-#include <mutex>
-#include <numeric>
 #include <string_view>
 #include <thread>
 
 #include "getput.hpp"
+#include "locked_vector.hpp"
 #include "pin_to_core.hpp"
 #include "quantile.hpp"
 
@@ -18,34 +17,16 @@ namespace bench {
 
 namespace {
 
-// The floor: what any pool that locks has to do.
-class locked_vector final : public shelf {
+class vector_shelf final : public shelf {
 public:
-    explicit locked_vector(std::size_t connections) : connections_(connections) {
-        std::iota(connections_.begin(), connections_.end(), 0);
-        idle_.reserve(connections);
-        for (int& each : connections_) idle_.push_back(&each);
-    }
+    explicit vector_shelf(std::size_t connections) : idle_{connections} {}
 
     void get_put(std::uint64_t times) override {
-        for (; times > 0; --times) put(get());
+        for (; times > 0; --times) idle_.put(idle_.get());
     }
 
 private:
-    int* get() {
-        const std::lock_guard lock{mutex_};
-        int* const taken = idle_.back();
-        idle_.pop_back();
-        return taken;
-    }
-    void put(int* connection) {
-        const std::lock_guard lock{mutex_};
-        idle_.push_back(connection);
-    }
-
-    std::vector<int> connections_;
-    std::mutex mutex_;
-    std::vector<int*> idle_;
+    locked_vector idle_;
 };
 
 struct setting {
@@ -127,7 +108,7 @@ int main(int argc, char** argv) {
     }
     std::vector<shelf_kind> kinds{
         {"std::mutex + std::vector", [](std::size_t connections) -> std::unique_ptr<shelf> {
-             return std::make_unique<locked_vector>(connections);
+             return std::make_unique<vector_shelf>(connections);
          }}};
 #ifdef BENCH_HOTPOOL
     add_hotpool_shelves(kinds);

@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "bench_threads.hpp"
+#include "locked_vector.hpp"
 #include "quantile.hpp"
 #include "simulated_transport.hpp"
 
@@ -36,28 +36,13 @@ public:
     virtual void get_put() = 0;  // from any thread
 };
 
-class locked_vector final : public source {
+class vector_source final : public source {
 public:
-    explicit locked_vector(std::size_t size) : connections_(size) {
-        for (int& each : connections_) idle_.push_back(&each);
-    }
-    void get_put() override { put(get()); }
+    explicit vector_source(std::size_t size) : idle_{size} {}
+    void get_put() override { idle_.put(idle_.get()); }
 
 private:
-    int* get() {
-        const std::lock_guard lock{mutex_};
-        int* const taken = idle_.back();
-        idle_.pop_back();
-        return taken;
-    }
-    void put(int* given) {
-        const std::lock_guard lock{mutex_};
-        idle_.push_back(given);
-    }
-
-    std::vector<int> connections_;
-    std::mutex mutex_;
-    std::vector<int*> idle_;
+    locked_vector idle_;
 };
 
 // Nothing runs its context while it is measured.
@@ -109,8 +94,8 @@ void report_getput(int rounds) {
         std::vector<double> wall{}, cpu{}, ratio{};
     };
     std::vector<line> lines;
-    lines.push_back({"mutex + vector, one", make_one<locked_vector>()});
-    lines.push_back({"mutex + vector, one per thread", make_each<locked_vector>()});
+    lines.push_back({"mutex + vector, one", make_one<vector_source>()});
+    lines.push_back({"mutex + vector, one per thread", make_each<vector_source>()});
     lines.push_back({"hotpool, one pool", make_one<warm_pool>(budget{})});
     lines.push_back({"hotpool, one pool per thread, one budget",
                      make_each<warm_pool>(std::make_shared<hotpool::connection_budget>(connections))});

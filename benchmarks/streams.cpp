@@ -4,26 +4,17 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <array>
-#include <cerrno>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
+
+#include "fail.hpp"
 
 namespace bench {
 
 namespace {
-
-[[noreturn]] void fail(const char* what) { throw std::system_error{errno, std::generic_category(), what}; }
-
-[[noreturn]] void fail_tls(const char* what) {
-    std::array<char, 256> text{};
-    ERR_error_string_n(ERR_get_error(), text.data(), text.size());
-    throw std::runtime_error{what + std::string{": "} + text.data()};
-}
 
 int connect_to(const job& job) {
     addrinfo hints{};
