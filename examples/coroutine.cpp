@@ -36,7 +36,8 @@ asio::awaitable<void> visit(hotpool::tls_pool& pool, int visitor) {
 // Errors come as exceptions, or as codes where that is handier.
 asio::awaitable<void> give_up_soon(hotpool::tls_pool& pool) {
     std::vector<hotpool::tls_pool::lease_type> all;
-    while (auto conn = pool.try_get()) all.push_back(std::move(conn));  // now there is none left
+    while (all.size() < pool.options().max_connections)
+        all.push_back(co_await pool.async_get(asio::use_awaitable));  // now there is none left
     std::error_code error;
     auto conn = co_await pool.async_get(20ms, asio::redirect_error(asio::use_awaitable, error));
     if (error != hotpool::condition::timed_out) throw std::system_error(error, "expected a timeout");
