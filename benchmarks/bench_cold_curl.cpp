@@ -1,26 +1,20 @@
 // libcurl's easy interface, told to close each connection after its request, or not.
-#include <curl/curl.h>
 #include <openssl/ssl.h>
 
 #include <stdexcept>
 
 #include "bench_cold.hpp"
+#include "curl_call.hpp"
 
 namespace bench {
 
 namespace {
 
-void check(CURLcode result) {
-    if (result != CURLE_OK) throw std::runtime_error{curl_easy_strerror(result)};
-}
-
 template <handshake With>
 class curl_row final : public row {
 public:
     curl_row(const job& job, connections use) : expected_{job.body_bytes} {
-        const std::string scheme = With == handshake::none ? "http://" : "https://";
-        const std::string url = scheme + job.host + ':' + job.port + job.path;
-        set(CURLOPT_URL, url.c_str());
+        set(CURLOPT_URL, url_of(job).c_str());
         set(CURLOPT_CAINFO, job.ca_file.c_str());
         set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
         set(CURLOPT_HTTPHEADER, fields_);

@@ -9,13 +9,16 @@ namespace bench {
 
 namespace {
 
-class plain_row final : public row {
-public:
-    plain_row(const job& job, connections use) : job_{job}, request_{request_bytes(job)}, use_{use} {}
+// A connection made by the constructor of `Dial` from the job and whatever else it needs.
+template <class Dial>
+class dial_row : public row {
+protected:
+    dial_row(const job& job, connections use) : job_{job}, request_{request_bytes(job)}, use_{use} {}
 
-    void run(std::uint64_t requests) override {
+    template <class... More>
+    void fetch_each(std::uint64_t requests, More... more) {
         for (; requests > 0; --requests) {
-            if (!connection_) connection_.emplace(job_);
+            if (!connection_) connection_.emplace(job_, more...);
             fetch(*connection_, request_, job_);
             if (use_ == connections::new_each) connection_.reset();
         }
@@ -25,30 +28,26 @@ private:
     job job_;
     std::string request_;
     connections use_;
-    std::optional<plain_dial> connection_;
+    std::optional<Dial> connection_;
 };
 
-class full_row final : public row {
+class plain_row final : public dial_row<plain_dial> {
 public:
-    full_row(const job& job, connections use)
-        : job_{job}, request_{request_bytes(job)}, use_{use}, context_{make_tls_context(job)} {
+    plain_row(const job& job, connections use) : dial_row{job, use} {}
+
+    void run(std::uint64_t requests) override { fetch_each(requests); }
+};
+
+class full_row final : public dial_row<tls_dial> {
+public:
+    full_row(const job& job, connections use) : dial_row{job, use}, context_{make_tls_context(job)} {
         SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
     }
 
-    void run(std::uint64_t requests) override {
-        for (; requests > 0; --requests) {
-            if (!connection_) connection_.emplace(job_, context_.get());
-            fetch(*connection_, request_, job_);
-            if (use_ == connections::new_each) connection_.reset();
-        }
-    }
+    void run(std::uint64_t requests) override { fetch_each(requests, context_.get()); }
 
 private:
-    job job_;
-    std::string request_;
-    connections use_;
     tls_context context_;
-    std::optional<tls_dial> connection_;
 };
 
 // Each connection resumes with a ticket of the one before.

@@ -1,28 +1,20 @@
 // Idle connections in libcurl's multi interface; the easy handles that made them are gone.
-#include <curl/curl.h>
-
 #include <stdexcept>
 #include <utility>
 
 #include "bench_memory.hpp"
+#include "curl_call.hpp"
 
 namespace bench {
 
 namespace {
-
-void check(CURLcode result) {
-    if (result != CURLE_OK) throw std::runtime_error{curl_easy_strerror(result)};
-}
-void check(CURLMcode result) {
-    if (result != CURLM_OK) throw std::runtime_error{curl_multi_strerror(result)};
-}
 
 std::size_t drop(char*, std::size_t, std::size_t bytes, void*) { return bytes; }
 
 class cached final : public idle_set {
 public:
     explicit cached(const job& job)
-        : url_{(job.on == layer::tls ? "https://" : "http://") + job.host + ':' + job.port + job.path},
+        : url_{url_of(job)},
           ca_file_{job.ca_file} {
         check(curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, 2000L));
     }

@@ -1,19 +1,11 @@
 // libcurl: the easy interface with its connection reused, and the multi interface with many at once.
-#include "bench.hpp"
+#include "curl_call.hpp"
 
-#include <curl/curl.h>
 #include <stdexcept>
 
 namespace bench {
 
 namespace {
-
-void check(CURLcode result) {
-    if (result != CURLE_OK) throw std::runtime_error{curl_easy_strerror(result)};
-}
-void check(CURLMcode result) {
-    if (result != CURLM_OK) throw std::runtime_error{curl_multi_strerror(result)};
-}
 
 std::size_t count_bytes(char*, std::size_t, std::size_t bytes, void* received) {
     *static_cast<std::size_t*>(received) += bytes;
@@ -24,9 +16,7 @@ std::size_t count_bytes(char*, std::size_t, std::size_t bytes, void* received) {
 class easy {
 public:
     explicit easy(const job& job) : expected_{job.body_bytes} {
-        const std::string scheme = job.on == layer::tls ? "https://" : "http://";
-        const std::string url = scheme + job.host + ':' + job.port + job.path;
-        set(CURLOPT_URL, url.c_str());
+        set(CURLOPT_URL, url_of(job).c_str());
         set(CURLOPT_CAINFO, job.ca_file.c_str());
         set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
         set(CURLOPT_HTTPHEADER, fields_);
