@@ -41,6 +41,14 @@ enum class errc {
     certificate_invalid,
     certificate_pin_mismatch,
     alpn_mismatch,
+    access_denied,
+    validation_failed,
+    proxy_unreachable,
+    proxy_timed_out,
+    proxy_closed,
+    proxy_unauthorized,
+    proxy_refused,
+    proxy_bad_response,
 
     // reading and writing
     connection_reset,
@@ -57,6 +65,10 @@ enum class errc {
     response_pending,
     end_of_body,
     request_timed_out,
+    request_unsent,
+    first_byte_timed_out,
+    response_stalled,
+    lease_reclaimed,
     unsolicited_bytes,
     upgrade_not_requested,
 
@@ -145,6 +157,14 @@ inline const char* describe(errc e) noexcept {
         case errc::certificate_invalid: return "the peer's certificate is not valid";
         case errc::certificate_pin_mismatch: return "the peer's certificate matches none of the pins";
         case errc::alpn_mismatch: return "the peer chose no protocol this side offered (ALPN)";
+        case errc::access_denied: return "the access list allows none of the host's addresses";
+        case errc::validation_failed: return "the new connection failed its validation";
+        case errc::proxy_unreachable: return "the proxy could not be reached";
+        case errc::proxy_timed_out: return "the proxy did not answer CONNECT in time";
+        case errc::proxy_closed: return "the proxy closed the connection before it answered CONNECT";
+        case errc::proxy_unauthorized: return "the proxy wants other credentials (407)";
+        case errc::proxy_refused: return "the proxy refused CONNECT";
+        case errc::proxy_bad_response: return "the proxy's answer to CONNECT is not HTTP";
         case errc::connection_reset: return "the connection was reset";
         case errc::connection_closed: return "the peer closed the connection";
         case errc::tls_failed: return "TLS protocol error";
@@ -157,6 +177,10 @@ inline const char* describe(errc e) noexcept {
         case errc::response_pending: return "the previous response has not been read to its end";
         case errc::end_of_body: return "the body has been read to its end";
         case errc::request_timed_out: return "the request's deadline passed";
+        case errc::request_unsent: return "the request's deadline passed before any of it was written";
+        case errc::first_byte_timed_out: return "no byte of the response came in time";
+        case errc::response_stalled: return "the response stopped coming for too long";
+        case errc::lease_reclaimed: return "the connection was held too long and the pool has taken its place back";
         case errc::unsolicited_bytes: return "the peer sent bytes nobody asked for";
         case errc::upgrade_not_requested: return "the peer switched protocols without being asked";
         case errc::invalid_method: return "method: must be a token (RFC 9110, 5.6.2)";
@@ -219,10 +243,11 @@ constexpr bool answers(errc e, condition c) noexcept {
         case condition::cancelled: return e == errc::cancelled;
         case condition::timed_out:
             return e == errc::get_timed_out || e == errc::drain_timed_out || e == errc::connect_timed_out ||
-                   e == errc::handshake_timed_out || e == errc::request_timed_out;
+                   e == errc::handshake_timed_out || e == errc::proxy_timed_out || e == errc::request_timed_out ||
+                   e == errc::request_unsent || e == errc::first_byte_timed_out || e == errc::response_stalled;
         case condition::refused:
             return e == errc::waiters_full || e == errc::pool_closed || e == errc::pool_draining;
-        case condition::open_failed: return between(e, errc::resolve_failed, errc::alpn_mismatch);
+        case condition::open_failed: return between(e, errc::resolve_failed, errc::proxy_bad_response);
         case condition::certificate: return between(e, errc::certificate_missing, errc::certificate_pin_mismatch);
         case condition::connection_lost:
             return between(e, errc::connection_reset, errc::tls_truncated) ||

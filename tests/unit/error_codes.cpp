@@ -24,7 +24,8 @@ const std::set<errc>& members(condition c) {
     using enum errc;
     static const std::set<errc> stopped{cancelled};
     static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out,
-                                          handshake_timed_out, request_timed_out};
+                                          handshake_timed_out, proxy_timed_out, request_timed_out, request_unsent,
+                                          first_byte_timed_out, response_stalled};
     static const std::set<errc> refused{waiters_full, pool_closed, pool_draining};
     static const std::set<errc> certificate{
         certificate_missing,       certificate_expired,     certificate_not_yet_valid,
@@ -33,7 +34,9 @@ const std::set<errc>& members(condition c) {
     static const std::set<errc> open_failed = [] {
         std::set<errc> set{resolve_failed,   resolve_empty,       connect_refused,       connect_unreachable,
                            connect_failed,   connect_timed_out,   descriptors_exhausted, tls_setup_failed,
-                           handshake_failed, handshake_timed_out, handshake_closed,      alpn_mismatch};
+                           handshake_failed, handshake_timed_out, handshake_closed,      alpn_mismatch,
+                           access_denied,    validation_failed,   proxy_unreachable,     proxy_timed_out,
+                           proxy_closed,     proxy_unauthorized,  proxy_refused,         proxy_bad_response};
         set.insert(certificate.begin(), certificate.end());
         return set;
     }();

@@ -27,6 +27,14 @@ enum class retire_reason : std::uint8_t {
     limits_lowered,      ///< the pool was given smaller limits
     made_room,           ///< a caller that wants a fresh connection needed the room
     budget,              ///< another pool of the same budget needed the room
+    network_changed,     ///< the program said that the network is another one
+    endpoint_gone,       ///< its address left the origin's name
+    endpoint_ejected,    ///< its address failed too often
+    access_denied,       ///< the access list denies its address now
+    rotated,             ///< the transport has new options, as a new certificate
+    distrusted,          ///< idle as long as one that turned out dead
+    validation_failed,   ///< it was new and failed its validation
+    leaked,              ///< its lease was held too long, its place was taken back
     discarded,           ///< the caller asked for it
     drained,             ///< the pool drains
     pool_closed,         ///< the pool was closed
@@ -56,6 +64,14 @@ constexpr const char* to_string(retire_reason reason) noexcept {
         case retire_reason::limits_lowered: return "limits_lowered";
         case retire_reason::made_room: return "made_room";
         case retire_reason::budget: return "budget";
+        case retire_reason::network_changed: return "network_changed";
+        case retire_reason::endpoint_gone: return "endpoint_gone";
+        case retire_reason::endpoint_ejected: return "endpoint_ejected";
+        case retire_reason::access_denied: return "access_denied";
+        case retire_reason::rotated: return "rotated";
+        case retire_reason::distrusted: return "distrusted";
+        case retire_reason::validation_failed: return "validation_failed";
+        case retire_reason::leaked: return "leaked";
         case retire_reason::discarded: return "discarded";
         case retire_reason::drained: return "drained";
         case retire_reason::pool_closed: return "pool_closed";
