@@ -18,6 +18,9 @@ http        hotpool/response_parser.hpp
 policy      hotpool/policy/*
 manager     hotpool/manager/*
 manager     hotpool/connection_manager.hpp
+manager     hotpool/endpoint_pool.hpp
+policy      hotpool/endpoint_source.hpp
+manager     hotpool/pool_event.hpp
 manager     hotpool/connection_budget.hpp
 transport   hotpool/transport/*
 drivers     hotpool/detail/*
@@ -28,6 +31,7 @@ drivers     hotpool/exchange_options.hpp
 drivers     hotpool/health_checker.hpp
 drivers     hotpool/http_client.hpp
 drivers     hotpool/lease.hpp
+drivers     hotpool/pool_services.hpp
 drivers     hotpool/pool_stats.hpp
 drivers     hotpool/response.hpp
 drivers     hotpool/response_reader.hpp

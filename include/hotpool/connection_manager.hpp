@@ -11,16 +11,19 @@
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/manager/counters.hpp"
+#include "hotpool/manager/dialler.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 #include "hotpool/manager/slot_table.hpp"
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/policies.hpp"
+#include "hotpool/pool_event.hpp"
 
 namespace hotpool {
 
@@ -43,20 +46,35 @@ public:
     using slot_type = slot<Resource>;
     using waiter_type = waiter<Resource>;
 
-    /// Either something to do for a slot, or a caller to answer.
+    /// Something to do for a slot, or a caller to answer, or a question to the source of endpoints.
     struct action {
         slot_type* slot = nullptr;
         slot_task task = slot_task::none;
         waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
+        bool ask = false;                 ///< answer `endpoints_came` or `endpoints_failed`
     };
 
     /// @param seed for jitter
     /// @param rests whether idle connections have buffers to give back (`slot_task::rest`)
     /// @errors throws `std::invalid_argument` naming the option and the rule
     explicit connection_manager(const pool_options& options, std::uint64_t seed = 1, bool rests = true)
-        : options_((validate(options), options)), policies_(options), random_(seed), rests_(rests) {}
+        : options_((validate(options), options)),
+          policies_(options),
+          random_(seed),
+          rests_(rests),
+          dialler_(slots_, options_, policies_, random_, counters_, events_) {}
     connection_manager(const connection_manager&) = delete;
     connection_manager& operator=(const connection_manager&) = delete;
+
+    /// Connections lead to endpoints from a source, of which a filter may forbid some. Before anything else.
+    void use_endpoints(endpoint_filter allows = nullptr) { dialler_.use_endpoints(std::move(allows)); }
+    /// These endpoints, and no source is asked.
+    void use_endpoints(const endpoint_list& fixed, endpoint_filter allows = nullptr) {
+        dialler_.use_endpoints(std::move(allows));
+        dialler_.endpoints().endpoints_fixed(fixed);
+    }
+    /// Whether events are kept for `take_events`.
+    void listen(bool on) noexcept { events_.listen(on); }
 
     // --- lending -----------------------------------------------------------------------------------------------
 
@@ -68,7 +86,7 @@ public:
                 retire_slot(*s, why);
                 continue;
             }
-            lend(*s, lease_deadline);
+            lend(*s, now, lease_deadline);
             return s;
         }
         return nullptr;
@@ -80,6 +98,11 @@ public:
         if (slot_type* s = w.fresh_only ? nullptr : try_lease(now, w.lease_deadline)) {
             w.granted = s;
             return get_outcome::granted;
+        }
+        if (const auto& cause = dialler_.pace().failing()) {
+            ++counters_.breaker_refusals;
+            w.error = *cause;
+            return get_outcome::refused;
         }
         if (!policies_.limits.may_wait(counts())) {
             ++counters_.refusals;
@@ -102,9 +125,12 @@ public:
     /// A leased connection comes back: to the oldest waiter, to the idle ones, or to its end.
     void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
         assert(s.state == slot_state::leased);
-        s.lease_deadline = never;
-        slots_.drop_task(s);
-        if (report.retire != retire_reason::none) return retire_slot(s, report.retire);
+        taken_back(s);
+        if (report.retire != retire_reason::none) {
+            note_loss(s, now, report.retire);
+            return retire_slot(s, report.retire);
+        }
+        if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) dialler_.endpoints().succeeded(*s.endpoint, now);
         if (s.retire != retire_reason::none) return retire_slot(s, s.retire);
         if (policies_.requests.spent(s.uses)) return retire_slot(s, retire_reason::max_requests);
         const duration idle_limit = policies_.idle.limit(report.idle_hint);
@@ -117,7 +143,7 @@ public:
     /// A leased connection is to be back by `deadline`.
     void deadline_changed(slot_type& s, time_point deadline) noexcept {
         assert(is_out(s));
-        if (!stopped_) slots_.drop_task(s);  // a cut for the deadline before this one
+        if (!stopped_ && s.task == slot_task::expire_lease) slots_.drop_task(s);  // a cut for the deadline before this one
         s.lease_deadline = deadline;
         schedule(s);
     }
@@ -125,9 +151,13 @@ public:
     /// The leased connection now belongs to the caller; the slot is free at once.
     void lease_detached(slot_type& s) noexcept {
         assert(is_out(s));
-        slots_.drop_task(s);
-        count_end(retire_reason::detached);
-        slots_.vacate(s);
+        give_up(s, retire_reason::detached);
+    }
+    /// The lease was held too long, and its place is wanted back: the slot is free at once, the connection is the
+    /// caller's.
+    void lease_reclaimed(slot_type& s) noexcept {
+        assert(s.state == slot_state::leased);
+        give_up(s, retire_reason::leaked);
     }
 
     // --- idle connections --------------------------------------------------------------------------------------
@@ -160,8 +190,12 @@ public:
         s.lease_deadline = never;
         s.rested = !rests_;
         if (!healthy) ++counters_.probe_failures;
+        const bool is_new = std::exchange(s.validating, false);
+        validating_ -= is_new;
         s.probe_at = next_probe(now);
-        come_back(s, now, healthy ? retire_reason::none : retire_reason::probe_failed);
+        const retire_reason unfit = is_new ? retire_reason::validation_failed : retire_reason::probe_failed;
+        if (!healthy) note_loss(s, now, unfit);
+        come_back(s, now, healthy ? retire_reason::none : unfit);
     }
 
     /// Ends the connection idle longest, for the sake of another pool. False when none is idle.
@@ -172,42 +206,44 @@ public:
 
     // --- opening and closing -----------------------------------------------------------------------------------
 
-    /// Starts as many openings as bring the connections to `wanted`, as far as the limits go. Returns how many.
-    std::size_t warm_requested(std::size_t wanted) {
-        std::size_t started = 0;
-        for (; !stopped_ && live() < wanted && policies_.limits.room(counts()) > 0; ++started) start_opening();
-        return started;
+    /// Opens as many as bring the connections to `wanted`, as far as the limits go and at the pool's pace.
+    void warm_requested(std::size_t wanted) noexcept {
+        if (stopped_) return;
+        const std::size_t coming = live() + warm_left_;
+        if (wanted > coming) warm_left_ += std::min(wanted - coming, policies_.limits.room(counts()));
     }
+    /// Openings of `warm_requested` that have not begun.
+    std::size_t warm_left() const noexcept { return warm_left_; }
+    /// New connections that are being probed before they are lent.
+    std::size_t validating() const noexcept { return validating_; }
 
-    void slot_opened(slot_type& s, time_point now) noexcept {
+    /// The peer has accepted; only the handshake remains.
+    void opening_connected(slot_type& s) noexcept { dialler_.connected(s); }
+
+    void slot_opened(slot_type& s, time_point now) {
         assert(s.state == slot_state::opening);
         slots_.drop_task(s);
         ++counters_.opened;
-        open_failures_in_a_row_ = 0;
-        next_opening_at_ = time_point::min();
+        dialler_.opened(s, now);
         slots_.now_is(now);
         if (stopped_) return retire_slot(s, stop_reason());
+        if (s.retire != retire_reason::none) return retire_slot(s, s.retire);
         s.dies_at = base::after(now, policies_.lifetime.life(random_.uniform()));
         s.idle_until = base::after(now, policies_.idle.limit({}));
         s.rested = !rests_;
+        if (options_.probe_new && waiter_for(s) == nullptr) return validate_new(s, now);
         make_available(s, now);
     }
 
-    /// Fails at most one waiter: the oldest, and only if no other opening is under way for it.
-    void opening_failed(slot_type& s, time_point now, std::error_code error) noexcept {
+    /// Fails at most one waiter: the oldest, and only if no other opening is under way for it. Where addresses are
+    /// left to try, the slot asks to be opened anew.
+    void opening_failed(slot_type& s, time_point now, std::error_code error) {
         assert(s.state == slot_state::opening);
         slots_.drop_task(s);
         ++counters_.open_failures;
-        // Openings that were under way together fail together: that is one failure, not several in a row.
-        const bool is_news = s.failures_before == open_failures_;
-        slots_.vacate(s);
-        if (stopped_) return;
-        if (is_news) {
-            ++open_failures_;
-            ++open_failures_in_a_row_;
-            next_opening_at_ = base::after(now, policies_.backoff.pause(open_failures_in_a_row_, random_.uniform()));
-        }
-        if (unserved_waiters() > count(slot_state::opening)) waiters_.answer(*waiters_.oldest(), error);
+        const auto outcome = dialler_.failed(s, now, error, stopped_.has_value());
+        end_ejected(now);
+        if (outcome == dialler_type::aftermath::over) opening_is_over(error);
     }
 
     /// There was no room for it in the budget: nothing failed, nothing more is opened until `growth_allowed`.
@@ -215,7 +251,7 @@ public:
         assert(s.state == slot_state::opening);
         --counters_.openings;
         slots_.drop_task(s);
-        slots_.vacate(s);
+        dialler_.dropped(s);
         growth_blocked_ = true;
     }
     void growth_allowed() noexcept { growth_blocked_ = false; }
@@ -223,31 +259,105 @@ public:
 
     void slot_closed(slot_type& s) noexcept {
         assert(s.state == slot_state::closing);
-        slots_.vacate(s);
+        dialler_.leave(s);
+    }
+
+    // --- addresses -----------------------------------------------------------------------------------------------
+
+    /// The answer to `action::ask`. Connections to addresses that are not in it end early.
+    void endpoints_came(const endpoint_list& answer, time_point now) {
+        attention_ = true;
+        if (dialler_.answer_came(answer, now) && !stopped_)
+            end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
+                      retire_reason::endpoint_gone, now, options_.retire_spacing);
+    }
+    void endpoints_failed(std::error_code error, time_point now) {
+        attention_ = true;
+        if (!dialler_.answer_failed(now, error)) return;
+        slots_.for_each([&](slot_type& s) {
+            if (s.state == slot_state::opening && s.dialling != nullptr && s.dialling->awaits_answer)
+                opening_failed(s, now, error);
+        });
+    }
+    /// The source is asked at the next occasion. What is known stays in use until then.
+    void refresh_requested() noexcept {
+        dialler_.endpoints().answer_demanded(false);
+        attention_ = true;
+    }
+    const std::vector<endpoint_ptr>& endpoints() const noexcept { return dialler_.endpoints().endpoints(); }
+
+    /// The machine has another network: idle connections end now, leased ones as they come back; what is known of
+    /// addresses and failures is void.
+    void network_changed(time_point now) {
+        end_early([](const slot_type&) { return true; }, retire_reason::network_changed, now, duration::zero());
+        dialler_.endpoints().answer_demanded(true);
+        dialler_.pace().forget();
+        attention_ = true;
+    }
+
+    /// Ends the chosen connections, those in use as they come back, one each `spacing`.
+    template <class Predicate>
+    void end_early(Predicate chosen, retire_reason why, time_point now, duration spacing) {
+        time_point at = now;
+        slots_.for_each([&](slot_type& s) {
+            if (s.state == slot_state::closing || !chosen(s)) return;
+            if (s.state == slot_state::opening) {
+                s.retire = why;
+                return;
+            }
+            if (at < s.dies_at) {
+                s.dies_at = at;
+                s.dies_for = why;
+            }
+            at = base::after(at, spacing);
+            if (s.state != slot_state::idle) return;
+            if (s.dies_at <= now)
+                idle_failed(s, s.dies_for);
+            else
+                schedule(s);
+        });
     }
 
     // --- the pool as a whole -----------------------------------------------------------------------------------
 
     /// Timers have come this far; what is due by now comes out as actions.
-    void time_passed(time_point now) noexcept {
+    void time_passed(time_point now) {
         while (waiter_type* w = waiters_.take_overdue(now)) {
             ++counters_.wait_timeouts;
             waiters_.answer(*w, make_error_code(errc::get_timed_out));
         }
         while (slot_type* s = slots_.take_look(now)) examine(*s, now);
+        if (dialler_due_ <= now) attention_ = true;
     }
+
+    /// Nothing is lent or opened until `resumed`; callers wait, and leases come back.
+    void suspended() noexcept { suspended_ = true; }
+    void resumed(time_point now) noexcept {
+        suspended_ = false;
+        for (slot_type* s = next_idle(); s != nullptr && waiter_for(*s) != nullptr; s = next_idle()) {
+            idle_.remove(*s);
+            if (const retire_reason why = expired(*s, now); why != retire_reason::none)
+                retire_slot(*s, why);
+            else
+                hand_to_waiter(*s, now);
+        }
+    }
+    bool is_suspended() const noexcept { return suspended_; }
+    /// Why callers are refused while no connection can be opened.
+    std::error_code failing() const noexcept { return dialler_.pace().failing().value_or(std::error_code()); }
 
     /// No more lending: waiters get `why`, idle connections and openings end, leases end as they come back.
     /// @param why `errc::pool_draining` or `errc::pool_closed`
     void stop_requested(errc why) noexcept {
         stopped_ = why;
+        warm_left_ = 0;
         while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, make_error_code(why));
         while (slot_type* s = idle_from(idle_end::oldest)) idle_failed(*s, stop_reason());
         slots_.for_each([&](slot_type& s) {
-            if (s.state == slot_state::opening && s.task == slot_task::open) {
+            if (s.state == slot_state::opening && (s.task == slot_task::open || is_unrouted(s))) {
                 slots_.drop_task(s);
                 --counters_.openings;
-                slots_.vacate(s);
+                dialler_.dropped(s);
             } else if (s.state == slot_state::opening && s.task == slot_task::none) {
                 slots_.give_task(s, slot_task::abort_opening);
             } else if (s.state == slot_state::leased || s.state == slot_state::probing) {
@@ -272,6 +382,7 @@ public:
         detail::policy_set<Policies> policies(options);
         options_ = options;
         policies_ = std::move(policies);
+        dialler_.pace().options_changed(options_.max_openings);
         slots_.for_each([&](slot_type& s) {
             if (s.state != slot_state::idle && s.state != slot_state::probing) return;
             s.idle_until = std::min(s.idle_until, base::after(s.idle_since, policies_.idle.limit({})));
@@ -284,7 +395,8 @@ public:
 
     /// Nobody waits and nothing is to be done: `next_action` would find nothing.
     bool at_rest() const noexcept {
-        return waiters_.empty() && waiters_.all_told() && slots_.no_task() && options_.min_idle == 0;
+        return waiters_.empty() && waiters_.all_told() && slots_.no_task() && !attention_ && !grows_unasked() &&
+               events_.empty();
     }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
@@ -292,22 +404,36 @@ public:
             out = {nullptr, slot_task::none, w};
             return true;
         }
-        if (wants_opening() && !stopped_) grow(now);
+        if (!stopped_) grow(now);
+        if (!stopped_ && dialler_.wants_answer(now, is_active())) {
+            dialler_.endpoints().ask_started();
+            out = {nullptr, slot_task::none, nullptr, true};
+            return true;
+        }
         const auto [s, task] = slots_.next_task();
         out = {s, task, nullptr};
-        if (s == nullptr) return false;
+        if (s == nullptr) {
+            attention_ = false;
+            dialler_due_ = stopped_ ? never : dialler_.next_due(is_active(), has_room() && !growth_blocked_ && !suspended_);
+            return false;
+        }
         if (task == slot_task::probe) s->lease_deadline = base::after(now, options_.health_check_timeout);
         schedule(*s);  // a deadline counts again once the task is no longer the slot's
         return true;
     }
+    /// What is to be told to the listener.
+    std::vector<pool_event> take_events() noexcept { return events_.take(); }
+    bool has_events() const noexcept { return !events_.empty(); }
+    /// For the driver, which knows more of a lease than the machine.
+    void tell(const pool_event& event) { events_.add(event); }
 
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
-        if (waiters_.empty() && options_.min_idle == 0) return slots_.next_look();
-        time_point due = std::min(slots_.next_look(), waiters_.next_deadline());
-        if (wants_opening() && !stopped_ && next_opening_at_ != time_point::min())
-            due = std::min(due, next_opening_at_);
-        return due;
+        const time_point due = std::min(slots_.next_look(), dialler_due_);
+        if (waiters_.empty() && !grows_unasked()) return due;
+        const time_point opening_due = wants_opening() && !stopped_ ? dialler_.pace().not_before() : never;
+        // Where it may be opened at once, it has been.
+        return std::min({due, waiters_.next_deadline(), opening_due == time_point::min() ? never : opening_due});
     }
 
     connection_counts counts() const noexcept {
@@ -329,8 +455,8 @@ public:
         const std::size_t live = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing);
         return slots_.check([&](const slot_type& s) { return is_sound(s); }) && waiters_.check() &&
                idle_.size() == count(slot_state::idle) + tended_ &&
-               (count(slot_state::idle) == 0 || waiters_.all_fresh_only()) &&
-               ended + live == counters_.opened;
+               (count(slot_state::idle) == 0 || suspended_ || waiters_.all_fresh_only()) &&
+               ended + live == counters_.opened && addresses_check();
     }
 
     /// Calls `visit(slot)` for every slot that holds a connection or is getting one.
@@ -340,7 +466,29 @@ public:
     }
 
 private:
+    using dialler_type = dialler<Resource, Policies>;
+
     std::size_t count(slot_state state) const noexcept { return slots_.count(state); }
+
+    /// Every slot is counted at its address.
+    bool addresses_check() const {
+        std::vector<std::pair<const endpoint_state*, endpoint_load>> seen;
+        std::size_t doubtful = 0;
+        std::size_t being_validated = 0;
+        slots_.for_each([&](const slot_type& s) {
+            doubtful += s.dialling != nullptr && s.dialling->doubtful();
+            being_validated += s.validating;
+            if (s.endpoint == nullptr) return;
+            auto it = std::find_if(seen.begin(), seen.end(), [&](auto& e) { return e.first == s.endpoint.get(); });
+            if (it == seen.end()) it = seen.insert(it, {s.endpoint.get(), {}});
+            ++it->second.connections;
+            it->second.leased += s.state == slot_state::leased;
+        });
+        return dialler_.check(doubtful) && being_validated == validating_ &&
+               std::all_of(seen.begin(), seen.end(), [](auto& e) {
+                   return e.first->load.connections == e.second.connections && e.first->load.leased == e.second.leased;
+               });
+    }
 
     bool is_sound(const slot_type& s) const noexcept {
         if (s.state == slot_state::closing) return s.retire != retire_reason::none;
@@ -350,7 +498,7 @@ private:
 
     slot_type* next_idle() const noexcept {
         const std::size_t idle = count(slot_state::idle);
-        return idle == 0 ? nullptr : idle_from(policies_.order.lend_from(idle));
+        return idle == 0 || suspended_ ? nullptr : idle_from(policies_.order.lend_from(idle));
     }
     /// The first at that end that is not being tended just now.
     slot_type* idle_from(idle_end end) const noexcept {
@@ -361,25 +509,60 @@ private:
     }
 
     retire_reason expired(const slot_type& s, time_point now) const noexcept {
-        if (now >= s.dies_at) return retire_reason::max_lifetime;
+        if (now >= s.dies_at) return s.dies_for;
         if (now >= s.idle_until) return retire_reason::idle_timeout;
         return retire_reason::none;
     }
 
-    void lend(slot_type& s, time_point lease_deadline) noexcept {
+    void lend(slot_type& s, time_point now, time_point lease_deadline) noexcept {
         ++counters_.leases;
         if (s.uses++ != 0) ++counters_.reuses;
         s.lease_deadline = lease_deadline;
+        if (s.endpoint != nullptr) ++s.endpoint->load.leased;
         slots_.enter(s, slot_state::leased);
-        if (lease_deadline != never) schedule(s);
+        if (options_.leak_after != duration::zero()) s.leak_at = base::after(now, options_.leak_after);
+        if (lease_deadline != never || s.leak_at != never) schedule(s);
+    }
+    /// No longer in its caller's hands.
+    void taken_back(slot_type& s) noexcept {
+        s.lease_deadline = s.leak_at = never;
+        if (s.endpoint != nullptr) --s.endpoint->load.leased;
+        slots_.drop_task(s);
+    }
+    /// Vacant at once: the connection is somebody else's.
+    void give_up(slot_type& s, retire_reason why) noexcept {
+        if (s.state == slot_state::leased)
+            taken_back(s);
+        else
+            slots_.drop_task(s);
+        validating_ -= std::exchange(s.validating, false);
+        count_end(s, why);
+        dialler_.leave(s);
+    }
+    /// What the end of a connection says of its address: a fresh one that breaks, or one that does not answer.
+    void note_loss(slot_type& s, time_point now, retire_reason why) {
+        const bool blamed = why == retire_reason::lease_deadline || why == retire_reason::validation_failed ||
+                            (why == retire_reason::transport_error && s.uses == 1);
+        if (!blamed || s.endpoint == nullptr) return;
+        dialler_.blame(s, now);
+        end_ejected(now);
+    }
+    /// Connections to an address that has just been ejected are hardly better than those that failed.
+    void end_ejected(time_point now) {
+        if (!dialler_.take_ejected()) return;
+        attention_ = true;
+        end_early([](const slot_type& s) {
+            return s.state != slot_state::opening && s.endpoint != nullptr &&
+                   s.endpoint->standing == endpoint_standing::ejected;
+        }, retire_reason::endpoint_ejected, now, duration::zero());
     }
 
     /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
     void make_available(slot_type& s, time_point now) noexcept {
-        if (now >= s.dies_at) return retire_slot(s, retire_reason::max_lifetime);
+        if (now >= s.dies_at) return retire_slot(s, s.dies_for);
         if (!waiters_.empty() || shedding_) {
             if (const retire_reason why = displaced(s); why != retire_reason::none) return retire_slot(s, why);
-            if (hand_to_waiter(s)) return;
+            if (hand_to_waiter(s, now)) return;
         }
         s.idle_since = now;
         s.probe_at = next_probe(now);
@@ -398,6 +581,7 @@ private:
     /// Why a connection that could be used again must go all the same.
     retire_reason displaced(const slot_type& s) noexcept {
         if (shedding_ && (shedding_ = live() > options_.max_connections)) return retire_reason::limits_lowered;
+        if (suspended_) return retire_reason::none;
         std::size_t passed_over = 0;
         for (const waiter_type* w = waiters_.oldest(); w != nullptr && !takes(*w, s); w = waiters_.next(*w))
             ++passed_over;
@@ -422,14 +606,15 @@ private:
 
     /// The oldest waiter that takes `s`, or null.
     waiter_type* waiter_for(const slot_type& s) const noexcept {
+        if (suspended_) return nullptr;
         waiter_type* w = waiters_.oldest();
         while (w != nullptr && !takes(*w, s)) w = waiters_.next(*w);
         return w;
     }
-    bool hand_to_waiter(slot_type& s) noexcept {
+    bool hand_to_waiter(slot_type& s, time_point now) noexcept {
         waiter_type* w = waiter_for(s);
         if (w == nullptr) return false;
-        lend(s, w->lease_deadline);
+        lend(s, now, w->lease_deadline);
         w->granted = &s;
         waiters_.answer(*w, {});
         return true;
@@ -456,18 +641,34 @@ private:
         }
         if (has_place) idle_.remove(s);
         if (why != retire_reason::none) return retire_slot(s, why);
-        hand_to_waiter(s);
+        hand_to_waiter(s, now);
+    }
+
+    /// A new connection is probed before anyone gets it.
+    void validate_new(slot_type& s, time_point now) noexcept {
+        s.idle_since = now;
+        ++counters_.probes;
+        ++validating_;
+        s.validating = true;
+        slots_.enter(s, slot_state::probing);
+        slots_.give_task(s, slot_task::probe);
     }
 
     /// The connection is not used again; it counts until it is closed.
     void retire_slot(slot_type& s, retire_reason why) noexcept {
         s.retire = why;
-        count_end(why);
+        count_end(s, why);
         slots_.enter(s, slot_state::closing);
         slots_.give_task(s, slot_task::close);
     }
 
-    void count_end(retire_reason why) noexcept { ++counters_.retired[static_cast<std::size_t>(why)]; }
+    void count_end(const slot_type& s, retire_reason why) {
+        ++counters_.retired[static_cast<std::size_t>(why)];
+        if (!events_.listens()) return;
+        events_.add({.kind = pool_event_kind::connection_ended,
+                     .endpoint = s.endpoint == nullptr ? ip_endpoint{} : s.endpoint->where,
+                     .reason = why});
+    }
 
     // --- waiters
 
@@ -484,20 +685,43 @@ private:
         const std::size_t kept = count(slot_state::idle) + count(slot_state::probing);
         return unserved_waiters() + (kept < options_.min_idle ? options_.min_idle - kept : 0);
     }
+    /// There may be openings that no waiter asks for.
+    bool grows_unasked() const noexcept {
+        return options_.min_idle != 0 || warm_left_ != 0 || dialler_.pace().failing().has_value();
+    }
+    bool has_room() const noexcept { return policies_.limits.room(counts()) > 0; }
     bool wants_opening() const noexcept {
-        return (!waiters_.empty() || options_.min_idle != 0) && !growth_blocked_ &&
-               count(slot_state::opening) < wanted_openings() && policies_.limits.room(counts()) > 0;
+        if ((waiters_.empty() && !grows_unasked()) || growth_blocked_ || suspended_) return false;
+        if (count(slot_state::opening) >= dialler_.pace().at_once() || !has_room()) return false;
+        return warm_left_ != 0 || dialler_.pace().failing() || dialler_.promising() < wanted_openings();
     }
+    /// Connections are open or wanted: it is worth while to know the addresses.
+    bool is_active() const noexcept { return counts().total() != 0 || !waiters_.empty(); }
+
     void grow(time_point now) {
-        while (now >= next_opening_at_ && wants_opening()) start_opening();
+        if (attention_ && !growth_blocked_ && !suspended_)
+            while (is_active() && has_room() && dialler_.begin_trial(now)) continue;
+        while (now >= dialler_.pace().not_before() && wants_opening()) {
+            if (warm_left_ != 0 && dialler_.promising() >= wanted_openings()) --warm_left_;
+            dialler_.begin(now);
+        }
+        if (!has_room()) warm_left_ = 0;
     }
-    void start_opening() {
-        slot_type& s = slots_.take_vacant();
-        slots_.enter(s, slot_state::opening);
-        s.failures_before = open_failures_;
-        ++counters_.openings;
-        slots_.give_task(s, slot_task::open);
+    /// An opening has come to nothing, and no other address is tried for it.
+    void opening_is_over(std::error_code error) {
+        const bool any_left = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing) != 0;
+        if (options_.breaker_failures == 0) warm_left_ = 0;
+        // Where descriptors are short, what is open serves those who wait.
+        if (error == errc::descriptors_exhausted && any_left) return;
+        if (dialler_.pace().trips(options_, any_left, error)) {
+            events_.add({.kind = pool_event_kind::pool_failing, .error = error});
+            warm_left_ = 0;
+            while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, error);
+        }
+        if (unserved_waiters() > count(slot_state::opening)) waiters_.answer(*waiters_.oldest(), error);
     }
+    /// Nothing has been begun for it that could be stopped.
+    static bool is_unrouted(const slot_type& s) noexcept { return s.dialling != nullptr && s.endpoint == nullptr; }
     std::size_t live() const noexcept { return counts().total() - count(slot_state::closing); }
 
     /// Down to the present limits: idle connections at once, the oldest first, the others as they become available.
@@ -517,7 +741,8 @@ private:
         return s.state == slot_state::leased || (s.state == slot_state::probing && !s.tending);
     }
     time_point due(const slot_type& s) const noexcept {
-        if (is_out(s)) return s.task == slot_task::none ? s.lease_deadline : never;
+        if (is_out(s)) return s.task == slot_task::none ? std::min(s.lease_deadline, s.leak_at) : never;
+        if (s.state == slot_state::opening) return dialler_type::due(s);
         if (s.state != slot_state::idle) return never;
         const time_point rest_at = s.rested ? never : base::after(s.idle_since, options_.rest_after_idle);
         return std::min({s.dies_at, s.idle_until, s.probe_at, rest_at});
@@ -528,12 +753,18 @@ private:
     }
     void schedule(slot_type& s) noexcept { slots_.look_at(s, due(s)); }
 
-    void examine(slot_type& s, time_point now) noexcept {
+    void examine(slot_type& s, time_point now) {
         ++counters_.examined;
         if (due(s) > now) return schedule(s);
+        if (s.state == slot_state::opening) {
+            if (const auto error = dialler_.examine(s, now, policies_.limits.room(counts()))) opening_failed(s, now, *error);
+            return;
+        }
         if (is_out(s)) {
-            s.lease_deadline = never;
-            return slots_.give_task(s, slot_task::expire_lease);
+            const bool overdue = s.lease_deadline <= now;
+            (overdue ? s.lease_deadline : s.leak_at) = never;
+            if (!overdue) ++counters_.leaks;
+            return slots_.give_task(s, overdue ? slot_task::expire_lease : slot_task::report_leak);
         }
         if (const retire_reason why = expired(s, now); why != retire_reason::none) {
             idle_failed(s, why);
@@ -562,13 +793,17 @@ private:
     base::linked_list<slot_type> idle_;  // newest first; those being tended keep their place
     std::size_t tended_ = 0;             // probing, but back in a moment
     waiter_queue<Resource> waiters_;
-    std::uint64_t open_failures_ = 0;  // those that were news
-    unsigned open_failures_in_a_row_ = 0;
-    time_point next_opening_at_ = time_point::min();
     bool growth_blocked_ = false;
     bool shedding_ = false;  // limits were lowered, and there are connections beyond them
+    bool suspended_ = false;
+    bool attention_ = false;       // the addresses are to be seen to
+    std::size_t warm_left_ = 0;
+    std::size_t validating_ = 0;
+    time_point dialler_due_ = never;
     std::optional<errc> stopped_;
     manager_counters counters_;
+    event_queue events_;
+    dialler_type dialler_;
 };
 
 }  // namespace hotpool

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "hotpool/base/origin.hpp"
 #include "hotpool/connection_budget.hpp"
@@ -19,6 +21,7 @@
 #include "hotpool/error.hpp"
 #include "hotpool/http/origin_text.hpp"
 #include "hotpool/lease.hpp"
+#include "hotpool/pool_services.hpp"
 #include "hotpool/pool_stats.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp.hpp"
@@ -47,6 +50,10 @@ public:
     connection_pool(const Executor& executor, origin target, const pool_options& options = {},
                     typename Transport::options transport_options = {},
                     std::shared_ptr<connection_budget> budget = nullptr)
+        : connection_pool(executor, std::move(target), options, std::move(transport_options),
+                          pool_services{.budget = std::move(budget)}) {}
+    connection_pool(const Executor& executor, origin target, const pool_options& options,
+                    typename Transport::options transport_options, pool_services services)
         : target_(target) {
         static_assert(transport_for<Transport, Executor>);
         validate(options);
@@ -55,7 +62,7 @@ public:
             http::host_value(target_.host, target_.port, http_default_port());
         if (!host) throw std::invalid_argument("hotpool::origin::host must be a name or an IP address");
         core_ = std::make_shared<core_type>(executor, std::move(transport), std::move(*host), options,
-                                            std::move(budget));
+                                            std::move(services));
         core_->start();
     }
     connection_pool(connection_pool&&) = delete;
@@ -72,17 +79,20 @@ public:
     /// @cancels any type; what was given too late goes to the next caller
     /// @cost with a hot connection: no system call, no allocation but what a posted completion needs
     template <class Token = net::default_completion_token_t<Executor>>
-    auto async_get(Token&& token = {}) {
-        return get(std::nullopt, std::forward<Token>(token));
+    auto async_get(Token&& token = {}, std::source_location where = std::source_location::current()) {
+        return get(std::nullopt, std::forward<Token>(token), where);
     }
     /// @param timeout instead of `get_timeout`; 0: without limit
+    /// @param where named by the report of a lease that is held longer than `leak_after`
     template <class Token = net::default_completion_token_t<Executor>>
-    auto async_get(duration timeout, Token&& token = {}) {
-        return get(std::optional<duration>(timeout), std::forward<Token>(token));
+    auto async_get(duration timeout, Token&& token = {}, std::source_location where = std::source_location::current()) {
+        return get(std::optional<duration>(timeout), std::forward<Token>(token), where);
     }
 
     /// A hot connection, or an empty lease; opens none and never waits.
-    lease_type try_get() { return lease_type(core_->take()); }
+    lease_type try_get(std::source_location where = std::source_location::current()) {
+        return lease_type(core_->take(never, where));
+    }
 
     /// Gives a connection back to be lent again. The response must have been read, or its rest is read and dropped
     /// within `drain_limit_bytes` and `drain_timeout`; a connection in any other state is closed.
@@ -94,16 +104,17 @@ public:
         lease.end(true);
     }
 
-    /// Opens connections, in parallel, until `count` are open.
-    /// @completes `void(std::error_code)` when every opening has ended
+    /// Opens connections, in parallel at the pool's pace (`max_openings`), until `count` are open.
+    /// @completes `void(std::error_code)` when they are ready, or every opening has ended
     /// @errors `errc::warm_incomplete` if some failed or the limits allow fewer
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_warm(std::size_t count, Token&& token = {}) {
-        return net::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<core_type> core, std::size_t wanted) {
-                core->warm(wanted, detail::make_warm_watcher(std::move(handler), core->executor(), wanted));
-            },
-            token, core_, count);
+        return warm(count, count, std::forward<Token>(token));
+    }
+    /// The same, but completes when `enough` of them are ready, such as the first; the others follow.
+    template <class Token = net::default_completion_token_t<Executor>>
+    auto async_warm(std::size_t count, std::size_t enough, Token&& token = {}) {
+        return warm(count, enough, std::forward<Token>(token));
     }
 
     /// Ends the pool gracefully: idle connections close now, waiters are refused, leases finish. After `deadline`,
@@ -123,6 +134,29 @@ public:
     /// Ends the pool now: idle connections close, waiters are refused, leased connections close as they come back.
     void close() { core_->stop(errc::pool_closed, never, nullptr); }
 
+    /// Lends nothing and opens nothing until `resume`: callers wait, as long as their timeout allows, leases go on and
+    /// come back.
+    void suspend() { core_->suspend(); }
+    void resume() { core_->resume(); }
+
+    /// The machine has another network, another way out or another address: idle connections close now, leased ones as
+    /// they come back, ejections and pauses are forgotten, and addresses are looked up anew before the next opening.
+    void network_changed() { core_->network_changed(); }
+    /// Asks for the addresses of the origin now, as it does each `resolve_interval`; traffic goes on meanwhile.
+    void refresh_endpoints() { core_->refresh_endpoints(); }
+    /// What is known of the addresses at this moment; none before the first answer, or where the transport finds its
+    /// own way.
+    std::vector<endpoint_state> endpoints() const { return core_->endpoints(); }
+
+    /// Replaces the transport's options, as for a new certificate or new roots: openings use them from now on, and
+    /// connections made before end as they come back, idle ones one each `retire_spacing`.
+    /// @errors throws what the transport's constructor throws; nothing has changed then
+    void set_transport_options(typename Transport::options transport_options)
+        requires updatable_transport<Transport>
+    {
+        core_->set_transport_options(std::move(transport_options));
+    }
+
     /// Replaces the options while running.
     /// @errors throws `std::invalid_argument` naming the field and the rule; nothing has changed then
     void set_options(const pool_options& options) { core_->set_options(options); }
@@ -140,11 +174,19 @@ private:
     static constexpr std::string_view http_default_port() { return Transport::default_port; }
 
     template <class Token>
-    auto get(std::optional<duration> timeout, Token&& token) {
+    auto get(std::optional<duration> timeout, Token&& token, std::source_location where) {
         if constexpr (detail::is_use_awaitable<std::decay_t<Token>>)
-            return detail::await_get<std::decay_t<Token>>(core_, timeout);
+            return detail::await_get<std::decay_t<Token>>(core_, timeout, where);
         else
-            return detail::initiate_get(core_, timeout, std::forward<Token>(token));
+            return detail::initiate_get(core_, timeout, where, std::forward<Token>(token));
+    }
+    template <class Token>
+    auto warm(std::size_t count, std::size_t enough, Token&& token) {
+        return net::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<core_type> core, std::size_t wanted, std::size_t ready) {
+                core->warm(wanted, detail::make_warm_watcher(std::move(handler), core->executor(), ready));
+            },
+            token, core_, count, enough);
     }
 
     origin target_;

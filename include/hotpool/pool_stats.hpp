@@ -15,6 +15,8 @@ struct pool_stats {
     connection_counts now;            ///< connections by state, and callers waiting
     manager_counters total;           ///< since the pool was made
     std::error_code last_open_error;  ///< why the last failed opening failed
+    std::error_code failing{};        ///< why callers are refused at once, while no connection can be opened
+    bool suspended = false;
     transport_stats transport{};      ///< since the pool's transport was made
 
     /// The share of leases that got a connection already used before; 0 to 1.
@@ -29,7 +31,8 @@ inline std::string describe(const pool_stats& s) {
     return number(s.now.total(), " connections (") + number(s.now.opening, " opening, ") +
            number(s.now.idle, " idle, ") + number(s.now.leased, " leased, ") + number(s.now.probing, " probing, ") +
            number(s.now.closing, " closing), ") + number(s.now.waiting, " waiting; last open error: ") +
-           (s.last_open_error ? s.last_open_error.message() : "none");
+           (s.last_open_error ? s.last_open_error.message() : "none") + (s.failing ? "; failing" : "") +
+           (s.suspended ? "; suspended" : "");
 }
 
 }  // namespace hotpool

@@ -151,6 +151,8 @@ public:
         while (machine.next_action(next, now)) {
             if (next.answered != nullptr)
                 answers.push_back(next.answered);
+            else if (next.ask)
+                ++questions;
             else
                 tasks_.emplace_back(next.slot, next.task);
         }
@@ -159,6 +161,7 @@ public:
 
     get_outcome outcome = get_outcome::granted;  // of the last get
     std::vector<caller*> answers;                // in the order they were given
+    int questions = 0;                           // to the source of endpoints
 
 private:
     slot_type& next_opening() {

@@ -27,6 +27,7 @@ inline const char* name_of(slot_task task) noexcept {
         case slot_task::close: return "close";
         case slot_task::rest: return "rest";
         case slot_task::probe: return "probe";
+        case slot_task::report_leak: return "report_leak";
         case slot_task::expire_lease: return "expire_lease";
     }
     return "?";

@@ -26,6 +26,10 @@ public:
         if (stopped_) return error = static_cast<int>(*stopped_), get_outcome::refused;
         granted = w.fresh_only ? -1 : lease(now, w.lease_deadline);
         if (granted != -1) return get_outcome::granted;
+        if (failing) {
+            ++counters.breaker_refusals;
+            return error = static_cast<int>(errc::connect_refused), get_outcome::refused;
+        }
         if (waiters.size() >= options.max_waiters) {
             ++counters.refusals;
             return error = static_cast<int>(errc::waiters_full), get_outcome::refused;
@@ -106,7 +110,9 @@ public:
         s.probe_at = next_probe(now);
         s.rested = !rests_;
         if (!healthy) ++counters.probe_failures;
-        come_back(s, now, healthy ? retire_reason::none : retire_reason::probe_failed);
+        const bool is_new = std::exchange(s.validating, false);
+        const retire_reason unfit = is_new ? retire_reason::validation_failed : retire_reason::probe_failed;
+        come_back(s, now, healthy ? retire_reason::none : unfit);
     }
     bool reclaim() {
         reference_slot* s = end_of_shelf(idle_end::oldest);
@@ -116,11 +122,10 @@ public:
 
     // --- openings
 
-    std::size_t warm(std::size_t wanted) {
-        std::size_t started = 0;
-        for (; !stopped_ && live() < wanted && slots.size() < options.max_connections; ++started)
-            begin_opening();
-        return started;
+    void warm(std::size_t wanted) {
+        const std::size_t coming = live() + warm_left_;
+        if (stopped_ || wanted <= coming || slots.size() >= options.max_connections) return;
+        warm_left_ += std::min(wanted - coming, options.max_connections - slots.size());
     }
     void opened(int id, time_point now, duration life) {
         reference_slot& s = slot(id);
@@ -128,6 +133,7 @@ public:
         ++counters.opened;
         failures_in_a_row_ = 0;
         no_opening_before_ = time_point::min();
+        failing = false;
         if (stopped_) return end(s, stop_reason());
         const double longest = static_cast<double>(options.max_lifetime.count());
         const double actual = static_cast<double>(life.count());
@@ -138,6 +144,14 @@ public:
         s.dies_at = base::after(now, life);
         s.idle_until = base::after(now, usual_idle_limit());
         s.rested = !rests_;
+        if (options.probe_new && std::none_of(waiters.begin(), waiters.end(), [&](auto& w) { return w.takes(s); })) {
+            ++counters.probes;
+            s.validating = true;
+            s.idle_since = now;
+            s.state = slot_state::probing;
+            s.task = slot_task::probe;
+            return;
+        }
         make_available(s, now);
     }
     /// @param pause what the backoff policy answered, if it was asked
@@ -155,6 +169,13 @@ public:
                 full = std::min(2 * full, options.backoff_limit);
             if (*pause > full || *pause < full / 2) complaint = "backoff out of bounds";
             no_opening_before_ = now + *pause;
+        }
+        const bool any_left = in(slot_state::idle) + in(slot_state::leased) + in(slot_state::probing) > 0;
+        if (options.breaker_failures == 0) warm_left_ = 0;
+        if (options.breaker_failures != 0 && failures_in_a_row_ >= options.breaker_failures && !any_left && !failing) {
+            failing = true;
+            warm_left_ = 0;
+            while (!waiters.empty()) answer(waiters.front().id, -1, error);
         }
         if (unserved() > in(slot_state::opening)) answer(waiters.front().id, -1, error);
     }
@@ -182,6 +203,7 @@ public:
     }
     void stop(errc why) {
         stopped_ = why;
+        warm_left_ = 0;
         while (!waiters.empty()) answer(waiters.front().id, -1, static_cast<int>(why));
         counters.openings -= std::erase_if(slots, [](auto& s) { return s.task == slot_task::open; });
         for (reference_slot& s : slots) {
@@ -207,10 +229,15 @@ public:
     /// Growth is decided each time the driver asks what to do and no answer is left to give.
     void settle(time_point now) {
         if (!answers.empty()) return;
-        while (!stopped_ && !growth_blocked_ && now >= no_opening_before_ &&
-               slots.size() < options.max_connections &&
-               in(slot_state::opening) < unserved() + missing_idle())
+        if (stopped_) return;
+        const auto is_needed = [&] { return in(slot_state::opening) < unserved() + missing_idle(); };
+        while (!growth_blocked_ && now >= no_opening_before_ && slots.size() < options.max_connections &&
+               in(slot_state::opening) < (failing ? 1 : options.max_openings) &&
+               (failing || warm_left_ != 0 || is_needed())) {
+            if (warm_left_ != 0 && !is_needed()) --warm_left_;
             begin_opening();
+        }
+        if (slots.size() >= options.max_connections) warm_left_ = 0;
     }
     /// The driver takes up a task. False when it was not asked for.
     bool take(int id, slot_task task, time_point now) {
@@ -305,6 +332,7 @@ private:
     bool rests_;
     std::optional<errc> stopped_;
     bool growth_blocked_ = false;
+    std::size_t warm_left_ = 0;
     unsigned failures_in_a_row_ = 0;
     std::uint64_t failures_counted_ = 0;
     time_point no_opening_before_ = time_point::min();

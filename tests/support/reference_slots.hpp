@@ -23,6 +23,7 @@ struct reference_slot {
     slot_task task = slot_task::open;  // asked for and not yet taken up by the driver
     retire_reason retire = retire_reason::none;
     bool tending = false;
+    bool validating = false;  // new, and being probed before anyone gets it
     bool rested = false;
     std::uint64_t uses = 0;
     std::uint64_t failures_before = 0;  // failed openings counted when this one began
@@ -57,6 +58,7 @@ public:
     std::vector<int> shelf;                 // idle ones, newest first; those being tended keep their place
     std::vector<reference_waiter> waiters;  // oldest first
     std::vector<reference_answer> answers;  // given and not yet taken up by the driver
+    bool failing = false;  ///< callers are refused, and one opening at a time goes on
     manager_counters counters;
 
     reference_slot& slot(int id) {

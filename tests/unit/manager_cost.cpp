@@ -13,7 +13,8 @@ using namespace hotpool::testing;
 namespace {
 
 constexpr std::size_t many = 10'000;
-constexpr pool_options for_many{.max_connections = many + 1, .idle_timeout = 60s, .rest_after_idle = 1s};
+constexpr pool_options for_many{
+    .max_connections = many + 1, .idle_timeout = 60s, .rest_after_idle = 1s, .max_openings = many + 1};
 
 using machine_type = connection_manager<int>;
 

@@ -35,7 +35,10 @@ const std::vector<pool_options>& option_sets() {
          .health_check_interval = 1s,
          .backoff_first = 10ms,
          .backoff_limit = 10ms},
-        {.max_connections = 40, .max_waiters = 100, .idle_timeout = 6s, .max_requests = 5},
+        {.max_connections = 40, .max_waiters = 100, .idle_timeout = 6s, .max_requests = 5, .max_openings = 7},
+        {.max_connections = 6, .max_waiters = 9, .breaker_failures = 2},
+        {.max_connections = 3, .min_idle = 1, .breaker_failures = 0},
+        {.max_connections = 5, .min_idle = 2, .probe_new = true},
         {.max_connections = 8, .max_idle = 3, .min_idle = 3, .max_waiters = 0, .rest_after_idle = 1s},
     };
     return sets;

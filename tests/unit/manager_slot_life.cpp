@@ -31,6 +31,7 @@ constexpr std::pair<slot_state, slot_state> allowed_steps[] = {
     {slot_state::opening, slot_state::vacant},   // it failed, was aborted or deferred
     {slot_state::opening, slot_state::idle},     // it succeeded and nobody waited
     {slot_state::opening, slot_state::leased},   // it succeeded and somebody waited
+    {slot_state::opening, slot_state::probing},  // it succeeded and is probed before anyone gets it
     {slot_state::opening, slot_state::closing},  // it succeeded and is not wanted any more
     {slot_state::idle, slot_state::leased},      // a caller asked
     {slot_state::idle, slot_state::probing},     // watched, rested or probed
@@ -112,6 +113,9 @@ TEST_CASE("every_allowed_step_happens", "[manager]") {
     goes(opening, vacant, [](auto& b, auto&) { b.machine.stop_requested(errc::pool_closed), b.fail(); });
     goes(opening, idle, [](auto& b, auto&) { b.cancel(b.last_caller()), b.open(); });
     goes(opening, leased, [](auto& b, auto&) { b.open(); });
+    goes(opening, probing, [](auto& b, auto&) {
+        b.cancel(b.last_caller()), b.machine.options_changed({.max_connections = 1, .probe_new = true}, b.now), b.open();
+    });
     goes(opening, closing, [](auto& b, auto&) { b.machine.stop_requested(errc::pool_closed), b.open(); });
     goes(idle, leased, [](auto& b, auto&) { b.get(); });
     goes(idle, probing, [](auto& b, auto& s) { b.machine.tend_started(s); });

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "hotpool/policy/policies.hpp"
 #include "support/catch.hpp"
@@ -156,6 +157,21 @@ static_assert(!retry_policy<retry_as_a_bool>);
 static_assert(!retry_policy<retry_that_may_throw>);
 static_assert(!retry_policy<retry_told_too_little>);
 
+// --- balance
+
+struct balance_fit {
+    std::size_t choose(std::span<const endpoint_load>, std::uint64_t, double) const noexcept { return 0; }
+};
+struct balance_that_may_throw {
+    std::size_t choose(std::span<const endpoint_load>, std::uint64_t, double) const { return 0; }
+};
+struct balance_told_too_little {
+    std::size_t choose(std::span<const endpoint_load>) const noexcept { return 0; }
+};
+static_assert(balance_policy<balance_fit>);
+static_assert(!balance_policy<balance_that_may_throw>);
+static_assert(!balance_policy<balance_told_too_little>);
+
 // --- construction and bundles
 
 struct needs_a_number : order_fit {
@@ -174,6 +190,7 @@ struct all_of_mine {
     using max_requests = requests_fit;
     using reuse_order = order_fit;
     using backoff = backoff_fit;
+    using balance = balance_fit;
     using retry = retry_fit;
 };
 struct one_near_miss : default_policies {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -91,6 +92,8 @@ public:
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<unread_response> unread;        // while unread; when switched, the bytes behind the head
 
+    std::source_location lent_where{};  // of the present lease; under the pool's lock
+    std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};  // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};
     connection* next_in_turn = nullptr;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -46,7 +47,9 @@ void make_cancellable(const std::shared_ptr<Core>& core, typename Core::waiter_t
 template <class Core, class Handler>
 class get_op final : public Core::waiter_type {
 public:
-    get_op(Handler handler, const std::shared_ptr<Core>& core) : completion_(std::move(handler), core->executor()) {
+    get_op(Handler handler, const std::shared_ptr<Core>& core, std::source_location caller)
+        : completion_(std::move(handler), core->executor()) {
+        this->where = caller;
         completion_.hold_work();  // nothing else of it may be pending
         make_cancellable(core, *this, completion_.get_cancellation_slot());
     }
@@ -64,23 +67,25 @@ private:
 };
 
 template <class Core, class Handler>
-void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, Handler handler) {
-    if (typename Core::lease_type hot{core->take()}) {
+void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, std::source_location where,
+               Handler handler) {
+    if (typename Core::lease_type hot{core->take(never, where)}) {
         completion<Handler, typename Core::executor_type>(std::move(handler), core->executor())
             .deliver(delivery::posted, std::error_code(), std::move(hot));
         return;
     }
-    auto* op = allocate_op<get_op<Core, Handler>>(std::move(handler), core);
+    auto* op = allocate_op<get_op<Core, Handler>>(std::move(handler), core, where);
     if (!core->queue(*op, timeout)) op->answered();
 }
 
 template <class Core, class Token>
-auto initiate_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, Token&& token) {
+auto initiate_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, std::source_location where,
+                  Token&& token) {
     return net::async_initiate<Token, void(std::error_code, typename Core::lease_type)>(
-        [](auto handler, std::shared_ptr<Core> pool, std::optional<duration> limit) {
-            start_get(pool, limit, std::move(handler));
+        [](auto handler, std::shared_ptr<Core> pool, std::optional<duration> limit, std::source_location caller) {
+            start_get(pool, limit, caller, std::move(handler));
         },
-        token, core, timeout);
+        token, core, timeout, where);
 }
 
 template <class Token>
@@ -98,10 +103,10 @@ struct awaiting_executor<net::use_awaitable_t<Executor>> {
 /// A coroutine that gets a hot connection goes on without a trip through the scheduler.
 template <class Token, class Core>
 net::awaitable<typename Core::lease_type, typename awaiting_executor<Token>::type> await_get(
-    std::shared_ptr<Core> core, std::optional<duration> timeout) {
-    if (typename Core::lease_type hot{core->take()}) co_return hot;
+    std::shared_ptr<Core> core, std::optional<duration> timeout, std::source_location where) {
+    if (typename Core::lease_type hot{core->take(never, where)}) co_return hot;
     std::error_code error;
-    auto lease = co_await initiate_get(core, timeout, net::redirect_error(Token{}, error));
+    auto lease = co_await initiate_get(core, timeout, where, net::redirect_error(Token{}, error));
     if (error == errc::get_timed_out) throw std::system_error(error, describe(core->stats()));
     if (error) throw std::system_error(error);
     co_return lease;

@@ -12,9 +12,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <source_location>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/time.hpp"
@@ -30,8 +33,10 @@
 #include "hotpool/detail/turn_list.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/lease.hpp"
+#include "hotpool/pool_services.hpp"
 #include "hotpool/pool_stats.hpp"
 #include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/resolve.hpp"
 #include "hotpool/transport/transport.hpp"
 #include "hotpool/transport/transport_stats.hpp"
 
@@ -55,13 +60,22 @@ public:
     using prober_type = std::function<void(lease_type)>;
 
     pool_core(const Executor& executor, Transport transport, std::string host_value, const pool_options& options,
-              std::shared_ptr<connection_budget> budget)
+              pool_services services)
         : executor_(executor),
           transport_(std::move(transport)),
           host_value_(std::move(host_value)),
-          budget_(std::move(budget)),
+          budget_(std::move(services.budget)),
+          listener_(std::move(services.listener)),
+          local_addresses_(std::move(services.local_addresses)),
           timer_(executor),
-          machine_(options, seed(), stream_type::holds_buffers) {}
+          machine_(options, seed(), stream_type::holds_buffers) {
+        machine_.listen(listener_ != nullptr);
+        if constexpr (endpoint_transport<Transport, Executor>)
+            use_endpoints(std::move(services.endpoints));
+        else if (services.endpoints || !local_addresses_.empty())
+            throw std::invalid_argument(
+                "hotpool::pool_services::endpoints and local_addresses need a transport that connects to endpoints");
+    }
 
     void start() {
         if (budget_ != nullptr) budget_->join(this->weak_from_this());
@@ -73,13 +87,15 @@ public:
     // --- for the pool's callers --------------------------------------------------------------------------------
 
     /// A hot connection, looked at if it has been idle for long; or null.
-    connection_type* take(time_point lease_deadline = never) {
+    connection_type* take(time_point lease_deadline = never, std::source_location where = {}) {
         for (;;) {
             slot_type* s = nullptr;
             bool doubtful = false;
             tell([&](time_point now) {
                 s = machine_.try_lease(now, lease_deadline);
-                doubtful = s != nullptr && now - s->idle_since >= machine_.options().check_after_idle;
+                if (s == nullptr) return;
+                s->resource->lent_where = where;
+                doubtful = now - s->idle_since >= machine_.options().check_after_idle;
             });
             if (s == nullptr) return nullptr;
             if (connection_type* c = sound(*s->resource, doubtful)) return c;
@@ -95,6 +111,7 @@ public:
             const time_point deadline = limit == duration::zero() ? never : base::after(clock_type::now(), limit);
             outcome = machine_.get_requested(w, now, std::min(deadline, w.lease_deadline));
             if (outcome == get_outcome::queued && w.link_to_me) w.link_to_me->waiting = &w;
+            if (outcome == get_outcome::granted) w.granted->resource->lent_where = w.where;
         });
         return outcome == get_outcome::queued;
     }
@@ -126,6 +143,34 @@ public:
         arm_timer();
     }
 
+    void suspend() {
+        tell([&](time_point) { machine_.suspended(); });
+    }
+    void resume() {
+        tell([&](time_point now) { machine_.resumed(now); });
+    }
+    void network_changed() {
+        tell([&](time_point now) { machine_.network_changed(now); });
+    }
+    void refresh_endpoints() {
+        tell([&](time_point) { machine_.refresh_requested(); });
+    }
+    std::vector<endpoint_state> endpoints() const {
+        std::vector<endpoint_state> all;
+        std::lock_guard lock(mutex_);
+        for (const endpoint_ptr& e : machine_.endpoints()) all.push_back(*e);
+        return all;
+    }
+    /// Connections made with the old ones end early.
+    template <class Options>
+    void set_transport_options(Options&& options) {
+        transport_.update(std::forward<Options>(options));
+        tell([&](time_point now) {
+            machine_.end_early([](const slot_type&) { return true; }, retire_reason::rotated, now,
+                               machine_.options().retire_spacing);
+        });
+    }
+
     void set_options(const pool_options& options) {
         tell([&](time_point now) { machine_.options_changed(options, now); });
     }
@@ -138,7 +183,7 @@ public:
         pool_stats s;
         {
             std::lock_guard lock(mutex_);
-            s = {machine_.counts(), machine_.counters(), last_open_error_};
+            s = {machine_.counts(), machine_.counters(), last_open_error_, machine_.failing(), machine_.is_suspended()};
         }
         if constexpr (counting_transport<Transport>) s.transport = transport_.stats();
         return s;
@@ -167,7 +212,13 @@ public:
         const return_report report{why, c.idle_hint};
         c.usage = connection_usage::clean;
         c.reused = true;
+        bool reclaimed = false;
         tell_of(c, watch_later, [&](time_point now) {
+            reclaimed = !is_ours(c);
+            if (reclaimed) {
+                c.slot = nullptr;
+                return;
+            }
             const bool overdue = c.expired.load(std::memory_order_relaxed);
             c.expired.store(false, std::memory_order_relaxed);
             if (c.slot->state == slot_state::probing)
@@ -175,21 +226,27 @@ public:
             else
                 machine_.lease_returned(*c.slot, now, report);
         });
+        if (!reclaimed) return;
+        c.unread.reset();
+        c.stream.close();
+        c.release();
     }
 
     void let_go(connection_type& c) override {
-        if (budget_ != nullptr) budget_->release();
+        bool ours = false;
         tell([&](time_point) {
-            machine_.lease_detached(*c.slot);
+            ours = is_ours(c);
+            if (ours) machine_.lease_detached(*c.slot);
             c.slot = nullptr;
         });
+        if (ours && budget_ != nullptr) budget_->release();
     }
 
     void readable_unattended(connection_type& c) override {
         bool mine = false;
         {
             std::lock_guard lock(mutex_);
-            mine = c.slot != nullptr && c.slot->resource == &c && machine_.tend_started(*c.slot);
+            mine = c.slot != nullptr && is_ours(c) && machine_.tend_started(*c.slot);
         }
         if (!mine) return;  // its holder will find out
         const retire_reason why = look_into(c);
@@ -210,7 +267,9 @@ public:
     const std::string& host_value() const noexcept override { return host_value_; }
 
     void set_lease_deadline(connection_type& c, time_point deadline) override {
-        tell([&](time_point) { machine_.deadline_changed(*c.slot, deadline); });
+        tell([&](time_point) {
+            if (is_ours(c)) machine_.deadline_changed(*c.slot, deadline);
+        });
     }
 
     // --- for the budget ----------------------------------------------------------------------------------------
@@ -238,6 +297,8 @@ private:
         action_type action;
         waiting_op* overdue = nullptr;          // cut by an `expire_lease`
         pool_watcher::pointer watcher;          // satisfied
+        std::vector<pool_event> events;
+        bool frees_permit = false;
     };
 
     /// Jitter needs numbers that differ between pools and between runs, no more.
@@ -245,6 +306,34 @@ private:
         const auto now = static_cast<std::uint64_t>(clock_type::now().time_since_epoch().count());
         return now ^ reinterpret_cast<std::uintptr_t>(this);
     }
+
+    void use_endpoints(endpoint_source source) {
+        endpoint_filter allows;
+        if (!local_addresses_.empty())
+            allows = [this](const ip_address& to, time_point) { return has_local_address(to.family()); };
+        const origin& dialled = transport_.dialled();
+        source_ = std::move(source);
+        if (source_) return machine_.use_endpoints(std::move(allows));
+        if (const auto address = ip_address::parse(dialled.host))
+            return machine_.use_endpoints(endpoint_list{{*address, port_number(dialled.port)}}, std::move(allows));
+        source_ = system_resolver(executor_, dialled);
+        machine_.use_endpoints(std::move(allows));
+    }
+    bool has_local_address(ip_family family) const noexcept {
+        return std::any_of(local_addresses_.begin(), local_addresses_.end(),
+                           [&](const ip_address& a) { return a.family() == family; });
+    }
+    /// The next one of that family, if any are given.
+    std::optional<ip_address> local_address(ip_family family) noexcept {
+        for (std::size_t i = 0; i < local_addresses_.size(); ++i) {
+            const ip_address& next = local_addresses_[next_local_++ % local_addresses_.size()];
+            if (next.family() == family) return next;
+        }
+        return std::nullopt;
+    }
+
+    /// Whether the slot that `c` knows is still its own; under the lock.
+    static bool is_ours(const connection_type& c) noexcept { return c.slot->resource == &c; }
 
     // --- the machine under its lock
 
@@ -303,10 +392,15 @@ private:
     }
 
     bool take_order(order& next, time_point now) {
+        if (machine_.has_events()) {
+            next.events = machine_.take_events();
+            return true;
+        }
         if (machine_.next_action(next.action, now)) {
             prepare(next);
             return true;
         }
+        if (machine_.has_events()) return take_order(next, now);
         return !watchers_.empty() && (next.watcher = satisfied_watcher());
     }
 
@@ -326,14 +420,32 @@ private:
         if (next.action.answered != nullptr) {
             auto* w = static_cast<waiter_type*>(next.action.answered);
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
+            if (w->granted != nullptr) w->granted->resource->lent_where = w->where;
+        } else if (next.action.task == slot_task::report_leak) {
+            next.frees_permit = report_leak(*next.action.slot);
         } else if (next.action.task == slot_task::expire_lease) {
             next.overdue = next.action.slot->resource->expire();
         }
     }
 
+    /// True when the place of the lease is free again.
+    bool report_leak(slot_type& s) {
+        const pool_options& options = machine_.options();
+        pool_event event{.kind = pool_event_kind::lease_leaked, .age = options.leak_after, .where = s.resource->lent_where};
+        if (s.endpoint != nullptr) event.endpoint = s.endpoint->where;
+        machine_.tell(event);
+        if (!options.reclaim_leaked) return false;
+        s.resource->reclaimed.store(true, std::memory_order_release);
+        machine_.lease_reclaimed(s);
+        event.kind = pool_event_kind::lease_reclaimed;
+        machine_.tell(event);
+        return true;
+    }
+
     pool_watcher::pointer satisfied_watcher() {
+        const pool_progress now{machine_.counts(), machine_.warm_left(), machine_.validating(), overdue_};
         for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
-            if (!(*it)->is_over(machine_.counts(), overdue_)) continue;
+            if (!(*it)->is_over(now)) continue;
             pool_watcher::pointer over = std::move(*it);
             watchers_.erase(it);
             return over;
@@ -345,6 +457,10 @@ private:
 
     void perform(order& o) {
         if (o.watcher) return o.watcher.release()->complete();
+        for (const pool_event& event : o.events) listener_(event);
+        if (o.frees_permit && budget_ != nullptr) budget_->release();
+        if (o.action.ask) return ask_source();
+        if (o.action.answered == nullptr && o.action.slot == nullptr) return;
         if (o.action.answered != nullptr) return static_cast<waiter_type*>(o.action.answered)->answered();
         slot_type& s = *o.action.slot;
         switch (o.action.task) {
@@ -356,6 +472,7 @@ private:
             case slot_task::expire_lease:
                 if (o.overdue != nullptr) o.overdue->resume(wake::expired);
                 return;
+            case slot_task::report_leak:
             case slot_task::none: return;
         }
     }
@@ -420,14 +537,18 @@ private:
         if (!acquire_permit(s)) return;
         // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
         const connection_ref<connection_type> c(new connection_type(this->shared_from_this(), s, executor_));
-        duration timeout;
+        open_request request;
         {
             std::lock_guard lock(mutex_);
             s.resource = &*c;
-            timeout = machine_.options().connect_timeout;
+            request = request_for(s);
         }
-        const opening begun =
-            transport_.async_open(executor_, timeout, open_handler<pool_core>(this->shared_from_this(), c));
+        open_handler<pool_core> handler(this->shared_from_this(), c);
+        opening begun;
+        if constexpr (endpoint_transport<Transport, Executor>)
+            begun = transport_.async_open(executor_, request, std::move(handler));
+        else
+            begun = transport_.async_open(executor_, request.timeout, std::move(handler));
         bool stopped;
         {
             std::lock_guard lock(mutex_);
@@ -435,6 +556,42 @@ private:
             c->under_way = begun;
         }
         if (stopped) begun.cancel();
+    }
+
+    open_request request_for(const slot_type& s) {
+        const pool_options& options = machine_.options();
+        open_request request{.timeout = options.connect_timeout, .handshake_timeout = options.handshake_timeout};
+        if (s.dialling == nullptr) return request;
+        request.to = s.endpoint->where;
+        request.from = local_address(request.to.address.family());
+        const duration left = s.dialling->deadline - clock_type::now();
+        request.timeout = std::max<duration>(left, std::chrono::milliseconds(1));
+        return request;
+    }
+
+    void ask_source() {
+        endpoint_answer answer([weak = this->weak_from_this()](std::error_code error, endpoint_list endpoints) {
+            if (const auto self = weak.lock()) self->endpoints_answered(error, endpoints);
+        });
+        try {
+            source_(std::move(answer));
+        } catch (...) {  // the answer that was dropped has said so
+        }
+    }
+    void endpoints_answered(std::error_code error, const endpoint_list& endpoints) {
+        tell([&](time_point now) {
+            if (error) {
+                last_open_error_ = error;
+                machine_.endpoints_failed(error, now);
+            } else {
+                machine_.endpoints_came(endpoints, now);
+            }
+        });
+    }
+
+    void handshake_begins(connection_type& c) {
+        std::lock_guard lock(mutex_);
+        machine_.opening_connected(*c.slot);
     }
 
     void opened(connection_type& c, std::error_code error, stream_type stream) {
@@ -542,7 +699,7 @@ private:
     void watch_if_idle(connection_type& c) {
         {
             std::lock_guard lock(mutex_);
-            if (c.slot == nullptr || c.readable.is_armed() || !machine_.tend_started(*c.slot)) return;
+            if (c.slot == nullptr || !is_ours(c) || c.readable.is_armed() || !machine_.tend_started(*c.slot)) return;
         }
         c.readable.clear_fired();
         c.arm(io_want::read);
@@ -581,9 +738,12 @@ private:
     }
 
     const Executor executor_;
-    const Transport transport_;
+    Transport transport_;
     const std::string host_value_;
     const std::shared_ptr<connection_budget> budget_;
+    const pool_listener listener_;
+    const std::vector<ip_address> local_addresses_;
+    endpoint_source source_;  // empty where the endpoints are fixed, or the transport's affair
 
     std::atomic<std::size_t> leased_{0};
     speculation speculation_;
@@ -598,6 +758,7 @@ private:
     std::shared_ptr<prober_type> prober_;
     std::error_code last_open_error_;
     std::size_t permits_ = 0;  // room in the budget that has not been used yet
+    std::size_t next_local_ = 0;
     std::size_t asking_ = 0;   // openings that are asking for room just now
     time_point timer_due_ = never;
     time_point stop_deadline_ = never;

@@ -42,6 +42,7 @@ public:
         if (core_ != nullptr) core_->abandon_opening(*connection_);
     }
 
+    void connected() { core_->handshake_begins(*connection_); }
     void operator()(std::error_code error, typename connection_type::stream_type stream) {
         std::shared_ptr<Core>(std::move(core_))->opened(*connection_, error, std::move(stream));
     }

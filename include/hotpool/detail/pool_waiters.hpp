@@ -1,7 +1,10 @@
 // Who waits for something of a pool.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <source_location>
 
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/per_host_limits.hpp"
@@ -20,16 +23,25 @@ public:
         get_waiter* waiting = nullptr;
     };
     std::shared_ptr<link> link_to_me;
+    std::source_location where{};  ///< of the call, for leases that never come back
 
 protected:
     ~get_waiter() = default;
 };
 
+/// What those are told who wait for the pool as a whole.
+struct pool_progress {
+    connection_counts counts;
+    std::size_t to_open = 0;     ///< openings asked for by a warm-up that have not begun
+    std::size_t validating = 0;  ///< of the probing ones, those that nobody has had yet
+    bool overdue = false;        ///< the deadline of a drain has passed
+};
+
 /// Somebody who waits for the pool as a whole: warm or drained.
 class pool_watcher {
 public:
-    /// Asked under the lock after each change. @param overdue whether the deadline of a drain has passed
-    virtual bool is_over(const connection_counts& counts, bool overdue) noexcept = 0;
+    /// Asked under the lock after each change.
+    virtual bool is_over(const pool_progress& now) noexcept = 0;
     /// Frees itself, then tells the caller.
     virtual void complete() = 0;
     virtual void destroy() noexcept = 0;

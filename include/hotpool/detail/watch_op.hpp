@@ -12,7 +12,7 @@
 
 namespace hotpool::detail {
 
-/// @tparam Condition a function of the counts, and whether the drain is overdue, that gives an optional outcome
+/// @tparam Condition a function of the pool's progress that gives an optional outcome
 template <class Condition, class Handler, class Executor>
 class watch_op final : public pool_watcher {
 public:
@@ -20,8 +20,8 @@ public:
         : condition_(condition), completion_(std::move(handler), executor) {
         completion_.hold_work();
     }
-    bool is_over(const connection_counts& counts, bool overdue) noexcept override {
-        const std::optional<std::error_code> outcome = condition_(counts, overdue);
+    bool is_over(const pool_progress& now) noexcept override {
+        const std::optional<std::error_code> outcome = condition_(now);
         if (outcome) outcome_ = *outcome;
         return outcome.has_value();
     }
@@ -51,9 +51,10 @@ pool_watcher::pointer make_watcher(Condition condition, Handler handler, const E
 template <class Handler, class Executor>
 pool_watcher::pointer make_warm_watcher(Handler handler, const Executor& executor, std::size_t wanted) {
     return make_watcher(
-        [wanted](const connection_counts& n, bool) -> std::optional<std::error_code> {
-            if (n.idle + n.leased + n.probing >= wanted) return std::error_code();
-            if (n.opening == 0) return make_error_code(errc::warm_incomplete);
+        [wanted](const pool_progress& now) -> std::optional<std::error_code> {
+            const connection_counts& n = now.counts;
+            if (n.idle + n.leased + n.probing - now.validating >= wanted) return std::error_code();
+            if (n.opening + now.to_open + now.validating == 0) return make_error_code(errc::warm_incomplete);
             return std::nullopt;
         },
         std::move(handler), executor);
@@ -62,9 +63,9 @@ pool_watcher::pointer make_warm_watcher(Handler handler, const Executor& executo
 template <class Handler, class Executor>
 pool_watcher::pointer make_drain_watcher(Handler handler, const Executor& executor) {
     return make_watcher(
-        [](const connection_counts& n, bool overdue) -> std::optional<std::error_code> {
-            if (n.total() == 0 && n.waiting == 0) return std::error_code();
-            if (overdue) return make_error_code(errc::drain_timed_out);
+        [](const pool_progress& now) -> std::optional<std::error_code> {
+            if (now.counts.total() == 0 && now.counts.waiting == 0) return std::error_code();
+            if (now.overdue) return make_error_code(errc::drain_timed_out);
             return std::nullopt;
         },
         std::move(handler), executor);

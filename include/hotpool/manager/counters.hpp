@@ -19,6 +19,13 @@ struct manager_counters {
     std::uint64_t wait_timeouts = 0;
     std::uint64_t wait_cancellations = 0;
     std::uint64_t refusals = 0;         ///< callers refused because too many waited
+    std::uint64_t breaker_refusals = 0;  ///< callers refused because no connection could be opened for some time
+    std::uint64_t overtaken = 0;         ///< openings so slow that another address was tried beside them
+    std::uint64_t ejections = 0;         ///< addresses ejected, their returns after a failed trial not counted
+    std::uint64_t readmissions = 0;
+    std::uint64_t answers = 0;           ///< lists of addresses that the endpoint source gave
+    std::uint64_t failed_answers = 0;
+    std::uint64_t leaks = 0;             ///< leases reported as held too long
     std::uint64_t probes = 0;
     std::uint64_t probe_failures = 0;
     std::uint64_t rests = 0;            ///< idle connections that gave their buffers back

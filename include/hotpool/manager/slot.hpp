@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/endpoint_pool.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
 namespace hotpool {
@@ -22,7 +25,7 @@ constexpr bool may_follow(slot_state from, slot_state to) noexcept {
     //                                              vacant opening idle leased probing closing
     constexpr bool table[slot_state_count][slot_state_count] = {
         /* vacant: nothing there                 */ {no,   yes,    no,  no,    no,     no},
-        /* opening: being connected              */ {yes,  no,     yes, yes,   no,     yes},
+        /* opening: being connected              */ {yes,  no,     yes, yes,   yes,    yes},
         /* idle: ready to be lent                */ {no,   no,     no,  yes,   yes,    yes},
         /* leased: a caller's (also handed over) */ {yes,  no,     yes, yes,   no,     yes},
         /* probing: taken out by the pool itself */ {yes,  no,     yes, yes,   no,     yes},
@@ -34,15 +37,31 @@ constexpr bool may_follow(slot_state from, slot_state to) noexcept {
 /// What the machine asks of its driver for a slot.
 enum class slot_task : std::uint8_t {
     none,
-    open,           ///< make a connection; answer `slot_opened`, `opening_failed` or `opening_deferred`
+    open,           ///< make a connection, to `endpoint` if there is one; answer `slot_opened`, `opening_failed` or `opening_deferred`
     abort_opening,  ///< stop making it; the opening still answers
     close,          ///< close the connection; answer `slot_closed`
     rest,           ///< give its buffers back; answer `tend_finished`
     probe,          ///< probe its health; answer `probe_finished`
+    report_leak,    ///< the lease is held for long; `lease_reclaimed` may follow
     expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
 };
 
 struct task_list_tag;
+
+/// A connection on its way to one of several addresses.
+struct dial {
+    std::vector<endpoint_ptr> rest{};   ///< the addresses still to be tried, next first
+    time_point deadline = never;        ///< for all of them
+    time_point began{};                 ///< the present attempt
+    time_point look_at = never;         ///< when something is to be decided if it is not connected by then
+    std::uint64_t failures_before = 0;  ///< of the present address when the attempt began
+    bool awaits_answer = false;         ///< the addresses are not known yet
+    bool overtaken = false;             ///< slow: another slot tries the rest
+    bool trial = false;                 ///< of an ejected address, for no caller
+    bool cut = false;                   ///< being aborted for the sake of the rest
+    /// Whether a caller had better not count on it.
+    bool doubtful() const noexcept { return overtaken || trial; }
+};
 
 /// A connection as the machine sees it. The driver keeps its own object in `resource` and changes nothing else.
 template <class Resource>
@@ -52,7 +71,9 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     slot_state state = slot_state::vacant;
     slot_task task = slot_task::none;
     retire_reason retire = retire_reason::none;  ///< set while leased: close it on return, for this
+    retire_reason dies_for = retire_reason::max_lifetime;  ///< why it ends at `dies_at`
     bool rested = false;                         ///< its buffers have been given back
+    bool validating = false;                     ///< probing before anyone has had it
     bool tending = false;                        ///< probing, but back in a moment: watch or rest
     std::uint64_t uses = 0;                      ///< leases so far
     std::uint64_t failures_before = 0;           ///< failures of openings already counted when this one began
@@ -61,6 +82,9 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     time_point idle_until = never;
     time_point probe_at = never;
     time_point lease_deadline = never;
+    time_point leak_at = never;                  ///< held longer than this, the lease is reported
+    endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
+    std::unique_ptr<dial> dialling{};            ///< while it is being opened to an endpoint
 };
 
 }  // namespace hotpool

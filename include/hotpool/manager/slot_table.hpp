@@ -45,7 +45,10 @@ public:
         enter(s, slot_state::vacant);
         s.retire = retire_reason::none;
         s.uses = 0;
-        s.dies_at = s.idle_until = s.probe_at = s.lease_deadline = never;
+        s.dies_for = retire_reason::max_lifetime;
+        s.dies_at = s.idle_until = s.probe_at = s.lease_deadline = s.leak_at = never;
+        s.endpoint.reset();
+        s.dialling.reset();
         s.rested = false;
         s.resource = Resource{};
         vacant_.push_front(s);
@@ -86,6 +89,11 @@ public:
     template <class Visitor>
     void for_each(Visitor visit) {
         for (slot_type& s : slots_)
+            if (s.state != slot_state::vacant) visit(s);
+    }
+    template <class Visitor>
+    void for_each(Visitor visit) const {
+        for (const slot_type& s : slots_)
             if (s.state != slot_state::vacant) visit(s);
     }
 

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "hotpool/policy/backoff.hpp"
+#include "hotpool/policy/balance.hpp"
 #include "hotpool/policy/idle_timeout.hpp"
 #include "hotpool/policy/max_lifetime.hpp"
 #include "hotpool/policy/max_requests.hpp"
@@ -24,6 +25,7 @@ struct default_policies {
     using max_requests = hotpool::max_requests;
     using reuse_order = hotpool::reuse_order;
     using backoff = hotpool::backoff;
+    using balance = hotpool::least_leased;
     using retry = hotpool::retry;
 };
 
@@ -38,6 +40,7 @@ concept policy_bundle =
     policy_value<typename B::max_requests> && requests_policy<typename B::max_requests> &&
     policy_value<typename B::reuse_order> && order_policy<typename B::reuse_order> &&
     policy_value<typename B::backoff> && backoff_policy<typename B::backoff> &&
+    policy_value<typename B::balance> && balance_policy<typename B::balance> &&
     policy_value<typename B::retry> && retry_policy<typename B::retry>;
 
 namespace detail {
@@ -59,7 +62,8 @@ struct policy_set {
           lifetime(make_policy<typename Bundle::max_lifetime>(o)),
           requests(make_policy<typename Bundle::max_requests>(o)),
           order(make_policy<typename Bundle::reuse_order>(o)),
-          backoff(make_policy<typename Bundle::backoff>(o)) {}
+          backoff(make_policy<typename Bundle::backoff>(o)),
+          balance(make_policy<typename Bundle::balance>(o)) {}
 
     typename Bundle::per_host_limits limits;
     typename Bundle::idle_timeout idle;
@@ -67,6 +71,7 @@ struct policy_set {
     typename Bundle::max_requests requests;
     typename Bundle::reuse_order order;
     typename Bundle::backoff backoff;
+    typename Bundle::balance balance;
 };
 
 }  // namespace detail

@@ -30,8 +30,10 @@ struct pool_options {
 
     /// How long a get waits for a connection when it names no timeout of its own. 0: without limit.
     duration get_timeout = std::chrono::seconds(30);
-    /// For name resolution, connect and handshake together. More than 0.
+    /// For name resolution, connect and handshake together, over all addresses that are tried. More than 0.
     duration connect_timeout = std::chrono::seconds(10);
+    /// For the handshake alone. 0: what is left of `connect_timeout`. At most `connect_timeout`.
+    duration handshake_timeout = duration::zero();
     /// An idle connection is closed after this. 0: never. Below the keep-alive time out of usual servers (75 s).
     duration idle_timeout = std::chrono::seconds(60);
     /// A connection is not used again after this, counted from its opening. 0: no limit. Lets DNS changes through.
@@ -58,6 +60,32 @@ struct pool_options {
     std::size_t drain_limit_bytes = 256 * 1024;
     /// How long that may take. More than 0.
     duration drain_timeout = std::chrono::milliseconds(50);
+
+    /// Openings under way at once. 1 or more.
+    std::size_t max_openings = 64;
+    /// Whether a new connection that no caller waits for is probed by the health checker before it is lent.
+    bool probe_new = false;
+
+    /// How often the addresses of the origin's name are looked up again while connections are open. 0: never again.
+    duration resolve_interval = std::chrono::seconds(60);
+    /// An address that has not accepted after this is overtaken by the next one. More than 0. RFC 8305 says 250 ms.
+    duration attempt_delay = std::chrono::milliseconds(250);
+    /// Failures in a row that eject an address, though never the last one. 0: none is ejected.
+    unsigned ejection_failures = 5;
+    /// How long an address is ejected the first time; the second time twice as long, and so on. More than 0.
+    duration ejection_time = std::chrono::seconds(30);
+    /// The longest ejection. At least `ejection_time`. An address that has been good for this long starts anew.
+    duration ejection_limit = std::chrono::seconds(300);
+    /// Failed openings in a row after which, with no connection left, callers are refused at once until one of the
+    /// openings that go on one by one succeeds. 0: callers wait.
+    unsigned breaker_failures = 5;
+    /// Between connections that are retired together, as those to an address that has left the name. 0: all at once.
+    duration retire_spacing = std::chrono::milliseconds(10);
+
+    /// A lease held longer than this is reported once to the listener. 0: never.
+    duration leak_after = duration::zero();
+    /// Whether its place is then taken back: the pool forgets the connection, whose next exchange fails.
+    bool reclaim_leaked = false;
 
     /// After a failed opening the next one waits this long, doubling with each failure in a row. More than 0.
     duration backoff_first = std::chrono::milliseconds(10);
@@ -95,6 +123,9 @@ inline void validate(const pool_options& options) {
     if (options.min_idle > options.max_idle) refuse_option("min_idle", "must be at most max_idle");
     require_not_negative(options.get_timeout, "get_timeout");
     require_positive(options.connect_timeout, "connect_timeout");
+    require_not_negative(options.handshake_timeout, "handshake_timeout");
+    if (options.handshake_timeout > options.connect_timeout)
+        refuse_option("handshake_timeout", "must be at most connect_timeout");
     require_not_negative(options.idle_timeout, "idle_timeout");
     require_not_negative(options.max_lifetime, "max_lifetime");
     if (!(options.lifetime_jitter >= 0.0 && options.lifetime_jitter <= 1.0))
@@ -104,6 +135,15 @@ inline void validate(const pool_options& options) {
     require_not_negative(options.check_after_idle, "check_after_idle");
     require_not_negative(options.rest_after_idle, "rest_after_idle");
     require_positive(options.drain_timeout, "drain_timeout");
+    if (options.max_openings == 0) refuse_option("max_openings", "must be 1 or more");
+    require_not_negative(options.resolve_interval, "resolve_interval");
+    require_positive(options.attempt_delay, "attempt_delay");
+    require_positive(options.ejection_time, "ejection_time");
+    if (options.ejection_limit < options.ejection_time) refuse_option("ejection_limit", "must be at least ejection_time");
+    require_not_negative(options.retire_spacing, "retire_spacing");
+    require_not_negative(options.leak_after, "leak_after");
+    if (options.reclaim_leaked && options.leak_after == duration::zero())
+        refuse_option("reclaim_leaked", "needs leak_after");
     require_positive(options.backoff_first, "backoff_first");
     if (options.backoff_limit < options.backoff_first) refuse_option("backoff_limit", "must be at least backoff_first");
 }

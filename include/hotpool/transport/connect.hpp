@@ -1,40 +1,23 @@
-// The second step of an opening: from endpoints to a connected socket.
+// From an endpoint to a connected socket.
 #pragma once
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <memory>
 #include <optional>
 #include <system_error>
-#include <utility>
 
 #if defined(__linux__)
+#    include <netinet/in.h>
+#    include <sys/socket.h>
 #    include <unistd.h>
 #endif
 
-#include "hotpool/base/time.hpp"
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/transport/asio.hpp"
-#include "hotpool/transport/resolve.hpp"
+#include "hotpool/transport/endpoint.hpp"
 #include "hotpool/transport/tcp_options.hpp"
 
 namespace hotpool::detail {
-
-/// The least time an address gets, if the deadline leaves that much: a host that answers does so within a
-/// round trip, and longer ones are rare.
-/// @source RFC 8305, 5, whose delay between attempts this is
-inline constexpr std::chrono::milliseconds min_attempt{250};
-
-/// How long to try one address so that those behind it get their turn: an equal share of what remains.
-/// @param addresses_left this one included, 1 or more; the last may use all that remains
-constexpr time_point attempt_deadline(time_point now, time_point deadline,
-                                      std::size_t addresses_left) noexcept {
-    if (addresses_left <= 1 || deadline <= now) return deadline;
-    const duration share = (deadline - now) / static_cast<duration::rep>(addresses_left);
-    return std::min(deadline, base::after(now, std::max<duration>(share, min_attempt)));
-}
 
 /// The library's name for what kept a socket from connecting; its own codes pass.
 inline std::error_code connect_error(const std::error_code& error) noexcept {
@@ -48,19 +31,26 @@ inline std::error_code connect_error(const std::error_code& error) noexcept {
     return errc::connect_failed;
 }
 
-/// Opens `socket` for `endpoint`, non-blocking and with `options`. On failure it may be left open.
+/// Opens `socket` for `to`, non-blocking, with `options` and bound to `from`. On failure it may be left open.
 template <class Socket>
-std::error_code prepare_socket(Socket& socket, const net::ip::tcp::endpoint& endpoint,
+std::error_code prepare_socket(Socket& socket, const ip_endpoint& to, const std::optional<ip_address>& from,
                                const tcp_options& options) {
     std::error_code error;
     if (socket.is_open()) socket.close(error);
-    if (socket.open(endpoint.protocol(), error)) return error;
+    if (socket.open(to_asio(to).protocol(), error)) return error;
     if (socket.non_blocking(true, error)) return error;
     // Not worth failing for: some sockets know no such option.
     std::error_code ignored;
     if (options.no_delay) socket.set_option(net::ip::tcp::no_delay(true), ignored);
     if (options.keep_alive) socket.set_option(net::socket_base::keep_alive(true), ignored);
-    return {};
+    if (!from) return {};
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    // The port is chosen when the peer is known: otherwise all connections of this address share 28,000 of them.
+    const int on = 1;
+    ::setsockopt(socket.native_handle(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+#endif
+    socket.bind(to_asio(ip_endpoint{*from, 0}), error);
+    return error;
 }
 
 /// Registers a connected socket anew where Asio uses epoll: connecting has left it interested in writability
@@ -80,100 +70,5 @@ std::error_code forget_write_interest([[maybe_unused]] Socket& socket,
 #endif
     return error;
 }
-
-/// Tries the endpoints in order until one accepts, each for its share of the time that is left. The last one
-/// is not timed here: who owns the deadline calls `cancel` when it passes.
-/// @completes `void(std::error_code, socket_type)`, once, on the strand and perhaps inside `start`; with the
-/// error of the last endpoint if none accepts, and not at all after `cancel`
-/// @threads the strand
-template <class Executor, class Handler>
-class connect_operation : public std::enable_shared_from_this<connect_operation<Executor, Handler>> {
-public:
-    using socket_type = net::basic_stream_socket<net::ip::tcp, Executor>;
-
-    /// @param endpoints at least one
-    connect_operation(const net::strand<Executor>& strand, endpoint_list endpoints,
-                      const tcp_options& options, time_point deadline, Handler handler)
-        : strand_(strand),
-          socket_(strand.get_inner_executor()),
-          timer_(strand.get_inner_executor()),
-          endpoints_(std::move(endpoints)),
-          options_(options),
-          deadline_(deadline),
-          handler_(std::move(handler)) {}
-
-    void start() { try_next(); }
-
-    /// Closes what was opened and lets go of the handler.
-    void cancel() {
-        std::error_code ignored;
-        socket_.close(ignored);
-        timer_.cancel();
-        handler_.reset();
-    }
-
-private:
-    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-
-    void try_next() {
-        std::error_code error;
-        while (next_ != endpoints_.size()) {
-            const net::ip::tcp::endpoint& endpoint = endpoints_[next_++];
-            error = prepare_socket(socket_, endpoint, options_);
-            if (!error) return attempt(endpoint);
-            if (connect_error(error) == errc::descriptors_exhausted) break;
-        }
-        finish(error);
-    }
-
-    void attempt(const net::ip::tcp::endpoint& endpoint) {
-        const std::size_t number = next_;
-        const std::size_t addresses_left = endpoints_.size() - next_ + 1;
-        if (addresses_left > 1) {
-            timer_.expires_at(attempt_deadline(clock_type::now(), deadline_, addresses_left));
-            timer_.async_wait(on_strand([number](auto& self, const std::error_code& cancelled) {
-                if (!cancelled) self.attempt_ended(number, errc::connect_timed_out);
-            }));
-        }
-        auto ended = [number](auto& self, const std::error_code& error) {
-            self.attempt_ended(number, error);
-        };
-        socket_.async_connect(endpoint, on_strand(ended));
-    }
-
-    // Timer and socket may both report on one attempt, and late: the first word on the current one counts.
-    void attempt_ended(std::size_t number, const std::error_code& error) {
-        if (!handler_ || number != next_) return;
-        timer_.cancel();
-        if (error && next_ != endpoints_.size()) return try_next();
-        finish(error);
-    }
-
-    void finish(std::error_code error) {
-        Handler handler = std::move(*handler_);
-        handler_.reset();
-        if (!error) error = forget_write_interest(socket_, endpoints_[next_ - 1].protocol());
-        std::error_code ignored;
-        if (error) socket_.close(ignored);
-        std::move(handler)(connect_error(error), std::move(socket_));
-    }
-
-    template <class Function>
-    auto on_strand(Function function) {
-        auto held = [self = this->shared_from_this(), function](const std::error_code& error) {
-            function(*self, error);
-        };
-        return net::bind_executor(strand_, std::move(held));
-    }
-
-    net::strand<Executor> strand_;
-    socket_type socket_;
-    timer_type timer_;
-    endpoint_list endpoints_;
-    tcp_options options_;
-    time_point deadline_;
-    std::size_t next_ = 0;
-    std::optional<Handler> handler_;
-};
 
 }  // namespace hotpool::detail

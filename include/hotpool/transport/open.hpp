@@ -1,19 +1,18 @@
-// An opening from its first step to its last: resolve, connect, shake hands, under one deadline.
+// An opening from its first step to its last: connect, shake hands, under one deadline.
 #pragma once
 
-#include <chrono>
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
 
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/connect.hpp"
-#include "hotpool/transport/resolve.hpp"
+#include "hotpool/transport/endpoint.hpp"
 #include "hotpool/transport/tcp_options.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -32,11 +31,13 @@ concept may_deserve_another_try = requires(const Stream stream) {
     { stream.deserves_another_try() } noexcept -> std::same_as<bool>;
 };
 
-/// Opens one connection. All its parts run on a strand of its own, so that an executor of several threads
-/// will do; the socket itself is made for the plain executor.
-///
-/// A handshake that fails is final: other addresses are tried only where no connection comes about. Only a stream
-/// that says that it deserves another try has one, on a new connection and under the same deadline.
+/// A handler that wants to know when only the handshake remains.
+template <class Handler>
+concept hears_of_connection = requires(Handler handler) { handler.connected(); };
+
+/// Opens one connection to one endpoint. All its parts run on a strand of its own, so that an executor of
+/// several threads will do; the socket itself is made for the plain executor. Only a stream that says that it
+/// deserves another try has one, on a new connection and under the same deadline.
 /// @param MakeStream makes a `Stream` of a connected, non-blocking socket and a `std::error_code&`
 /// @completes `void(std::error_code, Stream)`, once, posted to the executor
 /// @threads `start` once; `cancel` from any thread
@@ -45,18 +46,18 @@ class open_operation final
     : public opening::operation,
       public std::enable_shared_from_this<open_operation<Stream, Executor, MakeStream, Handler>> {
 public:
-    open_operation(const Executor& executor, origin target, const tcp_options& options,
+    open_operation(const Executor& executor, const open_request& request, const tcp_options& options,
                    MakeStream make_stream, Handler handler)
         : strand_(executor),
           timer_(executor),
-          resolver_(executor),
-          target_(std::move(target)),
+          socket_(executor),
+          request_(request),
           options_(options),
           make_stream_(std::move(make_stream)),
           handler_(std::move(handler)) {}
 
-    void start(std::chrono::nanoseconds timeout) {
-        deadline_ = base::after(clock_type::now(), std::chrono::duration_cast<duration>(timeout));
+    void start() {
+        deadline_ = base::after(clock_type::now(), request_.timeout);
         net::post(strand_, [self = this->shared_from_this()] { self->begin(); });
     }
     void cancel() override {
@@ -65,48 +66,44 @@ public:
 
 private:
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-    using resolver_type = net::ip::basic_resolver<net::ip::tcp, Executor>;
     using socket_type = net::basic_stream_socket<net::ip::tcp, Executor>;
     enum class phase : std::uint8_t { connecting, handshaking };
 
-    // What `connect_operation` reports to; naming the type breaks the circle between the two operations.
-    struct connect_handler {
-        std::shared_ptr<open_operation> self;
-        void operator()(const std::error_code& error, socket_type socket) {
-            self->connected(error, std::move(socket));
-        }
-    };
-
     void begin() {
-        timer_.expires_at(deadline_);
-        timer_.async_wait(on_strand([](auto& self, const std::error_code& cancelled) {
-            if (!cancelled) self.timed_out();
-        }));
-        if (const auto endpoint = numeric_endpoint(target_)) return connect({*endpoint});
-        auto then = [](auto& self, const std::error_code& error, auto endpoints) {
-            self.resolved(error, std::move(endpoints));
-        };
-        async_resolve(resolver_, target_, on_strand(then));
-    }
-
-    void resolved(const std::error_code& error, endpoint_list endpoints) {
         if (!handler_) return;
-        if (error) return fail(error);
-        connect(std::move(endpoints));
+        set_timer(deadline_);
+        connect();
     }
 
-    void connect(endpoint_list endpoints) {
-        if constexpr (may_deserve_another_try<Stream>) endpoints_ = endpoints;
-        const auto connecting = std::make_shared<connect_operation<Executor, connect_handler>>(
-            strand_, std::move(endpoints), options_, deadline_, connect_handler{this->shared_from_this()});
-        connecting_ = connecting;
-        connecting->start();
+    void set_timer(time_point due) {
+        timer_.expires_at(due);
+        timer_.async_wait(on_strand([](auto& self, const std::error_code& cancelled) {
+            // It may have fired just before it was set anew.
+            if (!cancelled && clock_type::now() >= self.timer_.expiry()) self.timed_out();
+        }));
     }
 
-    void connected(std::error_code error, socket_type socket) {
+    void connect() {
+        if (const std::error_code error = prepare_socket(socket_, request_.to, request_.from, options_))
+            return fail(connect_error(error));
+        socket_.async_connect(to_asio(request_.to), on_strand([](auto& self, const std::error_code& error) {
+            self.connected(error);
+        }));
+    }
+
+    void connected(std::error_code error) {
+        if (!handler_) return;
+        if (!error) error = forget_write_interest(socket_, to_asio(request_.to).protocol());
+        if (error) return fail(connect_error(error));
+        if constexpr (hears_of_connection<Handler>) handler_->connected();
+        stream_.emplace(make_stream_(std::move(socket_), error));
         if (error) return fail(error);
-        stream_.emplace(make_stream_(std::move(socket), error));
-        if (error) return fail(error);
+        begin_handshake();
+    }
+
+    void begin_handshake() {
+        if (phase_ == phase::connecting && request_.handshake_timeout != duration::zero())
+            set_timer(std::min(deadline_, base::after(clock_type::now(), request_.handshake_timeout)));
         phase_ = phase::handshaking;
         shake_hands();
     }
@@ -128,7 +125,9 @@ private:
             if (stream_->deserves_another_try()) {
                 stream_.reset();
                 phase_ = phase::connecting;
-                return connect(std::move(endpoints_));
+                socket_ = socket_type(strand_.get_inner_executor());
+                set_timer(deadline_);
+                return connect();
             }
         }
         fail(error);
@@ -147,8 +146,8 @@ private:
         handler_.reset();
         stream_.reset();
         timer_.cancel();
-        resolver_.cancel();
-        if (const auto connecting = connecting_.lock()) connecting->cancel();
+        std::error_code ignored;
+        socket_.close(ignored);
         net::post(strand_.get_inner_executor(),
                   [handler = std::move(handler), error, stream = std::move(stream)]() mutable {
                       std::move(handler)(error, std::move(stream));
@@ -164,13 +163,10 @@ private:
 
     net::strand<Executor> strand_;
     timer_type timer_;
-    resolver_type resolver_;
-    // It holds this operation, not the reverse.
-    std::weak_ptr<connect_operation<Executor, connect_handler>> connecting_;
+    socket_type socket_;
     std::optional<Stream> stream_;
-    endpoint_list endpoints_;  // for another try
-    origin target_;
-    tcp_options options_;
+    const open_request request_;
+    const tcp_options options_;
     MakeStream make_stream_;
     time_point deadline_{};
     phase phase_ = phase::connecting;
@@ -179,11 +175,11 @@ private:
 
 /// Starts an opening: what the transports' `async_open` have in common.
 template <class Stream, class Executor, class MakeStream, class Handler>
-opening start_opening(const Executor& executor, std::chrono::nanoseconds timeout, const origin& target,
-                      const tcp_options& options, MakeStream make_stream, Handler handler) {
+opening start_opening(const Executor& executor, const open_request& request, const tcp_options& options,
+                      MakeStream make_stream, Handler handler) {
     const auto operation = std::make_shared<open_operation<Stream, Executor, MakeStream, Handler>>(
-        executor, target, options, std::move(make_stream), std::move(handler));
-    operation->start(timeout);
+        executor, request, options, std::move(make_stream), std::move(handler));
+    operation->start();
     return opening(operation);
 }
 

@@ -1,27 +1,19 @@
-// The first step of an opening: from a host to its endpoints.
+// From a host to its endpoints, by the system's resolver.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/origin.hpp"
+#include "hotpool/endpoint_source.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/endpoint.hpp"
 
 namespace hotpool::detail {
-
-using endpoint_list = std::vector<net::ip::tcp::endpoint>;
-
-/// The endpoint of a host that is an address already; nothing for a name.
-inline std::optional<net::ip::tcp::endpoint> numeric_endpoint(const origin& target) {
-    std::error_code not_an_address;
-    const net::ip::address address = net::ip::make_address(target.host, not_an_address);
-    if (not_an_address) return std::nullopt;
-    return net::ip::tcp::endpoint(address, port_number(target.port));
-}
 
 /// The library's name for a resolver's answer.
 inline std::error_code resolve_error(const std::error_code& error, bool empty) noexcept {
@@ -30,21 +22,21 @@ inline std::error_code resolve_error(const std::error_code& error, bool empty) n
     return {};
 }
 
-/// Asks `resolver` for the endpoints of `target`, in the system's order of preference.
-/// @completes `void(std::error_code, endpoint_list)` on the handler's associated executor; a resolver that
-/// was cancelled answers when the system's resolver returns, which cannot be interrupted
-template <class Resolver, class Handler>
-void async_resolve(Resolver& resolver, const origin& target, Handler handler) {
-    const auto executor = net::get_associated_executor(handler);
-    auto answered = [handler = std::move(handler)](const std::error_code& error, auto results) mutable {
-        endpoint_list endpoints;
-        for (const auto& entry : results) endpoints.push_back(entry.endpoint());
-        const std::error_code outcome = resolve_error(error, endpoints.empty());
-        std::move(handler)(outcome, std::move(endpoints));
+/// The system's resolver, asked in a thread of Asio's; what it is at cannot be interrupted.
+template <class Executor>
+endpoint_source system_resolver(const Executor& executor, origin target) {
+    using resolver_type = net::ip::basic_resolver<net::ip::tcp, Executor>;
+    return [executor, target = std::move(target)](endpoint_answer answer) {
+        const auto resolver = std::make_shared<resolver_type>(executor);
+        auto answered = [resolver, answer = std::move(answer)](const std::error_code& error,
+                                                               const auto& results) mutable {
+            endpoint_list endpoints;
+            for (const auto& entry : results) endpoints.push_back(from_asio(entry.endpoint()));
+            answer(resolve_error(error, endpoints.empty()), std::move(endpoints));
+        };
+        resolver->async_resolve(target.host, std::to_string(port_number(target.port)),
+                                net::ip::resolver_base::numeric_service, std::move(answered));
     };
-    resolver.async_resolve(
-        target.host, std::to_string(port_number(target.port)), net::ip::resolver_base::numeric_service,
-        net::bind_executor(executor, std::move(answered)));
 }
 
 }  // namespace hotpool::detail

@@ -1,7 +1,6 @@
 // The transport for plain TCP.
 #pragma once
 
-#include <chrono>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -15,7 +14,7 @@
 
 namespace hotpool {
 
-/// Makes plain TCP connections to one origin. `transport_for` says what each member does.
+/// Makes plain TCP connections to one origin. `endpoint_transport` says what each member does.
 /// @threads any thread
 class tcp_transport {
 public:
@@ -32,13 +31,14 @@ public:
     }
 
     const origin& target() const noexcept { return target_; }
+    const origin& dialled() const noexcept { return target_; }
 
     /// @errors those of "opening a connection", but of TLS
     template <class Executor, class Handler>
-    opening async_open(const Executor& executor, std::chrono::nanoseconds timeout, Handler handler) const {
+    opening async_open(const Executor& executor, const open_request& request, Handler handler) const {
         using socket_type = typename stream<Executor>::socket_type;
         return detail::start_opening<stream<Executor>>(
-            executor, timeout, target_, options_,
+            executor, request, options_,
             [](socket_type socket, std::error_code&) { return stream<Executor>(std::move(socket)); },
             std::move(handler));
     }

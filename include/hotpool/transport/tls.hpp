@@ -1,7 +1,6 @@
 // The transport for TLS.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -18,7 +17,7 @@
 
 namespace hotpool {
 
-/// Makes TLS connections to one origin. `transport_for` says what each member does.
+/// Makes TLS connections to one origin. `endpoint_transport` says what each member does.
 /// @threads any thread
 class tls_transport {
 public:
@@ -38,14 +37,15 @@ public:
     }
 
     const origin& target() const noexcept { return target_; }
+    const origin& dialled() const noexcept { return target_; }
     transport_stats stats() const noexcept { return context_->sessions().stats(); }
 
     /// @errors those of "opening a connection"
     template <class Executor, class Handler>
-    opening async_open(const Executor& executor, std::chrono::nanoseconds timeout, Handler handler) const {
+    opening async_open(const Executor& executor, const open_request& request, Handler handler) const {
         using socket_type = typename stream<Executor>::socket_type;
         return detail::start_opening<stream<Executor>>(
-            executor, timeout, target_, context_->options().tcp,
+            executor, request, context_->options().tcp,
             [context = context_](socket_type socket, std::error_code& error) {
                 return stream<Executor>(std::move(socket), context, error);
             },

@@ -6,11 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/origin.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool {
@@ -104,23 +107,53 @@ struct open_handler_archetype {
 
 }  // namespace detail
 
+/// Where one connection is to lead, and how long that may take.
+struct open_request {
+    ip_endpoint to{};
+    std::optional<ip_address> from{};              ///< the local address; none: the system chooses
+    duration timeout = std::chrono::seconds(10);   ///< until the stream can be used. More than 0
+    duration handshake_timeout = duration::zero();  ///< for the handshake alone; 0: what is left of `timeout`
+};
+
 /// Makes connections to one origin.
 ///
 /// - `T(origin, options)`: refuses bad values with `std::invalid_argument` naming the field and the rule.
 /// - `scheme`, `default_port`: as in a URL, e.g. "https" and "443".
-/// - `async_open(executor, timeout, handler)`: `timeout` covers everything until the stream can be used. The
-///   handler gets a `std::error_code` (an `errc` of the group "opening a connection", or `errc::cancelled`)
-///   and the stream, closed if there is an error. It is called exactly once, never inside `async_open`, on
-///   `executor`. May be called from any thread, and again while others run.
 template <class T, class Executor>
-concept transport_for =
-    std::constructible_from<T, origin, typename T::options> &&
-    stream<typename T::template stream<Executor>> &&
+concept any_transport = std::constructible_from<T, origin, typename T::options> &&
+                    stream<typename T::template stream<Executor>> && requires {
+                        { T::scheme } -> std::convertible_to<std::string_view>;
+                        { T::default_port } -> std::convertible_to<std::string_view>;
+                    };
+
+/// A transport that connects to an endpoint, of which the pool may know several.
+///
+/// - `async_open(executor, request, handler)`: the handler gets a `std::error_code` (an `errc` of the group
+///   "opening a connection", or `errc::cancelled`) and the stream, closed if there is an error. It is called
+///   exactly once, never inside `async_open`, on `executor`. If it has a member `connected()`, that is called
+///   when the peer has accepted and only the handshake remains. May be called from any thread, and again while
+///   others run.
+/// - `dialled()`: the host and port whose addresses the endpoints are; the origin's, or a proxy's.
+template <class T, class Executor>
+concept endpoint_transport =
+    any_transport<T, Executor> &&
+    requires(const T transport, const Executor executor, open_request request,
+             detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
+        { transport.async_open(executor, request, std::move(handler)) } -> std::same_as<opening>;
+        { transport.dialled() } -> std::convertible_to<const origin&>;
+    };
+
+/// A transport that finds its own way: the pool knows no endpoints, and neither ejects nor balances.
+/// As `endpoint_transport`, but `timeout` stands in the place of the request.
+template <class T, class Executor>
+concept direct_transport =
+    any_transport<T, Executor> &&
     requires(const T transport, const Executor executor, std::chrono::nanoseconds timeout,
              detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
-        { T::scheme } -> std::convertible_to<std::string_view>;
-        { T::default_port } -> std::convertible_to<std::string_view>;
         { transport.async_open(executor, timeout, std::move(handler)) } -> std::same_as<opening>;
     };
+
+template <class T, class Executor>
+concept transport_for = endpoint_transport<T, Executor> || direct_transport<T, Executor>;
 
 }  // namespace hotpool
