@@ -9,7 +9,7 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/open.hpp"
-#include "hotpool/transport/tls_context.hpp"
+#include "hotpool/transport/tls_contexts.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_stream.hpp"
 #include "hotpool/transport/transport.hpp"
@@ -28,25 +28,32 @@ public:
     static constexpr std::string_view scheme = "https";
     static constexpr std::string_view default_port = "443";
 
-    /// Reads the files that `choices` names, here and never again.
+    /// Reads the files that `choices` names, here and in `update` only.
     /// @errors throws `std::invalid_argument` naming the field and the rule, and `std::system_error` with
     /// `errc::tls_setup_failed` if OpenSSL itself fails
     explicit tls_transport(origin target, options choices = {}) : target_(std::move(target)) {
         validate(target_);
-        context_ = std::make_shared<const detail::tls_context>(target_, std::move(choices));
+        contexts_ = std::make_shared<detail::tls_contexts>(target_, std::move(choices));
     }
 
     const origin& target() const noexcept { return target_; }
     const origin& dialled() const noexcept { return target_; }
-    transport_stats stats() const noexcept { return context_->sessions().stats(); }
+    transport_stats stats() const noexcept { return contexts_->stats(); }
+
+    /// Replaces the options, of the copies too, at once: `updatable_transport`. Files are read again, so that the same
+    /// options bring in a renewed certificate; not so the system's roots, while anybody uses them. Sessions are
+    /// forgotten, and the choice of profiles begins anew.
+    /// @errors as the constructor; then nothing has changed
+    void update(options choices) { contexts_->replace(target_, std::move(choices)); }
 
     /// @errors those of "opening a connection"
     template <class Executor, class Handler>
     opening async_open(const Executor& executor, const open_request& request, Handler handler) const {
         using socket_type = typename stream<Executor>::socket_type;
+        detail::tls_context_ptr context = contexts_->pick();
         return detail::start_opening<stream<Executor>>(
-            executor, request, context_->options().tcp,
-            [context = context_](socket_type socket, std::error_code& error) {
+            executor, request, context->options().tcp,
+            [context](socket_type socket, std::error_code& error) {
                 return stream<Executor>(std::move(socket), context, error);
             },
             std::move(handler));
@@ -54,7 +61,7 @@ public:
 
 private:
     origin target_;
-    std::shared_ptr<const detail::tls_context> context_;
+    std::shared_ptr<detail::tls_contexts> contexts_;
 };
 
 }  // namespace hotpool

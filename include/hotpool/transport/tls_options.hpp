@@ -8,6 +8,7 @@
 
 #include "hotpool/transport/tcp_options.hpp"
 #include "hotpool/transport/tls_pin.hpp"
+#include "hotpool/transport/tls_profile.hpp"
 
 namespace hotpool {
 
@@ -16,8 +17,6 @@ enum class tls_verify : std::uint8_t {
     peer,  ///< a chain to a trusted root, and the name of the host
     none,  ///< nothing: anyone on the way can read and change everything, unless pins decide
 };
-
-enum class tls_version : std::uint8_t { tls_1_2, tls_1_3 };
 
 /// How TLS is spoken: `tls_options{.ca_file = "ca.pem", .min_version = tls_version::tls_1_3}`.
 /// Of two fields for the same thing, a file's name and the text itself, at most one may be given.
@@ -49,6 +48,13 @@ struct tls_options {
     /// certificate; 0: none, up to 4096. TLS 1.3 uses each for one opening, and servers give one or two a
     /// connection: this many openings at once are cheap. Each takes 4 to 7 KB, most of it the certificate.
     std::size_t session_cache_size = 16;
+
+    /// The client hellos to choose from for each connection; none: OpenSSL's, with the fields above. A profile brings
+    /// its own versions and `alpn`: `min_version` may not ask for more than it, and `alpn` above is left alone or the
+    /// same. Each keeps its own sessions, `session_cache_size` of them, and is never offered another's.
+    std::vector<tls_profile> profiles{};
+    profile_choice choose_profile = profile_choice::fixed;
+    std::uint64_t profile_seed = 0;  ///< for `profile_choice::random`; any will do
 
     tcp_options tcp{};
 };

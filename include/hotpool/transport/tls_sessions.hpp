@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <ctime>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_totals.hpp"
 #include "hotpool/transport/tls_trust.hpp"
 #include "hotpool/transport/transport_stats.hpp"
 
@@ -36,13 +39,17 @@ public:
     static constexpr std::time_t pause_seconds = 60;
 
     /// @param limit how many are kept; 0: none
-    explicit tls_sessions(std::size_t limit) : limit_(limit) { sessions_.reserve(limit); }
+    /// @param totals where to count; not null
+    explicit tls_sessions(std::size_t limit, std::shared_ptr<tls_totals> totals = std::make_shared<tls_totals>())
+        : limit_(limit), totals_(std::move(totals)) {
+        sessions_.reserve(limit);
+    }
 
     /// Keeps a session that can be resumed; the oldest goes where there is no room.
     void keep(ssl_session_ptr session, std::time_t now = std::time(nullptr)) noexcept {
         if (limit_ == 0 || !is_resumable(*session, now)) return;
         const std::lock_guard lock(mutex_);
-        if (is_paused(now)) return;
+        if (forgetful_ || is_paused(now)) return;
         if (sessions_.size() == limit_) sessions_.erase(sessions_.begin());
         sessions_.push_back(std::move(session));
     }
@@ -60,7 +67,7 @@ public:
                 SSL_SESSION_up_ref(newest.get());
                 sessions_.emplace_back(newest.get());
             }
-            ++stats_.sessions_offered;
+            totals_->add({.sessions_offered = 1});
             return newest;
         }
         return nullptr;
@@ -68,42 +75,48 @@ public:
 
     /// A handshake is through, in full, with `refused` having been offered if not null.
     void shaken_hands(const SSL_SESSION* refused) noexcept {
-        const std::lock_guard lock(mutex_);
-        ++stats_.handshakes;
+        totals_->add({.handshakes = 1, .sessions_refused = refused != nullptr ? 1u : 0u});
         if (refused == nullptr) return;
-        ++stats_.sessions_refused;
+        const std::lock_guard lock(mutex_);
         std::erase_if(sessions_, [refused](const ssl_session_ptr& kept) { return kept.get() == refused; });
     }
-    void resumed() noexcept {
-        const std::lock_guard lock(mutex_);
-        ++stats_.handshakes;
-        ++stats_.resumed;
-    }
+    void resumed() noexcept { totals_->add({.handshakes = 1, .resumed = 1}); }
     /// A peer that was offered a session broke off: perhaps because of it.
     void rejected(std::time_t now = std::time(nullptr)) noexcept {
+        totals_->add({.sessions_rejected = 1});
         const std::lock_guard lock(mutex_);
-        ++stats_.sessions_rejected;
         rejected_at_ = now;
         sessions_.clear();
     }
-
-    transport_stats stats() const noexcept {
+    /// No new connection will ask: drops what is kept, and keeps nothing more.
+    void forget() noexcept {
         const std::lock_guard lock(mutex_);
-        transport_stats now = stats_;
-        now.sessions_cached = sessions_.size();
+        forgetful_ = true;
+        sessions_.clear();
+    }
+
+    std::size_t size() const noexcept {
+        const std::lock_guard lock(mutex_);
+        return sessions_.size();
+    }
+    /// The totals, and what is kept here.
+    transport_stats stats() const noexcept {
+        transport_stats now = totals_->get();
+        now.sessions_cached = size();
         return now;
     }
 
 private:
     bool is_paused(std::time_t now) const noexcept {
-        return stats_.sessions_rejected != 0 && now >= rejected_at_ && now - rejected_at_ < pause_seconds;
+        return rejected_at_ && now >= *rejected_at_ && now - *rejected_at_ < pause_seconds;
     }
 
     const std::size_t limit_;
+    const std::shared_ptr<tls_totals> totals_;
     mutable std::mutex mutex_;
     std::vector<ssl_session_ptr> sessions_;
-    transport_stats stats_;
-    std::time_t rejected_at_ = 0;
+    std::optional<std::time_t> rejected_at_;
+    bool forgetful_ = false;
 };
 
 }  // namespace hotpool::detail

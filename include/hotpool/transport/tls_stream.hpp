@@ -140,6 +140,11 @@ public:
     /// Whether the handshake went on with an earlier connection's session. The peer's certificate is then the one
     /// that was verified there.
     bool resumed() const noexcept { return SSL_session_reused(ssl()) == 1; }
+    /// The name of the `tls_profile` that it was opened with; empty if the options had none.
+    /// @lifetime as long as the stream
+    std::string_view profile() const noexcept {
+        return state_->context ? state_->context->profile() : std::string_view{};
+    }
     /// Null if the peer showed none.
     /// @lifetime as long as the stream
     X509* peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl()); }

@@ -156,4 +156,13 @@ concept direct_transport =
 template <class T, class Executor>
 concept transport_for = endpoint_transport<T, Executor> || direct_transport<T, Executor>;
 
+/// A transport whose options can be replaced while it runs.
+///
+/// - `update(options)`: openings begun from now on go by these; connections and openings that are there keep what
+///   they have. Throws what the constructor would, and then nothing has changed. Copies share their options. May be
+///   called from any thread.
+template <class T>
+concept updatable_transport =
+    requires(T transport, typename T::options options) { transport.update(std::move(options)); };
+
 }  // namespace hotpool

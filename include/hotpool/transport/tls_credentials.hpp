@@ -1,0 +1,125 @@
+// What the options' files and texts hold: roots, a certificate and its key.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "hotpool/error.hpp"
+#include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_options.hpp"
+
+namespace hotpool::detail {
+
+[[noreturn]] inline void refuse_tls_option(const char* field, const std::string& rule) {
+    ERR_clear_error();
+    throw std::invalid_argument(std::string("hotpool::tls_options::") + field + " " + rule);
+}
+
+/// Throws unless OpenSSL has `done` what nothing but a lack of memory should keep it from.
+inline void require_openssl(bool done) {
+    if (done) return;
+    ERR_clear_error();
+    throw std::system_error(errc::tls_setup_failed);
+}
+
+/// A PEM text from one of its two fields; nothing if both are empty.
+class pem_source {
+public:
+    /// @param fields the names of both, for messages
+    pem_source(const std::string& file, const std::string& text, const char* file_field,
+               const char* text_field)
+        : field_(file.empty() ? text_field : file_field) {
+        if (file.empty() && text.empty()) return;
+        if (!file.empty() && !text.empty())
+            refuse_tls_option(file_field, "must not be given together with the text");
+        if (file.empty())
+            bio_.reset(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+        else
+            bio_.reset(BIO_new_file(file.c_str(), "r"));
+        if (!bio_) refuse_tls_option(field_, "must be a file that can be read");
+    }
+
+    explicit operator bool() const noexcept { return bio_ != nullptr; }
+    const char* field() const noexcept { return field_; }
+
+    /// The next certificate; null at the end of the text.
+    x509_ptr next_certificate() {
+        x509_ptr certificate(PEM_read_bio_X509(bio_.get(), nullptr, nullptr, nullptr));
+        if (!certificate && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+            refuse_tls_option(field_, "must hold certificates in PEM");
+        ERR_clear_error();
+        return certificate;
+    }
+    /// Never asks at the terminal for a password, as OpenSSL would on its own.
+    pkey_ptr private_key(const std::string& password) {
+        pkey_ptr key(
+            PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
+        if (!key) refuse_tls_option(field_, "must hold a private key in PEM, with its password if encrypted");
+        return key;
+    }
+
+private:
+    const char* field_;
+    bio_ptr bio_;
+};
+
+/// The system's roots, read once for as long as anyone uses them: 140 of them take 0.9 MB and tens of ms.
+inline std::shared_ptr<X509_STORE> system_roots() {
+    static std::mutex mutex;
+    static std::weak_ptr<X509_STORE> shared;
+    const std::lock_guard lock(mutex);
+    if (auto roots = shared.lock()) return roots;
+    std::shared_ptr<X509_STORE> roots(X509_STORE_new(), freed_by<&X509_STORE_free>{});
+    if (!roots || X509_STORE_set_default_paths(roots.get()) != 1)
+        throw std::system_error(errc::tls_setup_failed);
+    shared = roots;
+    return roots;
+}
+
+/// Read once, so that contexts made together do not differ where a file changes meanwhile, and share their roots.
+struct tls_credentials {
+    std::shared_ptr<X509_STORE> roots;  // null: nobody is trusted
+    x509_ptr certificate;               // null: none is shown
+    std::vector<x509_ptr> issuers;
+    pkey_ptr private_key;
+    const char* certificate_field = nullptr;  // for messages
+    const char* private_key_field = nullptr;
+};
+
+inline std::shared_ptr<X509_STORE> read_roots(const tls_options& options) {
+    pem_source source(options.ca_file, options.ca_pem, "ca_file", "ca_pem");
+    if (!source) return options.verify == tls_verify::none ? nullptr : system_roots();
+    std::shared_ptr<X509_STORE> roots(X509_STORE_new(), freed_by<&X509_STORE_free>{});
+    require_openssl(roots != nullptr);
+    x509_ptr root = source.next_certificate();
+    if (!root) refuse_tls_option(source.field(), "must hold a certificate in PEM");
+    for (; root; root = source.next_certificate())
+        require_openssl(X509_STORE_add_cert(roots.get(), root.get()) == 1);
+    return roots;
+}
+
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline tls_credentials read_credentials(const tls_options& options) {
+    tls_credentials read;
+    read.roots = read_roots(options);
+    pem_source chain(options.certificate_file, options.certificate_pem, "certificate_file", "certificate_pem");
+    pem_source key(options.private_key_file, options.private_key_pem, "private_key_file", "private_key_pem");
+    if (!chain && !key) return read;
+    if (!key) refuse_tls_option(key.field(), "must be given with a certificate");
+    if (!chain) refuse_tls_option(chain.field(), "must be given with a private key");
+
+    read.certificate = chain.next_certificate();
+    if (!read.certificate) refuse_tls_option(chain.field(), "must hold a certificate in PEM");
+    while (x509_ptr issuer = chain.next_certificate()) read.issuers.push_back(std::move(issuer));
+    read.private_key = key.private_key(options.private_key_password);
+    read.certificate_field = chain.field();
+    read.private_key_field = key.field();
+    return read;
+}
+
+}  // namespace hotpool::detail
