@@ -1,6 +1,7 @@
 // The cache of TLS sessions by itself, with sessions and times made by hand.
 #include <cstdint>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -139,4 +140,39 @@ TEST_CASE("tls_sessions: with no room for any, none is kept") {
     sessions.keep(make_session(1), noon);
     CHECK(sessions.take(noon) == nullptr);
     CHECK(sessions.stats().sessions_cached == 0);
+}
+
+TEST_CASE("tls_sessions: those of a context that no new connection uses are dropped, and none is kept") {
+    tls_sessions sessions(4);
+    sessions.keep(make_session(1), noon);
+    sessions.forget();
+    CHECK(sessions.size() == 0);
+    sessions.keep(make_session(2), noon);
+    CHECK(sessions.take(noon) == nullptr);
+}
+
+TEST_CASE("tls_sessions: totals may be shared, sessions are not") {
+    const auto totals = std::make_shared<detail::tls_totals>();
+    tls_sessions one(4, totals);
+    tls_sessions other(4, totals);
+    one.keep(make_session(1), noon);
+    CHECK(other.take(noon) == nullptr);
+    const ssl_session_ptr offered = one.take(noon);
+    one.resumed();
+    other.shaken_hands(nullptr);
+    other.shaken_hands(offered.get());
+    CHECK(one.size() == 1);
+    const transport_stats sum = totals->get();
+    CHECK(sum.handshakes == 3);
+    CHECK(sum.resumed == 1);
+    CHECK(sum.sessions_offered == 1);
+    CHECK(sum.sessions_refused == 1);
+    CHECK(sum.sessions_rejected == 0);
+    CHECK(one.stats().sessions_cached == 1);
+    CHECK(other.stats().sessions_cached == 0);
+    // The pause after a rejection is one cache's own.
+    one.rejected(noon);
+    other.keep(make_session(2), noon);
+    CHECK(other.size() == 1);
+    CHECK(totals->get().sessions_rejected == 1);
 }

@@ -78,9 +78,11 @@ private:
             if (name.ends_with("sha1")) refuse("signature_algorithms", "must be without SHA-1 (RFC 9155)", name);
     }
 
-    [[noreturn]] void refuse(const char* field, std::string rule, const std::string& name = {}) const {
+    [[noreturn]] void refuse(const char* field, const std::string& rule, const std::string& name) const {
+        refuse(field, rule + ": \"" + name + '"');
+    }
+    [[noreturn]] void refuse(const char* field, const std::string& rule) const {
         ERR_clear_error();
-        if (!name.empty()) rule += ": \"" + name + '"';
         throw std::invalid_argument(std::string("hotpool::tls_profile::") + field + " " + rule + " (profile \"" +
                                     profile_.name + "\")");
     }
@@ -110,7 +112,8 @@ private:
     template <class Set>
     void set_names(SSL_CTX& context, const char* field, const name_list& names, Set set) const {
         for (const std::string& name : names)
-            if (!is_name(name) || set(context, name) != 1) refuse(field, "must be plain names that OpenSSL knows", name);
+            if (!is_name(name) || set(context, name) != 1)
+                refuse(field, "must be plain names that OpenSSL knows", name);
         // Two names of the same thing.
         if (set(context, joined(names)) != 1) refuse(field, "must each be named once", joined(names));
     }
@@ -134,7 +137,8 @@ private:
     static name_list offered_by(SSL_CTX& context) {
         const ssl_ptr session(SSL_new(&context));
         require_openssl(session != nullptr);
-        const std::unique_ptr<STACK_OF(SSL_CIPHER), freed_by<&free_stack>> all(SSL_get1_supported_ciphers(session.get()));
+        const std::unique_ptr<STACK_OF(SSL_CIPHER), freed_by<&free_stack>> all(
+            SSL_get1_supported_ciphers(session.get()));
         name_list names;
         for (int i = 0; all && i < sk_SSL_CIPHER_num(all.get()); ++i)
             names.emplace_back(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(all.get(), i)));

@@ -29,7 +29,8 @@ struct tls_profile {
     std::vector<std::string> ciphers{};
     /// Those of TLS 1.3; none where it is not spoken.
     std::vector<std::string> cipher_suites{};
-    /// For the key exchange: "X25519", "prime256v1".
+    /// For the key exchange, "X25519" or "prime256v1"; in TLS 1.2 also the curves that an ECDSA certificate may have
+    /// (RFC 8422, 5.3).
     std::vector<std::string> groups{};
     /// For handshakes and certificates: "ecdsa_secp256r1_sha256". None with SHA-1.
     /// @source RFC 9155 for SHA-1; RFC 8446, 9.1 for what every peer knows

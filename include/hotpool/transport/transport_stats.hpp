@@ -7,7 +7,8 @@
 
 namespace hotpool {
 
-/// Totals since the transport was made, its copies and earlier options included; all 0 where nothing is counted, as over plain TCP.
+/// Totals since the transport was made, its copies and earlier options included; all 0 where nothing is counted, as
+/// over plain TCP.
 struct transport_stats {
     std::uint64_t handshakes = 0;         ///< completed, the peer accepted
     std::uint64_t resumed = 0;            ///< of them, those that went on with an earlier session
