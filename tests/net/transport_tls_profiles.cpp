@@ -130,11 +130,11 @@ TEST_CASE("tls_profile: a summary's first part says version, name and protocol")
 
 TEST_CASE("tls_profile: what is sent is in the profile's order") {
     const codes suites{0x1301, 0x1302, 0x1303};
-    codes medium{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8};
+    const codes medium{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8};
     codes large = medium;
-    for (const unsigned code : {0x009e, 0x009f, 0xccaa, 0xc023, 0xc027, 0xc009, 0xc013, 0xc024, 0xc028, 0xc00a,
-                                0xc014, 0x0067, 0x006b, 0x009c, 0x009d, 0x003c, 0x003d, 0x002f, 0x0035})
-        large.push_back(code);
+    const codes behind{0x009e, 0x009f, 0xccaa, 0xc023, 0xc027, 0xc009, 0xc013, 0xc024, 0xc028, 0xc00a,
+                       0xc014, 0x0067, 0x006b, 0x009c, 0x009d, 0x003c, 0x003d, 0x002f, 0x0035};
+    large.insert(large.end(), behind.begin(), behind.end());
     const codes groups{0x001d, 0x0017, 0x0018};
     const codes signatures{0x0403, 0x0503, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601};
     const std::vector<std::string> http{"http/1.1"};
@@ -162,7 +162,9 @@ TEST_CASE("tls_profile: what is sent is in the profile's order") {
         CHECK(hello.list(client_hello::supported_groups) == r.groups);
         CHECK(hello.list(client_hello::signature_algorithms) == r.signatures);
         CHECK(hello.protocols() == r.alpn);
-        CHECK(hello.has(client_hello::session_ticket) == r.tickets);
+        // In TLS 1.3 alone it says nothing, and releases of OpenSSL differ.
+        if (r.profile.min_version == tls_version::tls_1_2)
+            CHECK(hello.has(client_hello::session_ticket) == r.tickets);
     }
 }
 
@@ -288,10 +290,10 @@ TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
     for (const std::string cipher :
          {"NOPE", "HIGH", "@SECLEVEL=0", "", " ", "RC4-MD5", "DES-CBC3-SHA", "TLS_AES_128_GCM_SHA256",
           "AES128-SHA:AES256-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256 ", "!AES128-SHA", "ecdhe-rsa-aes128-gcm-sha256"}) {
-        for (const std::size_t place : {0, 3, 6}) {
+        for (const std::ptrdiff_t place : {0, 3, 6}) {
             CAPTURE(cipher, place);
             const std::string refused = refusal([&](tls_profile& x) {
-                x.ciphers.insert(x.ciphers.begin() + static_cast<std::ptrdiff_t>(place), cipher);
+                x.ciphers.insert(x.ciphers.begin() + place, cipher);
             });
             CHECK(refused == p + "ciphers" + known + '"' + cipher + '"' + whose);
         }

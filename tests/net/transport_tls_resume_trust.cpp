@@ -110,7 +110,7 @@ TEST_CASE("tls_resume: a session is offered only as long as its certificate chai
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(with(test_root().issue({.not_after = 100s}), version));
     net::io_context io;
-    const auto context = std::make_shared<const hotpool::detail::tls_context>(server.target(), trusting());
+    const auto context = hotpool::detail::tls_contexts(server.target(), trusting()).pick();
     const auto connect = [&] {
         net::ip::tcp::socket socket(io);
         socket.connect({net::ip::address_v4::loopback(), port_number(server.server.port())});

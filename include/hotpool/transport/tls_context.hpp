@@ -26,7 +26,7 @@ namespace hotpool::detail {
 
 /// An `SSL_CTX` made from options, and from one of their profiles if they have any, for one origin. Shared by its
 /// connections, which keep it alive.
-/// @errors the constructors throw `std::invalid_argument` naming the field and the rule, and
+/// @errors the constructor throws `std::invalid_argument` naming the field and the rule, and
 /// `std::system_error` with `errc::tls_setup_failed` if OpenSSL itself fails
 /// @threads any thread
 class tls_context {
@@ -48,9 +48,6 @@ public:
         set_credentials(credentials);
         set_peer_rules(options_->server_name.empty() ? target.host : options_->server_name);
     }
-    /// Without any profile.
-    tls_context(const origin& target, tls_options options)
-        : tls_context(target, std::make_shared<const tls_options>(std::move(options))) {}
     tls_context(const tls_context&) = delete;
     tls_context& operator=(const tls_context&) = delete;
 
@@ -80,9 +77,6 @@ public:
     }
 
 private:
-    tls_context(const origin& target, const options_ptr& options)
-        : tls_context(target, options, nullptr, read_credentials(*options), std::make_shared<tls_totals>()) {}
-
     void set_protocol() {
         if (profile_)
             set_profile();
