@@ -55,7 +55,7 @@ void open_many(const Transport& transport, tally& outcomes) {
     std::minstd_rand chance(7);
     for (int i = 0; i < openings; ++i) {
         const auto timeout = chance() % 4 == 0 ? std::chrono::microseconds(chance() % 2000) : 20s;
-        const opening running = transport.async_open(io.get_executor(), timeout,
+        const opening running = transport.async_open(io.get_executor(), request_to(transport, timeout),
                                                      [&outcomes](const std::error_code& error, auto stream) {
                                                          outcomes.count(error);
                                                          std::move(stream).close();

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iterator>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -36,11 +37,22 @@ struct open_outcome {
 template <class Transport>
 using outcome_of = open_outcome<typename Transport::template stream<net::any_io_executor>>;
 
+/// What leads to the first address of the host that `transport` dials.
+template <class Transport>
+open_request request_to(const Transport& transport, std::chrono::nanoseconds timeout = plenty) {
+    const origin& dialled = transport.dialled();
+    const std::uint16_t port = port_number(dialled.port);
+    const auto address = ip_address::parse(dialled.host);
+    const ip_address loopback(ip_address::v4_bytes_type{127, 0, 0, 1});
+    if (!address && dialled.host != "localhost") throw std::invalid_argument("no name service here");
+    return {.to = {address.value_or(loopback), port}, .timeout = timeout};
+}
+
 /// Starts an opening whose outcome arrives in `outcome`.
 template <class Transport>
 opening start_open(net::io_context& io, const Transport& transport, outcome_of<Transport>& outcome,
                    std::chrono::nanoseconds timeout = plenty) {
-    return transport.async_open(net::any_io_executor(io.get_executor()), timeout,
+    return transport.async_open(net::any_io_executor(io.get_executor()), request_to(transport, timeout),
                                 [&outcome](const std::error_code& error, auto stream) {
                                     ++outcome.completions;
                                     outcome.error = error;

@@ -32,6 +32,9 @@ inline time_point coarse_now() noexcept {
 #endif
 }
 
+/// How much the coarse clock may be late.
+inline constexpr duration longest_tick = std::chrono::milliseconds(10);
+
 /// `from` plus `span` that stays at `never` instead of overflowing.
 constexpr time_point after(time_point from, duration span) noexcept {
     return span > duration::zero() && from > never - span ? never : from + span;
@@ -40,7 +43,6 @@ constexpr time_point after(time_point from, duration span) noexcept {
 /// When `span` from now is over; never early, and up to 10 ms late where it is a second or more.
 /// @cost that of `coarse_now` for a second or more
 inline time_point end_of(duration span) noexcept {
-    constexpr duration longest_tick = std::chrono::milliseconds(10);
     if (span < std::chrono::seconds(1)) return after(clock_type::now(), span);
     return after(after(coarse_now(), span), longest_tick);
 }

@@ -78,7 +78,7 @@ public:
             return s;
         }
         s.dialling = std::make_unique<dial>();
-        s.dialling->deadline = base::after(now, options_.connect_timeout);
+        s.dialling->deadline = deadline(now);
         if (endpoints_.is_known(now, options_))
             route(s, now);
         else
@@ -92,7 +92,7 @@ public:
         if (candidate == nullptr) return false;
         slot_type& s = occupy();
         s.dialling = std::make_unique<dial>();
-        s.dialling->deadline = base::after(now, options_.connect_timeout);
+        s.dialling->deadline = deadline(now);
         s.dialling->trial = true;
         ++doubtful_;
         attempt(s, std::move(candidate), now);
@@ -221,6 +221,10 @@ private:
         s.failures_before = growth_.failures();
         ++counters_.openings;
         return s;
+    }
+    /// Not early, even if `now` is the coarse clock's.
+    time_point deadline(time_point now) const noexcept {
+        return base::after(base::after(now, options_.connect_timeout), base::longest_tick);
     }
     void ask_to_open(slot_type& s) noexcept { slots_.give_task(s, slot_task::open); }
 

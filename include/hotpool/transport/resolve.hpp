@@ -32,7 +32,8 @@ endpoint_source system_resolver(const Executor& executor, origin target) {
                                                                const auto& results) mutable {
             endpoint_list endpoints;
             for (const auto& entry : results) endpoints.push_back(from_asio(entry.endpoint()));
-            answer(resolve_error(error, endpoints.empty()), std::move(endpoints));
+            const std::error_code outcome = resolve_error(error, endpoints.empty());
+            answer(outcome, std::move(endpoints));
         };
         resolver->async_resolve(target.host, std::to_string(port_number(target.port)),
                                 net::ip::resolver_base::numeric_service, std::move(answered));

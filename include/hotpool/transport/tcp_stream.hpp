@@ -86,6 +86,11 @@ public:
         std::error_code error;
         return socket_.remote_endpoint(error);
     }
+    /// Where it comes from, on this machine.
+    net::ip::tcp::endpoint local_endpoint() const noexcept {
+        std::error_code error;
+        return socket_.local_endpoint(error);
+    }
 
 private:
     static io_result outcome(std::size_t bytes, const std::error_code& error, io_want want) noexcept {

@@ -129,6 +129,11 @@ public:
         std::error_code error;
         return state_->link.socket.remote_endpoint(error);
     }
+    /// Where it comes from, on this machine.
+    net::ip::tcp::endpoint local_endpoint() const noexcept {
+        std::error_code error;
+        return state_->link.socket.local_endpoint(error);
+    }
 
     /// OpenSSL's object, for what is not offered here; null in a closed stream.
     SSL* ssl() const noexcept { return state_->ssl.get(); }
