@@ -1,10 +1,8 @@
-// A profile is what goes over the wire: the same each time, in its order, and refused where it cannot be.
+// A profile is what goes over the wire, the same each time and in its order; a connection keeps to its own.
 #include <algorithm>
 #include <map>
 #include <set>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,61 +12,19 @@
 #include "support/catch.hpp"
 #include "support/client_hello.hpp"
 #include "support/resume_test.hpp"
+#include "support/tls_profiles.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
 
 namespace {
 
-std::vector<tls_profile> given() {
-    return {tls_profile::modern(), tls_profile::intermediate(), tls_profile::compatible()};
-}
-
-// Nothing in it as in the others.
-tls_profile unusual() {
-    return {.name = "unusual",
-            .ciphers = {"ECDHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"},
-            .cipher_suites = {"TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384"},
-            .groups = {"secp384r1", "X25519", "prime256v1"},
-            .signature_algorithms = {"rsa_pss_rsae_sha512", "ecdsa_secp256r1_sha256", "rsa_pkcs1_sha256"},
-            .alpn = {"acme", "http/1.1"},
-            .session_tickets = false};
-}
-
-tls_profile only_1_2() {
-    tls_profile old = tls_profile::intermediate();
-    old.name = "only 1.2";
-    old.max_version = tls_version::tls_1_2;
-    old.cipher_suites.clear();
-    return old;
-}
-
-tls_options with(std::vector<tls_profile> profiles, profile_choice choice = profile_choice::fixed) {
-    return {.ca_pem = test_root().certificate_pem(), .profiles = std::move(profiles), .choose_profile = choice};
-}
-
 client_hello hello_of(const tls_profile& profile, const std::string& host = "127.0.0.1") {
     hello_listener listener;
     net::io_context io;
-    CHECK(open(io, tls_transport(listener.target(host), with({profile}))).error == errc::handshake_closed);
+    CHECK(open(io, tls_transport(listener.target(host), with_profiles({profile}))).error == errc::handshake_closed);
     REQUIRE(listener.hellos().size() == 1);
     return listener.hellos().front();
-}
-
-std::string refusal(const tls_options& options) {
-    try {
-        tls_transport({.host = "localhost", .port = "443"}, options);
-    } catch (const std::invalid_argument& refused) {
-        REQUIRE(ERR_peek_error() == 0);
-        return refused.what();
-    }
-    return "accepted";
-}
-template <class Change>
-std::string refusal(Change change) {
-    tls_profile profile = tls_profile::intermediate();
-    change(profile);
-    return refusal(with({profile}));
 }
 
 identity with_rsa_key() {
@@ -94,14 +50,14 @@ TEST_CASE("client_hello: summed up as the specification's examples are") {
 
 TEST_CASE("tls_profile: each has its own hello, the same on every connection, without GREASE") {
     constexpr int connections = 40;
-    std::vector<tls_profile> profiles = given();
+    std::vector<tls_profile> profiles = given_profiles();
     profiles.push_back(unusual());
     profiles.push_back(only_1_2());
     std::set<std::string> all;
     for (const tls_profile& profile : profiles) {
         hello_listener listener;
         net::io_context io;
-        const tls_transport transport(listener.target(), with({profile}));
+        const tls_transport transport(listener.target(), with_profiles({profile}));
         for (int i = 0; i < connections; ++i) REQUIRE(open(io, transport).error == errc::handshake_closed);
         std::set<std::string> summaries;
         for (const client_hello& hello : listener.hellos()) {
@@ -195,12 +151,12 @@ TEST_CASE("tls_profile: a server of one version is reached or not, and it has a 
     server_tls tls = speaking(version);
     if (rsa) tls.own = with_rsa_key();
     loopback_server server(tls, [](server_connection& c) { echo(c); });
-    std::vector<tls_profile> profiles = given();
+    std::vector<tls_profile> profiles = given_profiles();
     profiles.push_back(unusual());
     profiles.push_back(only_1_2());
     for (const tls_profile& profile : profiles) {
         CAPTURE(profile.name, version, rsa);
-        tls_options options = with({profile});
+        tls_options options = with_profiles({profile});
         if (rsa) options.ca_pem = tls.own.certificate_pem;
         net::io_context io;
         auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()}, options));
@@ -224,7 +180,8 @@ TEST_CASE("tls_profile: in TLS 1.2 the groups are those of certificates too") {
     net::io_context io;
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         loopback_server server(speaking(version), [](server_connection& c) { c.stay(); });
-        const auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()}, with({profile})));
+        const origin target{.host = "127.0.0.1", .port = server.port()};
+        const auto opened = open(io, tls_transport(target, with_profiles({profile})));
         if (version == TLS1_2_VERSION)
             CHECK(opened.error == errc::handshake_failed);
         else
@@ -236,9 +193,9 @@ TEST_CASE("tls_profile: a server that is behind is reached by the compatible one
     server_tls tls = speaking(TLS1_2_VERSION, [](SSL_CTX* context) { SSL_CTX_set_cipher_list(context, "AES128-SHA"); });
     tls.own = with_rsa_key();
     loopback_server server(tls, [](server_connection& c) { c.stay(); });
-    for (const tls_profile& profile : given()) {
+    for (const tls_profile& profile : given_profiles()) {
         CAPTURE(profile.name);
-        tls_options options = with({profile});
+        tls_options options = with_profiles({profile});
         options.ca_pem = tls.own.certificate_pem;
         net::io_context io;
         const auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()}, options));
@@ -253,106 +210,16 @@ TEST_CASE("tls_profile: the protocols are the profile's") {
     loopback_server server({.own = test_identity(), .alpn = "acme"}, [](server_connection& c) { c.stay(); });
     net::io_context io;
     const origin target{.host = "127.0.0.1", .port = server.port()};
-    auto opened = open(io, tls_transport(target, with({unusual()})));
+    auto opened = open(io, tls_transport(target, with_profiles({unusual()})));
     REQUIRE_FALSE(opened.error);
     CHECK(opened.stream->alpn() == "acme");
-    CHECK(open(io, tls_transport(target, with({tls_profile::modern()}))).error == errc::alpn_mismatch);
-}
-
-TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
-    for (const tls_profile& profile : given()) CHECK(refusal(with({profile})) == "accepted");
-    CHECK(refusal(with({unusual(), only_1_2()})) == "accepted");
-    const std::string p = "hotpool::tls_profile::";
-    const std::string whose = " (profile \"intermediate\")";
-    const std::string known =
-        " must be names that OpenSSL knows and may offer with these versions and signature algorithms: ";
-    const std::string plain = " must be plain names that OpenSSL knows: ";
-
-    CHECK(refusal([](tls_profile& x) { x.name = ""; }) == p + "name must not be empty (profile \"\")");
-    CHECK(refusal([](tls_profile& x) {
-              x.min_version = tls_version::tls_1_3;
-              x.max_version = tls_version::tls_1_2;
-          }) == p + "min_version must not be above max_version" + whose);
-    CHECK(refusal([](tls_profile& x) { x.ciphers.clear(); }) ==
-          p + "ciphers must not be empty where TLS 1.2 is spoken" + whose);
-    CHECK(refusal([](tls_profile& x) { x.min_version = tls_version::tls_1_3; }) ==
-          p + "ciphers must be empty where TLS 1.2 is not spoken" + whose);
-    CHECK(refusal([](tls_profile& x) { x.cipher_suites.clear(); }) ==
-          p + "cipher_suites must not be empty where TLS 1.3 is spoken" + whose);
-    CHECK(refusal([](tls_profile& x) { x.max_version = tls_version::tls_1_2; }) ==
-          p + "cipher_suites must be empty where TLS 1.3 is not spoken" + whose);
-    CHECK(refusal([](tls_profile& x) { x.groups.clear(); }) ==
-          p + "groups must not be empty where TLS is spoken" + whose);
-    CHECK(refusal([](tls_profile& x) { x.signature_algorithms.clear(); }) ==
-          p + "signature_algorithms must not be empty where TLS is spoken" + whose);
-
-    // At its place in the list, wherever that is; also where OpenSSL would understand it, but not as a name.
-    for (const std::string cipher :
-         {"NOPE", "HIGH", "@SECLEVEL=0", "", " ", "RC4-MD5", "DES-CBC3-SHA", "TLS_AES_128_GCM_SHA256",
-          "AES128-SHA:AES256-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256 ", "!AES128-SHA", "ecdhe-rsa-aes128-gcm-sha256"}) {
-        for (const std::ptrdiff_t place : {0, 3, 6}) {
-            CAPTURE(cipher, place);
-            const std::string refused = refusal([&](tls_profile& x) {
-                x.ciphers.insert(x.ciphers.begin() + place, cipher);
-            });
-            CHECK(refused == p + "ciphers" + known + '"' + cipher + '"' + whose);
-        }
-    }
-    CHECK(refusal([](tls_profile& x) { x.ciphers = {"NOPE"}; }) == p + "ciphers" + known + "\"NOPE\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.cipher_suites = {"NOPE"}; }) ==
-          p + "cipher_suites" + known + "\"NOPE\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.cipher_suites.push_back("AES128-SHA"); }) ==
-          p + "cipher_suites" + known + "\"AES128-SHA\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.signature_algorithms = {"rsa_pss_rsae_sha256"}; }) ==
-          p + "ciphers" + known + "\"ECDHE-ECDSA-AES128-GCM-SHA256\"" + whose);
-
-    for (const std::string group : {"NOPE", "?X25519", "X25519:secp384r1", "-X25519", "DEFAULT", "*X25519", "P 256"})
-        CHECK(refusal([&](tls_profile& x) { x.groups.push_back(group); }) ==
-              p + "groups" + plain + '"' + group + '"' + whose);
-    for (const std::string name : {"NOPE", "RSA+SHA256", "?rsa_pss_rsae_sha256", "sha256"})
-        CHECK(refusal([&](tls_profile& x) { x.signature_algorithms.push_back(name); }) ==
-              p + "signature_algorithms" + plain + '"' + name + '"' + whose);
-    CHECK(refusal([](tls_profile& x) { x.signature_algorithms.push_back("rsa_pkcs1_sha1"); }) ==
-          p + "signature_algorithms must be without SHA-1 (RFC 9155): \"rsa_pkcs1_sha1\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.alpn = {"http/1.1", ""}; }) ==
-          p + "alpn must be names of 1 to 255 bytes" + whose);
-    CHECK(refusal([](tls_profile& x) { x.alpn = {std::string(256, 'x')}; }) ==
-          p + "alpn must be names of 1 to 255 bytes" + whose);
-
-    CHECK(refusal([](tls_profile& x) { x.ciphers.push_back(x.ciphers.front()); }) ==
-          p + "ciphers must each be named once: \"ECDHE-ECDSA-AES128-GCM-SHA256\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.groups.push_back("X25519"); }) ==
-          p + "groups must each be named once: \"X25519\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.signature_algorithms.push_back("rsa_pkcs1_sha256"); }) ==
-          p + "signature_algorithms must each be named once: \"rsa_pkcs1_sha256\"" + whose);
-    CHECK(refusal([](tls_profile& x) { x.alpn = {"a", "b", "a"}; }) ==
-          p + "alpn must each be named once: \"a\"" + whose);
-}
-
-TEST_CASE("tls_profile: options that say otherwise are refused") {
-    const std::string o = "hotpool::tls_options::";
-    CHECK(refusal(with({tls_profile::modern(), tls_profile::modern()})) ==
-          o + "profiles must each have a name of its own");
-    tls_options strict = with({tls_profile::modern(), tls_profile::intermediate()});
-    strict.min_version = tls_version::tls_1_3;
-    CHECK(refusal(strict) == o + "min_version must not be above that of profile \"intermediate\"");
-    strict.profiles.pop_back();
-    CHECK(refusal(strict) == "accepted");
-
-    tls_options named = with({tls_profile::modern()});
-    named.alpn = {"h2"};
-    CHECK(refusal(named) == o + "alpn must be left alone or equal to that of profile \"modern\"");
-    named.alpn.clear();
-    CHECK(refusal(named) == o + "alpn must be left alone or equal to that of profile \"modern\"");
-    named.profiles.front().alpn.clear();
-    CHECK(refusal(named) == "accepted");
-    CHECK(refusal(with({unusual()})) == "accepted");
+    CHECK(open(io, tls_transport(target, with_profiles({tls_profile::modern()}))).error == errc::alpn_mismatch);
 }
 
 TEST_CASE("tls_profile: fixed is the first, round robin takes turns, random is as its seed says") {
     const origin nowhere{.host = "127.0.0.1", .port = "1"};
     const auto picks = [&](profile_choice choice, std::uint64_t seed, int count) {
-        tls_options options = with(given(), choice);
+        tls_options options = with_profiles(given_profiles(), choice);
         options.profile_seed = seed;
         hotpool::detail::tls_contexts contexts(nowhere, options);
         std::vector<std::string> names;
@@ -366,7 +233,7 @@ TEST_CASE("tls_profile: fixed is the first, round robin takes turns, random is a
     const std::vector<std::string> drawn = picks(profile_choice::random, 7, 3000);
     CHECK(drawn == picks(profile_choice::random, 7, 3000));
     CHECK(drawn != picks(profile_choice::random, 8, 3000));
-    for (const tls_profile& profile : given()) {
+    for (const tls_profile& profile : given_profiles()) {
         const auto count = std::count(drawn.begin(), drawn.end(), profile.name);
         CHECK(count > 850);
         CHECK(count < 1150);
@@ -376,7 +243,7 @@ TEST_CASE("tls_profile: fixed is the first, round robin takes turns, random is a
 TEST_CASE("tls_profile: a transport's copies take turns together, and the stream knows") {
     resume_server server({.own = test_identity()});
     net::io_context io;
-    const tls_transport one(server.target(), with(given(), profile_choice::round_robin));
+    const tls_transport one(server.target(), with_profiles(given_profiles(), profile_choice::round_robin));
     const tls_transport other = one;
     std::vector<std::string> seen;
     for (int i = 0; i < 3; ++i)
@@ -398,7 +265,8 @@ TEST_CASE("tls_profile: a transport's copies take turns together, and the stream
 TEST_CASE("tls_profile: a session is gone on with under its own profile only") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version, [](SSL_CTX* context) { SSL_CTX_set_num_tickets(context, 1); }));
-    tls_options options = with({tls_profile::intermediate(), tls_profile::compatible()}, profile_choice::random);
+    tls_options options = with_profiles({tls_profile::intermediate(), tls_profile::compatible()});
+    options.choose_profile = profile_choice::random;
     options.profile_seed = 42;
     visitor v(server, options);
     std::vector<std::string> users;
@@ -432,7 +300,7 @@ TEST_CASE("tls_profile: without tickets, sessions are gone on with in TLS 1.2 on
     profile.session_tickets = false;
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
-    visitor v(server, with({profile}));
+    visitor v(server, with_profiles({profile}));
     CHECK_FALSE(v.visit());
     CHECK(v.visit() == (version == TLS1_2_VERSION));
     CHECK(v.visit() == (version == TLS1_2_VERSION));
