@@ -16,6 +16,8 @@ http        hotpool/http/*
 http        hotpool/request_builder.hpp
 http        hotpool/response_parser.hpp
 policy      hotpool/policy/*
+policy      hotpool/access/*
+policy      hotpool/access_list.hpp
 manager     hotpool/manager/*
 manager     hotpool/connection_manager.hpp
 manager     hotpool/endpoint_pool.hpp

@@ -174,3 +174,15 @@ TEST_CASE("an endpoint is an address and a port", "[ip_address]") {
     CHECK(v4 < v6);
     CHECK(std::hash<ip_endpoint>{}(v4) != std::hash<ip_endpoint>{}(ip_endpoint{address("192.0.2.1"), 81}));
 }
+
+TEST_CASE("common leading bits are counted to the first that differs", "[ip_address]") {
+    using hotpool::common_prefix_bits;
+    CHECK(common_prefix_bits(address("10.0.0.0"), address("10.0.0.0")) == 32);
+    CHECK(common_prefix_bits(address("10.0.0.0"), address("10.0.0.1")) == 31);
+    CHECK(common_prefix_bits(address("10.0.0.0"), address("10.0.128.0")) == 16);
+    CHECK(common_prefix_bits(address("0.0.0.0"), address("128.0.0.0")) == 0);
+    CHECK(common_prefix_bits(address("::"), address("::")) == 128);
+    CHECK(common_prefix_bits(address("::"), address("::1")) == 127);
+    CHECK(common_prefix_bits(address("2001:db8::"), address("2001:db9::")) == 31);
+    CHECK(common_prefix_bits(address("fe80::1%3"), address("fe80::1%4")) == 128);
+}

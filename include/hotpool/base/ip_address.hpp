@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <compare>
 #include <cstddef>
@@ -122,6 +123,18 @@ private:
     v6_bytes_type bytes_{};  // an IPv4 address in the first four, zeros behind it
     std::uint32_t scope_id_ = 0;
 };
+
+/// How many leading bits two addresses of one family have in common.
+constexpr unsigned common_prefix_bits(const ip_address& a, const ip_address& b) noexcept {
+    const auto count = [](const auto& left, const auto& right) {
+        const auto differing = std::mismatch(left.begin(), left.end(), right.begin());
+        const auto whole_bytes = static_cast<unsigned>(differing.first - left.begin());
+        if (differing.first == left.end()) return whole_bytes * 8;
+        const auto difference = static_cast<unsigned char>(*differing.first ^ *differing.second);
+        return whole_bytes * 8 + static_cast<unsigned>(std::countl_zero(difference));
+    };
+    return a.is_v4() ? count(a.v4_bytes(), b.v4_bytes()) : count(a.v6_bytes(), b.v6_bytes());
+}
 
 /// An address and a port.
 struct ip_endpoint {
