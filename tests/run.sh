@@ -16,6 +16,9 @@ The last line is "N passed, N failed", in test cases over all presets; the exit 
   --quick         only the default preset
   --preset NAME   only this preset of CMakePresets.json (default, dev, asan, tsan, release)
   --clang         the default preset once more with clang++
+  --fuzz [SECONDS]
+                  instead of tests: every fuzzer of tests/fuzz for so long (default 60), built with clang++; an input
+                  that breaks something is kept in build/fuzz/findings
   --asio DIR      with the Asio headers in DIR (which holds asio.hpp) instead of the system's
   --help          this text
 
@@ -32,6 +35,7 @@ fail_usage() {
 presets="default asan tsan"
 with_clang=
 asio=
+fuzz_seconds=
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) presets=default ;;
@@ -44,6 +48,18 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --clang) with_clang=yes ;;
+    --fuzz)
+        presets=
+        fuzz_seconds=60
+        case ${2:-} in
+        '' | -*) ;;
+        *[!0-9]* | 0*) fail_usage "--fuzz takes a number of seconds, not $2" ;;
+        *)
+            fuzz_seconds=$2
+            shift
+            ;;
+        esac
+        ;;
     --asio)
         [ $# -ge 2 ] || fail_usage "--asio needs a directory"
         asio=$(cd "$2" 2>/dev/null && pwd) || fail_usage "no directory $2"
@@ -67,8 +83,14 @@ need_command nginx nginx-light
 need_command openssl openssl
 need_command curl curl
 need_command valgrind valgrind
-[ -z "$with_clang" ] || need_command clang++ clang
+[ -z "$with_clang$fuzz_seconds" ] || need_command clang++ clang
 install_missing
+if [ -n "$fuzz_seconds" ]; then
+    # Clang leaves its runtime libraries to a package of their own, which has clang's version in its name.
+    set -- "$(clang++ -print-runtime-dir)"/libclang_rt.fuzzer*
+    need_file "$1" "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
+    install_missing
+fi
 
 if has_command ninja; then
     CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
@@ -150,6 +172,34 @@ run_preset() {
     add_result "$label" "$1" "$2" "$3" $(($(date +%s) - started))
 }
 
+# run_fuzzers: builds the fuzzers in build/fuzz, which also keeps the inputs that have led somewhere, and runs each
+run_fuzzers() {
+    build=build/fuzz
+    echo
+    echo "== fuzz"
+    if ! cmake --preset default -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" \
+        -DHOTPOOL_SANITIZE=address,undefined -DHOTPOOL_FUZZ=ON ${asio:+"-DHOTPOOL_ASIO_INCLUDE_DIR=$asio"} ||
+        ! cmake --build "$build" -j "$jobs" --target hotpool_fuzzers; then
+        echo "error: the fuzzers do not build" >&2
+        add_result "fuzz (build failed)" 0 1 0 0
+        return
+    fi
+    mkdir -p "$build/findings"
+    for seeds in tests/fuzz/corpus/*; do
+        fuzzer=$(basename "$seeds")
+        started=$(date +%s)
+        echo
+        echo "== fuzz $fuzzer"
+        mkdir -p "$build/corpus/$fuzzer"
+        outcome="1 0"
+        "$build/tests/fuzz/hotpool_fuzz_$fuzzer" -max_total_time="$fuzz_seconds" -max_len=1024 -timeout=10 \
+            -dict=tests/fuzz/http.dict -print_final_stats=1 -artifact_prefix="$build/findings/$fuzzer-" \
+            "$build/corpus/$fuzzer" "$seeds" || outcome="0 1"
+        # shellcheck disable=SC2086
+        add_result "fuzz $fuzzer" $outcome 0 $(($(date +%s) - started))
+    done
+}
+
 suffix=
 [ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
 for preset in $presets; do
@@ -158,6 +208,7 @@ done
 if [ -n "$with_clang" ]; then
     run_preset default "clang$suffix" -DCMAKE_CXX_COMPILER=clang++
 fi
+[ -z "$fuzz_seconds" ] || run_fuzzers
 
 echo
 echo "$summary"
