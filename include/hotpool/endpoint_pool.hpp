@@ -128,8 +128,12 @@ public:
     std::vector<endpoint_ptr> plan(time_point now, double chance, const endpoint_filter& allows) {
         std::vector<endpoint_ptr> usable;
         for (const endpoint_ptr& e : endpoints_)
-            if (e->standing == endpoint_standing::usable && (!allows || allows(e->where.address, now)))
-                usable.push_back(e);
+            if (!allows || allows(e->where.address, now)) usable.push_back(e);
+        const auto is_usable = [](const endpoint_ptr& e) { return e->standing == endpoint_standing::usable; };
+        if (std::any_of(usable.begin(), usable.end(), is_usable))
+            std::erase_if(usable, [&](const endpoint_ptr& e) { return !is_usable(e); });
+        else  // those that failed are better than none
+            for (const endpoint_ptr& e : usable) absolve(*e);
         std::stable_partition(usable.begin(), usable.end(), [](const endpoint_ptr& e) { return e->stalled == 0; });
         if (usable.empty()) return usable;
 
