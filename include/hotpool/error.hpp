@@ -119,7 +119,14 @@ enum class condition {
     open_failed,         ///< no connection could be made
     certificate,         ///< the peer's certificate was not accepted
     connection_lost,     ///< the connection ended under the exchange
-    maybe_processed,     ///< the origin may have acted on the request
+    /// The origin may have acted on a request that failed for this and is not idempotent: sending it again may do the
+    /// thing twice. No means that no byte of it left, so that nothing can have happened.
+    ///
+    /// `errc::connection_reset`, `errc::connection_closed`, `errc::tls_failed` and `errc::tls_truncated` answer no: for
+    /// such a request they mean that the connection was over before its first byte, since later it is
+    /// `errc::maybe_processed`. `errc::cancelled` says nothing of how far the request was, so it answers yes. The error
+    /// that a body's own source reports comes after the head has left, and as a code of others it answers no condition.
+    maybe_processed,
     bad_request,         ///< the request must not be sent as it is
     bad_response,        ///< the peer broke RFC 9112 or a limit
 };
@@ -193,7 +200,7 @@ inline const char* describe(errc e) noexcept {
         case errc::repeated_field: return "field name: may be given only once";
         case errc::body_length_mismatch: return "body: its length differs from Content-Length";
         case errc::body_not_allowed: return "body: the method or the fields allow none";
-        case errc::body_source_failed: return "body: its source reported a failure";
+        case errc::body_source_failed: return "body: its source failed, or yielded another length than was declared";
         case errc::body_not_replayable: return "body: its source cannot be read again for a retry";
         case errc::bad_status_line: return "status line: malformed";
         case errc::bad_version: return "status line: HTTP version is not 1.0 or 1.1";
@@ -238,6 +245,23 @@ inline const char* describe(condition c) noexcept {
 
 constexpr bool between(errc e, errc first, errc last) noexcept { return e >= first && e <= last; }
 
+/// Whether bytes of a request that failed for `e` may have reached the origin.
+constexpr bool leaves_in_doubt(errc e) noexcept {
+    switch (e) {
+        case errc::cancelled:
+        case errc::response_missing:
+        case errc::maybe_processed:
+        case errc::response_truncated:
+        case errc::request_timed_out:
+        case errc::first_byte_timed_out:
+        case errc::response_stalled:
+        case errc::lease_reclaimed:
+        case errc::upgrade_not_requested:
+        case errc::body_source_failed: return true;
+        default: return between(e, errc::bad_status_line, errc::body_too_large);
+    }
+}
+
 constexpr bool answers(errc e, condition c) noexcept {
     switch (c) {
         case condition::cancelled: return e == errc::cancelled;
@@ -252,7 +276,7 @@ constexpr bool answers(errc e, condition c) noexcept {
         case condition::connection_lost:
             return between(e, errc::connection_reset, errc::tls_truncated) ||
                    between(e, errc::stale_connection, errc::response_truncated);
-        case condition::maybe_processed: return e == errc::maybe_processed;
+        case condition::maybe_processed: return leaves_in_doubt(e);
         case condition::bad_request: return between(e, errc::invalid_method, errc::body_not_replayable);
         case condition::bad_response:
             return between(e, errc::bad_status_line, errc::body_too_large) || e == errc::unsolicited_bytes ||

@@ -43,7 +43,6 @@ const std::set<errc>& members(condition c) {
     static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,
                                      tls_truncated,    stale_connection,  response_missing,
                                      maybe_processed,  response_truncated};
-    static const std::set<errc> maybe{maybe_processed};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
                                         invalid_host,     invalid_field_name, invalid_field_value,
                                         reserved_field,   repeated_field,     body_length_mismatch,
@@ -72,6 +71,13 @@ const std::set<errc>& members(condition c) {
                                          body_too_large,
                                          unsolicited_bytes,
                                          upgrade_not_requested};
+    static const std::set<errc> maybe = [] {
+        std::set<errc> set = response;  // the request was answered, if badly
+        set.erase(unsolicited_bytes);   // found before its first byte
+        set.insert({cancelled, response_missing, maybe_processed, response_truncated, request_timed_out,
+                    first_byte_timed_out, response_stalled, lease_reclaimed, body_source_failed});
+        return set;
+    }();
     switch (c) {
         case condition::cancelled: return stopped;
         case condition::timed_out: return timed_out;
@@ -118,6 +124,18 @@ TEST_CASE("conditions_answer_by_the_table", "[error]") {
             CAPTURE(code.message(), make_error_condition(c).message());
             CHECK((code == c) == (members(c).count(static_cast<errc>(value)) == 1));
         }
+}
+
+TEST_CASE("request_of_which_nothing_left_is_never_in_doubt", "[error]") {
+    for (int value = first; value <= last; ++value) {
+        const std::error_code code = static_cast<errc>(value);
+        CAPTURE(code.message());
+        const bool before = code == condition::open_failed || code == condition::refused ||
+                            code == errc::stale_connection || code == errc::request_unsent ||
+                            code == errc::get_timed_out || code == errc::unsolicited_bytes ||
+                            (code == condition::bad_request && code != errc::body_source_failed);
+        if (before) CHECK_FALSE(code == condition::maybe_processed);
+    }
 }
 
 TEST_CASE("standard_conditions_are_answered_where_there_is_one", "[error]") {
