@@ -142,20 +142,32 @@ static_assert(!backoff_policy<backoff_that_may_throw>);
 
 struct retry_fit {
     retry_verdict judge(const failed_try&) const noexcept { return retry_verdict::give_up; }
+    duration pause(const failed_try&, double) const noexcept { return {}; }
 };
 struct retry_as_a_bool {
     bool judge(const failed_try&) const noexcept { return false; }
+    duration pause(const failed_try&, double) const noexcept { return {}; }
 };
 struct retry_that_may_throw {
     retry_verdict judge(const failed_try&) const { return retry_verdict::give_up; }
+    duration pause(const failed_try&, double) const noexcept { return {}; }
 };
 struct retry_told_too_little {
     retry_verdict judge(unsigned) const noexcept { return retry_verdict::give_up; }
+    duration pause(const failed_try&, double) const noexcept { return {}; }
+};
+struct retry_without_a_pause {
+    retry_verdict judge(const failed_try&) const noexcept { return retry_verdict::give_up; }
+};
+struct retry_without_chance : retry_without_a_pause {
+    duration pause(const failed_try&) const noexcept { return {}; }
 };
 static_assert(retry_policy<retry_fit>);
 static_assert(!retry_policy<retry_as_a_bool>);
 static_assert(!retry_policy<retry_that_may_throw>);
 static_assert(!retry_policy<retry_told_too_little>);
+static_assert(!retry_policy<retry_without_a_pause>);
+static_assert(!retry_policy<retry_without_chance>);
 
 // --- balance
 

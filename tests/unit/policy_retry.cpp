@@ -1,4 +1,5 @@
-// When a failed request may be sent again, and how much of that is affordable.
+// When a failed request may be sent again, after which pause, and how much of that is affordable.
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -6,6 +7,7 @@
 #include "support/catch.hpp"
 
 using namespace hotpool;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -15,6 +17,7 @@ failed_try combination(unsigned n, unsigned tries) {
             .reused = (n & 1) != 0,
             .wrote_nothing = (n & 2) != 0,
             .response_begun = (n & 4) != 0,
+            .asked_back = (n & 32) != 0,
             .idempotent = (n & 8) != 0,
             .replayable = (n & 16) != 0};
 }
@@ -31,6 +34,31 @@ TEST_CASE("request_is_sent_again_only_by_what_is_known", "[policy]") {
         if (!t.wrote_nothing && !t.idempotent) allowed = false;  // it may have acted
         if (!t.replayable) allowed = false;                      // the body is gone
         CHECK(retry().judge(t) == (allowed ? retry_verdict::again : retry_verdict::give_up));
+    }
+}
+
+TEST_CASE("request_that_was_asked_back_is_sent_again_if_that_does_no_harm", "[policy]") {
+    for (unsigned n = 32; n < 64; ++n)
+        for (unsigned tries = 1; tries <= 4; ++tries) {
+            const failed_try t = combination(n, tries);
+            CAPTURE(t.idempotent, t.replayable, tries);
+            const bool allowed = t.idempotent && t.replayable && tries < retry::max_tries;
+            CHECK(retry().judge(t) == (allowed ? retry_verdict::again : retry_verdict::give_up));
+        }
+}
+
+TEST_CASE("first_retry_is_at_once_and_the_pauses_before_later_ones_grow", "[policy]") {
+    const auto pause = [](unsigned tries, double chance) { return retry().pause({.tries = tries}, chance); };
+    CHECK(pause(1, 0.0) == 0s);
+    CHECK(pause(1, 0.999) == 0s);
+    CHECK(pause(2, 0.0) == 20ms);
+    CHECK(pause(3, 0.0) == 40ms);
+    CHECK(pause(7, 0.0) == 640ms);
+    CHECK(pause(8, 0.0) == 1s);
+    CHECK(pause(4'000'000'000, 0.0) == 1s);
+    for (const unsigned tries : {2u, 3u, 8u, 100u}) {
+        CHECK(pause(tries, 0.5) < pause(tries, 0.25));
+        CHECK(pause(tries, 1.0 - 0x1.0p-53) >= pause(tries, 0.0) / 2);
     }
 }
 

@@ -1,17 +1,21 @@
-// May a failed request be sent again?
+// May a failed request be sent again, and when?
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <concepts>
+
+#include "hotpool/policy/pool_options.hpp"
 
 namespace hotpool {
 
-/// What is known of a request that failed because its connection did.
+/// What is known of a request that failed because its connection did, or that the origin would not serve now.
 struct failed_try {
     unsigned tries = 1;           ///< so far, this one included
     bool reused = false;          ///< the connection had been used before: its age may be to blame
     bool wrote_nothing = false;   ///< no byte of the request left
     bool response_begun = false;  ///< some byte of the response came
+    bool asked_back = false;      ///< the response was 503 or 429 and asked to come back, which the client may
     bool idempotent = false;      ///< doing it twice is as good as doing it once
     bool replayable = false;      ///< the body can be read again
 };
@@ -23,23 +27,40 @@ enum class retry_verdict {
     again_on_fresh,  ///< on a newly opened connection
 };
 
+/// `pause` is how long to wait before the next try, told a random number in [0, 1); where the origin has asked for a
+/// longer wait, that counts. A wait that would outlast the request's deadline is not begun: the request fails then.
 template <class P>
-concept retry_policy = std::copyable<P> && requires(const P p, const failed_try& t) {
+concept retry_policy = std::copyable<P> && requires(const P p, const failed_try& t, double chance) {
     { p.judge(t) } noexcept -> std::same_as<retry_verdict>;
+    { p.pause(t, chance) } noexcept -> std::same_as<duration>;
 };
 
 /// Again only on a reused connection, only while no byte of the response has come, and only if nothing was written or
-/// the request is idempotent. Three tries, the last on a fresh connection.
+/// the request is idempotent; or where the origin asked to come back, if the request is idempotent. Three tries, the
+/// last after lost connections on a fresh one.
+///
+/// The first retry is at once, since it is most often the connection that was old; the next one comes after 20 ms, and
+/// the pause doubles with each that a policy built on this one may allow, up to a second. Chance takes off up to half.
 /// @source RFC 9110, 9.2.2; RFC 9112, 9.3.1
 class retry {
 public:
     static constexpr unsigned max_tries = 3;
+    static constexpr duration first_pause = std::chrono::milliseconds(20);
+    static constexpr duration longest_pause = std::chrono::seconds(1);
 
     retry_verdict judge(const failed_try& t) const noexcept {
+        if (t.tries >= max_tries || !t.replayable) return retry_verdict::give_up;
+        if (t.asked_back) return t.idempotent ? retry_verdict::again : retry_verdict::give_up;
         const bool harmless = t.wrote_nothing || t.idempotent;
-        if (t.tries >= max_tries || !t.reused || t.response_begun || !harmless || !t.replayable)
-            return retry_verdict::give_up;
+        if (!t.reused || t.response_begun || !harmless) return retry_verdict::give_up;
         return t.tries + 1 == max_tries ? retry_verdict::again_on_fresh : retry_verdict::again;
+    }
+
+    duration pause(const failed_try& t, double chance) const noexcept {
+        if (t.tries <= 1) return duration::zero();
+        duration full = first_pause;
+        for (unsigned i = 2; i < t.tries && full < longest_pause; ++i) full *= 2;
+        return detail::share_of(full < longest_pause ? full : longest_pause, 1.0 - 0.5 * chance);
     }
 };
 
