@@ -170,6 +170,17 @@ public:
         return true;
     }
 
+    /// A connection that had been idle before its lease turned out dead: those idle for as long or longer are no better.
+    /// @cost a look at each idle connection, since a probe changes their order
+    void stale_found(const slot_type& stale) noexcept {
+        slot_type* next = nullptr;
+        for (slot_type* s = idle_.back(); s != nullptr; s = next) {
+            next = idle_.previous(*s);
+            if (s->idle_since > stale.idle_since || idle_failed(*s, retire_reason::distrusted)) continue;
+            if (s->retire == retire_reason::none) s->retire = retire_reason::distrusted;  // being tended just now
+        }
+    }
+
     /// Takes an idle connection out for a moment, to arm its watch or to see what arrived. False when it is not idle.
     bool tend_started(slot_type& s) noexcept {
         if (s.state != slot_state::idle) return false;

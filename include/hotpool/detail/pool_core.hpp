@@ -257,6 +257,11 @@ public:
         tell_of(c, false, [&](time_point now) { machine_.tend_finished(*c.slot, now, why); });
     }
 
+    /// A request found its reused connection dead; it still holds the lease.
+    void distrust(connection_type& c) {
+        tell([&](time_point) { machine_.stale_found(*c.slot); });
+    }
+
     void at_turn_end(connection_type& c) override {
         if (turn_.push(c)) post_to(executor_, turn_handler<pool_core>(this->shared_from_this()));
     }
