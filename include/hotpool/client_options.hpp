@@ -30,6 +30,14 @@ struct client_options {
     http::limits limits = {};
     /// See `exchange_options::continue_timeout`.
     duration continue_timeout = std::chrono::seconds(1);
+    /// See `exchange_options::first_byte_timeout`. At most `request_timeout`, unless that is 0.
+    duration first_byte_timeout = duration::zero();
+    /// See `exchange_options::between_bytes_timeout`. At most `request_timeout`, unless that is 0.
+    duration between_bytes_timeout = duration::zero();
+    /// The longest wait that a response 503 or 429 may ask for by its Retry-After: then an idempotent request waits as
+    /// long and is sent again, if tries and deadline allow it. A response that asks for more, and any other, is the
+    /// caller's. 0: each is the caller's. At most `request_timeout`, unless that is 0.
+    duration max_retry_after = duration::zero();
 };
 
 namespace detail {
@@ -59,9 +67,19 @@ inline http::field_block default_fields(const client_options& options) {
 
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const client_options& options) {
-    if (options.request_timeout < duration::zero())
-        throw std::invalid_argument("hotpool::client_options::request_timeout must not be negative");
-    validate(exchange_options{options.limits, options.continue_timeout});
+    const auto refuse = [](const char* option, const char* rule) {
+        throw std::invalid_argument(std::string("hotpool::client_options::") + option + rule);
+    };
+    if (options.request_timeout < duration::zero()) refuse("request_timeout", " must not be negative");
+    const auto check_part = [&](duration part, const char* option) {
+        if (part < duration::zero()) refuse(option, " must not be negative");
+        if (part > options.request_timeout && options.request_timeout != duration::zero())
+            refuse(option, " must not be more than request_timeout");
+    };
+    check_part(options.first_byte_timeout, "first_byte_timeout");
+    check_part(options.between_bytes_timeout, "between_bytes_timeout");
+    check_part(options.max_retry_after, "max_retry_after");
+    validate(exchange_options{.limits = options.limits, .continue_timeout = options.continue_timeout});
 }
 
 }  // namespace hotpool

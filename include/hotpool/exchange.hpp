@@ -42,6 +42,7 @@ private:
     void ended(delivery how, std::error_code error) override {
         Result result;
         if (!error) {
+            this->lift_limits();
             if constexpr (what == collect::whole)
                 result = this->take_response();
             else
@@ -74,8 +75,10 @@ auto initiate_exchange(Lease& lease, const request_builder& request, const excha
 /// @completes `void(std::error_code, response)` on the handler's executor, or the pool's
 /// @errors `errc::lease_empty`; what the builder refuses (nothing is sent then); what the parser refuses; `errc::stale_connection` when a
 /// reused connection was over before anything was written; `errc::maybe_processed` when it broke afterwards and the
-/// request is not idempotent; `errc::response_missing`, `errc::response_truncated`, `errc::connection_reset`,
-/// `errc::cancelled`. After any of them but those of the builder the connection ends with its lease
+/// request is not idempotent; `errc::response_missing`, `errc::response_truncated`, `errc::connection_reset`;
+/// `errc::first_byte_timed_out`, `errc::response_stalled`; `errc::request_unsent` and `errc::request_timed_out` when the
+/// pool cuts the lease; `errc::cancelled`. After any of them but those of the builder the connection ends with its
+/// lease. `condition::maybe_processed` says of each whether the origin may have acted on the request
 /// @cancels any type; the connection is closed with its lease then
 /// @lifetime lease, request and options outlive the operation
 /// @cost in steady state no allocation; one write, one wait, one read

@@ -17,6 +17,12 @@ struct exchange_options {
     /// How long a request with `Expect: 100-continue` waits for the origin's consent before it sends its body anyway.
     /// More than 0.
     duration continue_timeout = std::chrono::seconds(1);
+    /// How long the first byte of the final response may take, from the moment the request has been written; interim
+    /// responses do not count. Then `errc::first_byte_timed_out`. 0: as long as the request may.
+    duration first_byte_timeout = duration::zero();
+    /// How long the response may stay silent once it has begun, in its head or in its body; time in which nobody reads
+    /// does not count. Then `errc::response_stalled`. 0: as long as the request may.
+    duration between_bytes_timeout = duration::zero();
     /// Fields for requests that do not have them themselves; null: none. Outlives the exchange.
     const http::field_block* defaults = nullptr;
 };
@@ -26,6 +32,10 @@ inline void validate(const exchange_options& options) {
     options.limits.validate();
     if (options.continue_timeout <= duration::zero())
         throw std::invalid_argument("hotpool::exchange_options::continue_timeout must be more than 0");
+    if (options.first_byte_timeout < duration::zero())
+        throw std::invalid_argument("hotpool::exchange_options::first_byte_timeout must not be negative");
+    if (options.between_bytes_timeout < duration::zero())
+        throw std::invalid_argument("hotpool::exchange_options::between_bytes_timeout must not be negative");
 }
 
 }  // namespace hotpool

@@ -20,8 +20,10 @@ namespace hotpool {
 /// Sends requests on connections of a pool: gets one, makes the exchange, puts it back, and tries again on another
 /// where the first was over before anything could have happened (see `retry`). Copies share options and pool.
 ///
-/// Errors are those of `async_exchange` and of `connection_pool::async_get`; `errc::request_timed_out` when
-/// `client_options::request_timeout` passed first.
+/// Errors are those of `async_exchange` and of `connection_pool::async_get`. When `client_options::request_timeout`
+/// passed first: `errc::request_unsent` if no byte of the request had left, else `errc::request_timed_out`. Each answers
+/// `condition::maybe_processed` for the last try; there were earlier ones that the origin may have seen only where
+/// the request is idempotent.
 /// @threads any thread
 template <class Pool>
 class http_client {
@@ -56,7 +58,7 @@ public:
     auto async_head(std::string_view target, Token&& token = {}) {
         return initiate<response, request_builder>(request_builder("HEAD", target), std::forward<Token>(token));
     }
-    /// Sent once: a POST that may have been processed fails with `errc::maybe_processed`.
+    /// A POST that may have been processed is not sent again; its error answers `condition::maybe_processed`.
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_post(std::string_view target, std::string body, std::string_view content_type, Token&& token = {}) {
         request_builder request("POST", target);

@@ -49,6 +49,51 @@ private:
     std::vector<std::string> requests_;
 };
 
+/// Three connections answer one request each and go away with the next; further ones never answer.
+class dying_three {
+public:
+    loopback_server::script script() {
+        return [this](server_connection& c) {
+            read_request(c);
+            if (++answered_ <= 3) {
+                c.write(ok("first"));
+                read_request(c);
+            }
+            ++resent_;
+            c.close_notify();
+            c.end_sending();
+            c.stay();
+        };
+    }
+    int resent() const { return resent_; }
+
+private:
+    std::atomic<int> answered_{0}, resent_{0};
+};
+
+struct oldest_policies : default_policies {
+    using reuse_order = hotpool::oldest_first;
+};
+template <class Side>
+struct lends_oldest : Side {
+    using transport_type = typename Side::pool_type::transport_type;
+    using pool_type = connection_pool<transport_type, oldest_policies>;
+};
+
+/// So many connections lie idle, each since another tick of the clock, and each has been used once.
+template <class Side>
+void fill_one_by_one(stage<Side>& s, std::size_t n) {
+    std::vector<typename stage<Side>::lease_type> leases;
+    while (leases.size() < n) leases.push_back(s.get());
+    for (auto& lease : leases) {
+        CHECK(s.exchange(lease, request_builder("GET", "/")).body() == "first");
+        const time_point tick = base::coarse_now();
+        s.pool.put(std::move(lease));
+        REQUIRE(s.until([&] { return base::coarse_now() != tick; }));
+    }
+    REQUIRE(s.until([&] { return s.pool.stats().now.idle == n; }));
+}
+
 template <class Side>
 answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request) {
     answer a;
@@ -151,39 +196,63 @@ TEMPLATE_TEST_CASE("begun_response_is_never_asked_for_again", "[client]", over_t
     CHECK(s.server.accepted() == 1);
 }
 
-TEMPLATE_TEST_CASE("third_try_is_on_a_fresh_connection_and_the_last", "[client]", over_tcp, over_tls) {
-    // Each connection answers one request, all of them together then go away with the next; further ones never answer.
-    std::atomic<int> answered{0}, resent{0};
-    stage<TestType> s(
-        [&](server_connection& c) {
-            read_request(c);
-            if (++answered > 3) {
-                ++resent;
-                c.close_notify();
-                c.end_sending();
-                return c.stay();
-            }
-            c.write(ok("first"));
-            read_request(c);
-            ++resent;
-            c.close_notify();
-            c.end_sending();
-            c.stay();
-        },
-        {.max_connections = 3});
+TEMPLATE_TEST_CASE("third_try_is_on_a_fresh_connection_and_the_last", "[client]", lends_oldest<over_tcp>,
+                   lends_oldest<over_tls>) {
+    // The oldest first, so that those left are younger than what was found dead, and tried.
+    dying_three origin;
+    stage<TestType> s(origin.script(), {.max_connections = 3});
+    fill_one_by_one(s, 3);
     http_client client(s.pool);
-    {
-        std::vector<answer> warm(3);
-        std::vector<typename stage<TestType>::lease_type> leases;
-        for (int i = 0; i < 3; ++i) leases.push_back(s.get());
-        for (int i = 0; i < 3; ++i)
-            CHECK(s.exchange(leases[static_cast<std::size_t>(i)], request_builder("GET", "/")).body() ==
-                  "first");
-    }
-    REQUIRE(s.until([&] { return s.pool.stats().now.idle == 3; }));
+    const time_point begin = clock_type::now();
     CHECK(send(s, client, request_builder("GET", "/")).error == errc::response_missing);
-    CHECK(resent == 3);
+    CHECK(clock_type::now() - begin >= retry::first_pause / 2);
+    CHECK(origin.resent() == 3);
     CHECK(s.server.accepted() == 4);  // one of the three idle ones was left, and not used for the last try
+    CHECK(s.retired(retire_reason::distrusted) == 0);
+}
+
+TEMPLATE_TEST_CASE("connections_idle_as_long_as_a_dead_one_are_not_tried", "[client]", over_tcp, over_tls) {
+    const std::string_view method = GENERATE("GET", "POST");
+    dying_three origin;
+    stage<TestType> s(origin.script(), {.max_connections = 3});
+    fill_one_by_one(s, 3);
+    http_client client(s.pool);
+    const answer a = send(s, client, request_builder(method, "/"));
+    CHECK(a.error == (method == "GET" ? errc::response_missing : errc::maybe_processed));
+    CHECK(s.retired(retire_reason::distrusted) == 2);
+    CHECK(origin.resent() == (method == "GET" ? 2 : 1));  // on the newest one, and on a fresh one at once
+    CHECK(s.until([&] { return s.pool.stats().now.total() == 0; }));
+}
+
+TEMPLATE_TEST_CASE("fresh_connection_that_dies_casts_no_doubt_on_others", "[client]", over_tcp, over_tls) {
+    fact asked, may_die;
+    std::atomic<int> connections{0};
+    stage<TestType> s([&](server_connection& c) {
+        if (++connections == 1) {
+            read_request(c);
+            c.write(ok("first"));
+            return c.stay();
+        }
+        read_request(c);
+        asked.state();
+        may_die.await();
+        c.close_notify();
+        c.end_sending();
+        c.stay();
+    });
+    auto lease = s.get();
+    CHECK(s.exchange(lease, request_builder("GET", "/")).body() == "first");
+    http_client client(s.pool);
+    answer a;
+    const request_builder get("GET", "/");
+    client.async_send(get, s.into(a));
+    REQUIRE(s.until([&] { return asked.is_stated(); }));
+    s.pool.put(std::move(lease));
+    may_die.state();
+    REQUIRE(s.finish(a));
+    CHECK(a.error == errc::response_missing);
+    CHECK(s.retired(retire_reason::distrusted) == 0);
+    CHECK(s.pool.stats().now.idle + s.pool.stats().now.probing == 1);
 }
 
 TEMPLATE_TEST_CASE("retries_end_with_the_budget", "[client]", over_tcp, over_tls) {

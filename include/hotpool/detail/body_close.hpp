@@ -26,6 +26,7 @@ public:
         Connection& c = this->connection();
         const pool_options bounds = c.home->options();
         drop_ = drop_up_to(bounds.drain_limit_bytes);
+        if (c.unread) c.unread->between_bytes_timeout = duration::zero();
         set_deadline(base::after(clock_type::now(), bounds.drain_timeout));
         this->run();
     }

@@ -47,6 +47,7 @@ void start_body_drain(Connection& c, std::size_t limit_bytes, duration timeout) 
         c.unread.reset();
         return c.home->give_back(c, hopeless ? retire_reason::connection_close : retire_reason::body_not_drained);
     }
+    c.unread->between_bytes_timeout = duration::zero();
     c.home->set_lease_deadline(c, base::after(clock_type::now(), timeout));
     (new body_drain<Connection>(c, limit_bytes))->run();
 }

@@ -11,6 +11,7 @@
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
 #include "hotpool/detail/look.hpp"
+#include "hotpool/detail/phase_limit.hpp"
 #include "hotpool/detail/settle.hpp"
 #include "hotpool/error.hpp"
 
@@ -42,13 +43,13 @@ public:
     void run() {
         if (connection_->usage != connection_usage::unread) return ended(delivery::posted, outcome());
         began(connection_->begin_operation());
-        if (connection_->expired.load(std::memory_order_acquire)) return interrupt(delivery::posted, wake::expired);
+        if (connection_->expired.load(std::memory_order_acquire) && !outlasts(delivery::posted, wake::expired)) return;
         go_on(delivery::posted);
     }
 
     void resume(wake why) override {
-        if (why != wake::ready) return interrupt(delivery::posted, why);
-        go_on(delivery::dispatched);
+        if (why == wake::ready) return go_on(delivery::dispatched);
+        if (outlasts(delivery::posted, why)) go_on(delivery::posted);
     }
 
 protected:
@@ -77,7 +78,7 @@ private:
         for (;;) {
             unread_response& rest = *connection_->unread;
             while (!rest.piece.empty())
-                if (!take(rest.piece)) return ended(how, {});
+                if (!take(rest.piece)) return leave(how);
             switch (const parse_result r = rest.step(); r.event) {
                 case parse_event::body: continue;
                 case parse_event::end: return finish(how);
@@ -102,6 +103,7 @@ private:
             }
             const io_result r = connection_->stream.try_read(to);
             if (r.bytes != 0) {
+                silent_until_ = never;
                 if (past_window.size() != 0) return hand_out(how, {static_cast<const char*>(to.data()), r.bytes});
                 rest.window.commit(r.bytes);
                 rest.past_window = false;
@@ -109,11 +111,10 @@ private:
             }
             if (r.error) return stream_ended(how, r.error);
             if (rest.window.empty()) rest.window.release();
+            if (rest.between_bytes_timeout != duration::zero()) limit_silence(rest);
             const std::optional<wake> at_once = connection_->park(*this, r.want);
             if (!at_once) return false;
-            if (*at_once == wake::ready) continue;
-            interrupt(how, *at_once);
-            return false;
+            if (*at_once != wake::ready && !outlasts(how, *at_once)) return false;
         }
     }
 
@@ -130,8 +131,14 @@ private:
         connection_->unread->parser.parse(piece);
         connection_->unread->past_window = true;
         filled(piece.size());
-        ended(how, {});
+        leave(how);
         return false;
+    }
+
+    /// There is more to read, later.
+    void leave(delivery how) {
+        limit_.lift(*connection_, connection_->unread->lease_deadline);
+        ended(how, {});
     }
 
     bool stream_ended(delivery how, std::error_code error) {
@@ -145,6 +152,7 @@ private:
     }
 
     void finish(delivery how) {
+        limit_.lift(*connection_, connection_->unread->lease_deadline);
         const std::unique_ptr<unread_response> rest = std::move(connection_->unread);
         settle(*connection_, rest->parser, rest->request_allows, !rest->unparsed().empty(), rest->past_window);
         ended(how, errc::end_of_body);
@@ -156,12 +164,28 @@ private:
         connection_->break_for(why);
         ended(how, error);
     }
-    void interrupt(delivery how, wake why) {
-        if (why == wake::cancelled) return fail(how, errc::cancelled, retire_reason::cancelled);
-        fail(how, errc::request_timed_out, retire_reason::lease_deadline);
+
+    // --- time
+
+    /// The time in which nobody reads does not count.
+    void limit_silence(const unread_response& rest) {
+        if (silent_until_ == never) silent_until_ = base::end_of(rest.between_bytes_timeout);
+        limit_.set(*connection_, silent_until_, rest.lease_deadline);
+    }
+
+    /// Whether the operation goes on after it was woken for something else than readiness; if not, it is over.
+    bool outlasts(delivery how, wake why) {
+        using meaning = typename phase_limit<Connection>::meaning;
+        if (why == wake::cancelled) return fail(how, errc::cancelled, retire_reason::cancelled), false;
+        const meaning m = limit_.judge(*connection_, silent_until_, connection_->unread->lease_deadline);
+        if (m == meaning::go_on) return true;
+        fail(how, m == meaning::phase ? errc::response_stalled : errc::request_timed_out, retire_reason::lease_deadline);
+        return false;
     }
 
     connection_ref<Connection> connection_;
+    phase_limit<Connection> limit_;
+    time_point silent_until_ = never;
 };
 
 }  // namespace hotpool::detail

@@ -11,6 +11,7 @@
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/connection.hpp"
 #include "hotpool/detail/look.hpp"
+#include "hotpool/detail/phase_limit.hpp"
 #include "hotpool/detail/request_writer.hpp"
 #include "hotpool/detail/response_collector.hpp"
 #include "hotpool/detail/settle.hpp"
@@ -37,7 +38,9 @@ public:
         switch (why) {
             case wake::ready: break;
             case wake::cancelled: return fail(delivery::posted, errc::cancelled, retire_reason::cancelled);
-            case wake::expired: return fail(delivery::posted, errc::request_timed_out, retire_reason::lease_deadline);
+            case wake::expired:
+                if (outlasts_expiry(delivery::posted)) go_on(delivery::posted);
+                return;
             case wake::timer: writer_.release_body(); break;  // the origin does not say yes: it is sent all the same
         }
         go_on(delivery::dispatched);
@@ -48,6 +51,8 @@ protected:
         : request_(request),
           defaults_(options.defaults),
           continue_timeout_(options.continue_timeout),
+          first_byte_timeout_(options.first_byte_timeout),
+          between_bytes_timeout_(options.between_bytes_timeout),
           collect_(what),
           collector_(options.limits) {
         // A body that is streamed is kept nowhere.
@@ -59,6 +64,8 @@ protected:
     virtual void ended(delivery how, std::error_code error) = 0;
     /// The operation can be cancelled by this serial from now on.
     virtual void began(Connection& c, std::uint64_t serial) = 0;
+    /// The deadline that the lease had before.
+    virtual time_point own_deadline() const noexcept { return never; }
 
     void run(Connection& c) {
         connection_ = &c;
@@ -66,6 +73,8 @@ protected:
         postponed_ = false;
         write_error_.clear();
         consent_timer_.reset();
+        limit_.reset();
+        answer_due_ = rest_due_ = never;
         if (const std::error_code why_not = obstacle(c)) return ended(delivery::posted, why_not);
         if (const errc e = writer_.start(request_, c.home->host_value(), defaults_); e != errc{})
             return ended(delivery::posted, e);
@@ -73,14 +82,15 @@ protected:
         began(c, serial_);
         c.usage = connection_usage::exchanging;
         collector_.start(request_.kind(), request_.wants_upgrade());
-        if (c.expired.load(std::memory_order_acquire))
-            return fail(delivery::posted, errc::request_timed_out, retire_reason::lease_deadline);
+        if (c.expired.load(std::memory_order_acquire)) return overdue(delivery::posted);
         if (c.readable.has_fired() && !is_quiet(c)) return;
         go_on(delivery::posted);
     }
 
     response take_response() { return collector_.take(); }
     Connection& connection() noexcept { return *connection_; }
+    /// The lease goes on to be used by others: its deadline is its own again.
+    void lift_limits() { limit_.lift(*connection_, own_deadline()); }
 
 private:
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Connection::executor_type>;
@@ -127,7 +137,9 @@ private:
             if (writer_.written() != 0 && connection_->readable.has_fired() && !heed_early_response(how)) return false;
             if (!writing_) return true;
             if (const std::error_code e = writer_.refill()) {
-                fail(how, e, retire_reason::not_clean);
+                // The head has left: that is another failure than a request which is refused as a whole.
+                const bool short_or_long = e == errc::body_length_mismatch;
+                fail(how, short_or_long ? make_error_code(errc::body_source_failed) : e, retire_reason::not_clean);
                 return false;
             }
             if (writer_.at_rest()) break;
@@ -211,6 +223,7 @@ private:
         char* room = collector_.room(read_block_bytes);
         const io_result r = connection_->stream.try_read(net::buffer(room, collector_.room_size()));
         collector_.received(r.bytes);
+        if (r.bytes != 0 && between_bytes_timeout_ != duration::zero()) rest_due_ = base::end_of(between_bytes_timeout_);
         return r;
     }
 
@@ -261,6 +274,8 @@ private:
         c.unread->parser = collector_.parser();
         c.unread->window.append(collector_.unparsed());
         c.unread->request_allows = request_allows();
+        c.unread->between_bytes_timeout = between_bytes_timeout_;
+        c.unread->lease_deadline = own_deadline();
         c.usage = connection_usage::unread;
         ended(how, {});
         return false;
@@ -297,20 +312,56 @@ private:
         return park(how, want);
     }
     bool park(delivery how, io_want want) {
+        if (is_limited() && !writing_) limit_phase();
         const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
         if (!at_once) return false;
         switch (*at_once) {
             case wake::ready: return true;
             case wake::timer: writer_.release_body(); return true;
             case wake::cancelled: fail(how, errc::cancelled, retire_reason::cancelled); return false;
-            case wake::expired: fail(how, errc::request_timed_out, retire_reason::lease_deadline); return false;
+            case wake::expired: return outlasts_expiry(how);
         }
         return false;
+    }
+
+    // --- time
+
+    bool is_limited() const noexcept {
+        return first_byte_timeout_ != duration::zero() || between_bytes_timeout_ != duration::zero();
+    }
+    /// Until when the final response may stay silent. Interim ones do not count, nor does a head that is still one of
+    /// either: it is dropped from the collector when it turns out to be interim.
+    time_point phase_due() const noexcept { return collector_.empty() ? answer_due_ : rest_due_; }
+
+    void limit_phase() {
+        if (answer_due_ == never && first_byte_timeout_ != duration::zero())
+            answer_due_ = base::end_of(first_byte_timeout_);
+        limit_.set(*connection_, phase_due(), own_deadline());
+    }
+
+    /// False when the operation is over.
+    bool outlasts_expiry(delivery how) {
+        using meaning = typename phase_limit<Connection>::meaning;
+        switch (limit_.judge(*connection_, phase_due(), own_deadline())) {
+            case meaning::go_on: return true;
+            case meaning::phase:
+                fail(how, collector_.empty() ? errc::first_byte_timed_out : errc::response_stalled,
+                     retire_reason::lease_deadline);
+                return false;
+            case meaning::request: break;
+        }
+        overdue(how);
+        return false;
+    }
+    void overdue(delivery how) {
+        fail(how, wrote_nothing() ? errc::request_unsent : errc::request_timed_out, retire_reason::lease_deadline);
     }
 
     const request_builder& request_;
     const http::field_block* const defaults_;
     const duration continue_timeout_;
+    const duration first_byte_timeout_;
+    const duration between_bytes_timeout_;
     const collect collect_;
     Connection* connection_ = nullptr;
     std::uint64_t serial_ = 0;
@@ -320,6 +371,9 @@ private:
     request_writer writer_;
     response_collector collector_;
     std::unique_ptr<timer_type> consent_timer_;
+    phase_limit<Connection> limit_;
+    time_point answer_due_ = never;  // the first byte of the final response
+    time_point rest_due_ = never;    // the next byte of it
 };
 
 }  // namespace hotpool::detail

@@ -7,6 +7,7 @@
 
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/base/recycler.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/response_parser.hpp"
 
 namespace hotpool::detail {
@@ -20,6 +21,8 @@ struct unread_response {
     bool past_window = false;      ///< the last bytes went past the window: nobody knows what is behind them
     bool request_allows = true;    ///< the request went out whole and did not ask to close
     std::error_code failure;       ///< why the body will not be read to its end
+    duration between_bytes_timeout{};  ///< how long a read waits for the next byte; 0: as long as the lease may
+    time_point lease_deadline = never; ///< the lease's own
 
     std::string_view unparsed() const noexcept { return window.view_from(parsed); }
 
