@@ -2,12 +2,15 @@
 #include "hotpool/http_client.hpp"
 #include "support/http_test.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 using namespace hotpool;
 using namespace hotpool::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -109,6 +112,95 @@ TEMPLATE_TEST_CASE("silent_origin_is_left_when_the_drain_of_the_pool_is_over", "
         CHECK(s.until([&] { return s.pool.stats().now.total() == 0 && drained; }));
         CHECK(drained == errc::drain_timed_out);
     }
+}
+
+TEMPLATE_TEST_CASE("silent_origin_is_left_at_the_limit_of_its_phase", "[http]", over_tcp, over_tls) {
+    const std::size_t descriptors = open_descriptors();
+    for (const silence& how : silences) {
+        if (!how.reads) continue;  // what is not written has no limit of its own
+        CAPTURE(how.sends);
+        fact silent;
+        stage<TestType> s(falling_silent(how, silent));
+        auto lease = s.get();
+        const answer a = s.exchange(lease, request_for(how), {.first_byte_timeout = 30ms, .between_bytes_timeout = 30ms});
+        const bool begun = !how.sends.empty() && how.sends.find("103") == std::string::npos;
+        CHECK(a.error == (begun ? errc::response_stalled : errc::first_byte_timed_out));
+        CHECK(a.error == condition::timed_out);
+        s.pool.put(std::move(lease));
+        CHECK(s.ended_for(retire_reason::lease_deadline));
+    }
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEMPLATE_TEST_CASE("limits_of_an_exchange_do_not_outlive_it_on_its_lease", "[http]", over_tcp, over_tls) {
+    stage<TestType> s([](server_connection& c) {
+        for (int round = 0;; ++round) {
+            const std::string request = c.read_until("\n");
+            if (request != "raw\n") c.read_until("\r\n\r\n");
+            if (round != 0) std::this_thread::sleep_for(120ms);
+            c.write(request == "raw\n" ? "done" : ok("done"));
+        }
+    });
+    const request_builder get("GET", "/");
+    const exchange_options limited{.first_byte_timeout = 60ms, .between_bytes_timeout = 60ms};
+    auto lease = s.get();
+    CHECK(s.exchange(lease, get, limited).body() == "done");
+    SECTION("the next exchange") { CHECK(s.exchange(lease, get).body() == "done"); }
+    SECTION("the next exchange, after a rest") {
+        const time_point later = clock_type::now() + 80ms;
+        REQUIRE(s.until([&] { return clock_type::now() > later; }));
+        CHECK(s.exchange(lease, get).body() == "done");
+    }
+    SECTION("bytes of another protocol") {
+        std::string word(4, '\0');
+        std::error_code error = errc::end_of_body;
+        lease.async_write_some(asio::buffer("raw\n", 4), [&](std::error_code e, std::size_t) {
+            CHECK_FALSE(e);
+            lease.async_read_some(asio::buffer(word), [&](std::error_code read, std::size_t) { error = read; });
+        });
+        REQUIRE(s.until([&] { return error != errc::end_of_body; }));
+        CHECK_FALSE(error);
+        CHECK(word == "done");
+    }
+    s.pool.put(std::move(lease));
+    CHECK(s.one_idle());
+}
+
+TEMPLATE_TEST_CASE("response_that_goes_on_and_on_within_its_limits_is_cut_by_a_drain", "[http]", over_tcp, over_tls) {
+    const bool streamed = GENERATE(false, true);
+    fact begun;
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        c.write("HTTP/1.1 200 OK\r\n\r\n");
+        for (;;) {
+            c.write("more");
+            begun.state();
+            std::this_thread::sleep_for(5ms);
+        }
+    });
+    const request_builder get("GET", "/");
+    const exchange_options limited{.first_byte_timeout = 40ms, .between_bytes_timeout = 40ms};
+    auto lease = s.get();
+    std::error_code error;
+    typename stage<TestType>::reader_type reader;
+    if (streamed)
+        async_start_exchange(lease, get, limited, [&](std::error_code e, auto r) {
+            if (e) error = e;
+            reader = std::move(r);
+            reader.async_read_all([&](std::error_code read, std::string) { error = read; });
+        });
+    else
+        async_exchange(lease, get, limited, [&](std::error_code e, response) { error = e; });
+    REQUIRE(s.until([&] { return begun.is_stated(); }));
+    // Long enough for the limit to have been looked at and put off.
+    std::error_code drained;
+    s.pool.async_drain(110ms, [&](std::error_code e) { drained = e; });
+    REQUIRE(s.until([&] { return error && drained; }));
+    CHECK(error == errc::request_timed_out);
+    CHECK(drained == errc::drain_timed_out);
+    reader = {};
+    lease = {};
+    CHECK(s.until([&] { return s.pool.stats().now.total() == 0; }));
 }
 
 // Cancels after the 1st, 2nd, 3rd ... step of the loop until the exchange is over before.

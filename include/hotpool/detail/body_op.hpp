@@ -111,7 +111,7 @@ private:
             }
             if (r.error) return stream_ended(how, r.error);
             if (rest.window.empty()) rest.window.release();
-            if (rest.between_bytes_timeout != duration::zero()) limit_silence(rest);
+            if (rest.between_bytes_timeout != duration::zero() && !limit_silence(how, rest)) return false;
             const std::optional<wake> at_once = connection_->park(*this, r.want);
             if (!at_once) return false;
             if (*at_once != wake::ready && !outlasts(how, *at_once)) return false;
@@ -167,19 +167,22 @@ private:
 
     // --- time
 
-    /// The time in which nobody reads does not count.
-    void limit_silence(const unread_response& rest) {
+    /// The time in which nobody reads does not count. False when the operation is over.
+    bool limit_silence(delivery how, const unread_response& rest) {
         if (silent_until_ == never) silent_until_ = base::end_of(rest.between_bytes_timeout);
-        limit_.set(*connection_, silent_until_, rest.lease_deadline);
+        if (limit_.set(*connection_, silent_until_, rest.lease_deadline)) return true;
+        fail(how, errc::response_stalled, retire_reason::lease_deadline);
+        return false;
     }
 
     /// Whether the operation goes on after it was woken for something else than readiness; if not, it is over.
     bool outlasts(delivery how, wake why) {
-        using meaning = typename phase_limit<Connection>::meaning;
-        if (why == wake::cancelled) return fail(how, errc::cancelled, retire_reason::cancelled), false;
-        const meaning m = limit_.judge(*connection_, silent_until_, connection_->unread->lease_deadline);
-        if (m == meaning::go_on) return true;
-        fail(how, m == meaning::phase ? errc::response_stalled : errc::request_timed_out, retire_reason::lease_deadline);
+        if (why == wake::cancelled)
+            fail(how, errc::cancelled, retire_reason::cancelled);
+        else if (limit_.may_go_on(*connection_, silent_until_, connection_->unread->lease_deadline))
+            return true;
+        else
+            fail(how, errc::request_timed_out, retire_reason::lease_deadline);
         return false;
     }
 

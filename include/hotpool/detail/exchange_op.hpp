@@ -312,7 +312,7 @@ private:
         return park(how, want);
     }
     bool park(delivery how, io_want want) {
-        if (is_limited() && !writing_) limit_phase();
+        if (is_limited() && !writing_ && !limit_phase(how)) return false;
         const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
         if (!at_once) return false;
         switch (*at_once) {
@@ -333,23 +333,18 @@ private:
     /// either: it is dropped from the collector when it turns out to be interim.
     time_point phase_due() const noexcept { return collector_.empty() ? answer_due_ : rest_due_; }
 
-    void limit_phase() {
+    /// False when the phase, and with it the operation, is over.
+    bool limit_phase(delivery how) {
         if (answer_due_ == never && first_byte_timeout_ != duration::zero())
             answer_due_ = base::end_of(first_byte_timeout_);
-        limit_.set(*connection_, phase_due(), own_deadline());
+        if (limit_.set(*connection_, phase_due(), own_deadline())) return true;
+        fail(how, collector_.empty() ? errc::first_byte_timed_out : errc::response_stalled, retire_reason::lease_deadline);
+        return false;
     }
 
     /// False when the operation is over.
     bool outlasts_expiry(delivery how) {
-        using meaning = typename phase_limit<Connection>::meaning;
-        switch (limit_.judge(*connection_, phase_due(), own_deadline())) {
-            case meaning::go_on: return true;
-            case meaning::phase:
-                fail(how, collector_.empty() ? errc::first_byte_timed_out : errc::response_stalled,
-                     retire_reason::lease_deadline);
-                return false;
-            case meaning::request: break;
-        }
+        if (limit_.may_go_on(*connection_, phase_due(), own_deadline())) return true;
         overdue(how);
         return false;
     }

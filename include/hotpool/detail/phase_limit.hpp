@@ -17,32 +17,30 @@ namespace hotpool::detail {
 template <class Connection>
 class phase_limit {
 public:
-    /// What the end of the lease's deadline means.
-    enum class meaning {
-        go_on,    ///< nothing yet
-        phase,    ///< the phase has lasted too long
-        request,  ///< the lease's own deadline has passed, or the pool has cut it
-    };
-
     /// The operation is about to wait, until `due` at the longest.
     /// @param of_lease the lease's own deadline
-    void set(Connection& c, time_point due, time_point of_lease) {
-        if (due >= set_ || c.slot == nullptr) return;
+    /// @return false when `due` has passed
+    bool set(Connection& c, time_point due, time_point of_lease) {
+        if (due == passed_) return false;
+        if (due >= set_ || c.slot == nullptr) return true;
         set_ = due;
         c.home->set_lease_deadline(c, std::min(due, of_lease));
+        return true;
     }
 
-    /// The operation has been woken by the deadline.
-    meaning judge(Connection& c, time_point due, time_point of_lease) {
+    /// The operation has been woken by the deadline. If it was for the phase, it looks once more whether what it waits
+    /// for has come: the program may have been slow, not the peer.
+    /// @return false when the lease's own deadline has passed, or the pool has cut it
+    bool may_go_on(Connection& c, time_point due, time_point of_lease) {
         // An expiry finds nobody waiting at one of the two gates, and is kept there even if it was dealt with.
-        if (!c.expired.load(std::memory_order_acquire)) return meaning::go_on;
+        if (!c.expired.load(std::memory_order_acquire)) return true;
         const time_point now = clock_type::now();
-        if (now >= of_lease || now < set_) return meaning::request;
-        if (now >= due) return meaning::phase;
+        if (now >= of_lease || now < set_) return false;
         c.expired.store(false, std::memory_order_relaxed);
-        set_ = due;
-        c.home->set_lease_deadline(c, std::min(due, of_lease));
-        return meaning::go_on;
+        if (due <= now) passed_ = due;
+        set_ = due <= now ? never : due;
+        c.home->set_lease_deadline(c, std::min(set_, of_lease));
+        return true;
     }
 
     /// The lease has its own deadline again.
@@ -55,10 +53,14 @@ public:
         set_ = never;
     }
 
-    void reset() noexcept { set_ = never; }
+    void reset() noexcept {
+        set_ = never;
+        passed_ = time_point::min();
+    }
 
 private:
-    time_point set_ = never;  // when the pool is to look at the latest; `never`: when the lease's deadline passes
+    time_point set_ = never;                 // when the pool wakes the operation; `never`: at the lease's own deadline
+    time_point passed_ = time_point::min();  // the last end of a phase that was reached
 };
 
 }  // namespace hotpool::detail
