@@ -179,7 +179,7 @@ TEMPLATE_TEST_CASE("response_that_goes_on_and_on_within_its_limits_is_cut_by_a_d
         }
     });
     const request_builder get("GET", "/");
-    const exchange_options limited{.first_byte_timeout = 40ms, .between_bytes_timeout = 40ms};
+    const exchange_options limited{.first_byte_timeout = 100ms, .between_bytes_timeout = 100ms};
     auto lease = s.get();
     std::error_code error;
     typename stage<TestType>::reader_type reader;
@@ -194,7 +194,7 @@ TEMPLATE_TEST_CASE("response_that_goes_on_and_on_within_its_limits_is_cut_by_a_d
     REQUIRE(s.until([&] { return begun.is_stated(); }));
     // Long enough for the limit to have been looked at and put off.
     std::error_code drained;
-    s.pool.async_drain(110ms, [&](std::error_code e) { drained = e; });
+    s.pool.async_drain(250ms, [&](std::error_code e) { drained = e; });
     REQUIRE(s.until([&] { return error && drained; }));
     CHECK(error == errc::request_timed_out);
     CHECK(drained == errc::drain_timed_out);

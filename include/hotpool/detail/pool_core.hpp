@@ -272,8 +272,9 @@ public:
     const std::string& host_value() const noexcept override { return host_value_; }
 
     void set_lease_deadline(connection_type& c, time_point deadline) override {
-        tell([&](time_point) {
-            if (is_ours(c)) machine_.deadline_changed(*c.slot, deadline);
+        // Once the drain is over, nobody gets more time.
+        tell([&](time_point now) {
+            if (is_ours(c)) machine_.deadline_changed(*c.slot, overdue_ ? std::min(deadline, now) : deadline);
         });
     }
 
