@@ -47,7 +47,7 @@ metrics     metrics base
 http        http metrics base
 policy      policy metrics base
 manager     manager policy metrics base
-transport   transport policy metrics base io
+transport   transport policy http metrics base io
 drivers     drivers transport manager policy http metrics base io
 umbrella    drivers transport manager policy http metrics base io
 '
