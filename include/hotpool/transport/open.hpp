@@ -1,4 +1,4 @@
-// An opening from its first step to its last: connect, shake hands, under one deadline.
+// An opening from its first step to its last: connect, tunnel, shake hands, under one deadline.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,14 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/origin.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/connect.hpp"
 #include "hotpool/transport/endpoint.hpp"
+#include "hotpool/transport/proxy_connect.hpp"
+#include "hotpool/transport/proxy_tunnel.hpp"
 #include "hotpool/transport/tcp_options.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -46,12 +49,14 @@ class open_operation final
     : public opening::operation,
       public std::enable_shared_from_this<open_operation<Stream, Executor, MakeStream, Handler>> {
 public:
-    open_operation(const Executor& executor, const open_request& request, const tcp_options& options,
+    /// @param target what a proxy is asked for, if `options` name one: then the request leads to the proxy
+    open_operation(const Executor& executor, const open_request& request, origin target, const tcp_options& options,
                    MakeStream make_stream, Handler handler)
         : strand_(executor),
           timer_(executor),
           socket_(executor),
           request_(request),
+          target_(std::move(target)),
           options_(options),
           make_stream_(std::move(make_stream)),
           handler_(std::move(handler)) {}
@@ -67,7 +72,15 @@ public:
 private:
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
     using socket_type = net::basic_stream_socket<net::ip::tcp, Executor>;
-    enum class phase : std::uint8_t { connecting, handshaking };
+    enum class phase : std::uint8_t { connecting, tunnelling, handshaking };
+
+    struct tunnel_handler {
+        std::shared_ptr<open_operation> self;
+        void operator()(const std::error_code& error, socket_type socket) {
+            self->socket_ = std::move(socket);
+            self->reached(error);
+        }
+    };
 
     void begin() {
         if (!handler_) return;
@@ -85,7 +98,7 @@ private:
 
     void connect() {
         if (const std::error_code error = prepare_socket(socket_, request_.to, request_.from, options_))
-            return fail(connect_error(error));
+            return fail(first_hop_error(connect_error(error), options_.proxy));
         socket_.async_connect(to_asio(request_.to), on_strand([](auto& self, const std::error_code& error) {
             self.connected(error);
         }));
@@ -94,15 +107,27 @@ private:
     void connected(std::error_code error) {
         if (!handler_) return;
         if (!error) error = forget_write_interest(socket_, to_asio(request_.to).protocol());
-        if (error) return fail(connect_error(error));
+        if (error) return fail(first_hop_error(connect_error(error), options_.proxy));
         if constexpr (hears_of_connection<Handler>) handler_->connected();
+        if (!options_.proxy.enabled()) return reached({});
+        phase_ = phase::tunnelling;
+        const auto tunnelling = std::make_shared<tunnel_operation<Executor, tunnel_handler>>(
+            strand_, std::move(socket_), target_, options_.proxy, tunnel_handler{this->shared_from_this()});
+        tunnelling_ = tunnelling;
+        tunnelling->start();
+    }
+
+    // The socket is the origin's from here on.
+    void reached(std::error_code error) {
+        if (!handler_) return;
+        if (error) return fail(error);
         stream_.emplace(make_stream_(std::move(socket_), error));
         if (error) return fail(error);
         begin_handshake();
     }
 
     void begin_handshake() {
-        if (phase_ == phase::connecting && request_.handshake_timeout != duration::zero())
+        if (phase_ != phase::handshaking && request_.handshake_timeout != duration::zero())
             set_timer(std::min(deadline_, base::after(clock_type::now(), request_.handshake_timeout)));
         phase_ = phase::handshaking;
         shake_hands();
@@ -134,7 +159,11 @@ private:
     }
 
     void timed_out() {
-        fail(phase_ == phase::handshaking ? errc::handshake_timed_out : errc::connect_timed_out);
+        switch (phase_) {
+            case phase::connecting: return fail(first_hop_error(errc::connect_timed_out, options_.proxy));
+            case phase::tunnelling: return fail(errc::proxy_timed_out);
+            case phase::handshaking: return fail(errc::handshake_timed_out);
+        }
     }
 
     void fail(const std::error_code& error) {
@@ -148,6 +177,7 @@ private:
         timer_.cancel();
         std::error_code ignored;
         socket_.close(ignored);
+        if (const auto tunnelling = tunnelling_.lock()) tunnelling->cancel();
         net::post(strand_.get_inner_executor(),
                   [handler = std::move(handler), error, stream = std::move(stream)]() mutable {
                       std::move(handler)(error, std::move(stream));
@@ -164,8 +194,11 @@ private:
     net::strand<Executor> strand_;
     timer_type timer_;
     socket_type socket_;
+    // It holds this operation, not the reverse.
+    std::weak_ptr<tunnel_operation<Executor, tunnel_handler>> tunnelling_;
     std::optional<Stream> stream_;
     const open_request request_;
+    const origin target_;
     const tcp_options options_;
     MakeStream make_stream_;
     time_point deadline_{};
@@ -175,10 +208,10 @@ private:
 
 /// Starts an opening: what the transports' `async_open` have in common.
 template <class Stream, class Executor, class MakeStream, class Handler>
-opening start_opening(const Executor& executor, const open_request& request, const tcp_options& options,
-                      MakeStream make_stream, Handler handler) {
+opening start_opening(const Executor& executor, const open_request& request, const origin& target,
+                      const tcp_options& options, MakeStream make_stream, Handler handler) {
     const auto operation = std::make_shared<open_operation<Stream, Executor, MakeStream, Handler>>(
-        executor, request, options, std::move(make_stream), std::move(handler));
+        executor, request, target, options, std::move(make_stream), std::move(handler));
     operation->start();
     return opening(operation);
 }

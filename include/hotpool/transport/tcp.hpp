@@ -8,6 +8,7 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/open.hpp"
+#include "hotpool/transport/proxy_connect.hpp"
 #include "hotpool/transport/tcp_options.hpp"
 #include "hotpool/transport/tcp_stream.hpp"
 #include "hotpool/transport/transport.hpp"
@@ -28,23 +29,26 @@ public:
     explicit tcp_transport(origin target, const options& choices = {})
         : target_(std::move(target)), options_(choices) {
         validate(target_);
+        detail::validate_tunnel(options_.proxy, target_);
+        dialled_ = detail::first_hop(target_, options_.proxy);
     }
 
     const origin& target() const noexcept { return target_; }
-    const origin& dialled() const noexcept { return target_; }
+    const origin& dialled() const noexcept { return dialled_; }
 
     /// @errors those of "opening a connection", but of TLS
     template <class Executor, class Handler>
     opening async_open(const Executor& executor, const open_request& request, Handler handler) const {
         using socket_type = typename stream<Executor>::socket_type;
         return detail::start_opening<stream<Executor>>(
-            executor, request, options_,
+            executor, request, target_, options_,
             [](socket_type socket, std::error_code&) { return stream<Executor>(std::move(socket)); },
             std::move(handler));
     }
 
 private:
     origin target_;
+    origin dialled_;  // the proxy's where there is one
     options options_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/open.hpp"
+#include "hotpool/transport/proxy_connect.hpp"
 #include "hotpool/transport/tls_contexts.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_stream.hpp"
@@ -33,18 +35,25 @@ public:
     /// `errc::tls_setup_failed` if OpenSSL itself fails
     explicit tls_transport(origin target, options choices = {}) : target_(std::move(target)) {
         validate(target_);
+        detail::validate_tunnel(choices.tcp.proxy, target_);
+        dialled_ = detail::first_hop(target_, choices.tcp.proxy);
         contexts_ = std::make_shared<detail::tls_contexts>(target_, std::move(choices));
     }
 
     const origin& target() const noexcept { return target_; }
-    const origin& dialled() const noexcept { return target_; }
+    const origin& dialled() const noexcept { return dialled_; }
     transport_stats stats() const noexcept { return contexts_->stats(); }
 
     /// Replaces the options, of the copies too, at once: `updatable_transport`. Files are read again, so that the same
     /// options bring in a renewed certificate; not so the system's roots, while anybody uses them. Sessions are
     /// forgotten, and the choice of profiles begins anew.
-    /// @errors as the constructor; then nothing has changed
-    void update(options choices) { contexts_->replace(target_, std::move(choices)); }
+    /// @errors as the constructor, also if the proxy is another one; then nothing has changed
+    void update(options choices) {
+        detail::validate_tunnel(choices.tcp.proxy, target_);
+        if (detail::first_hop(target_, choices.tcp.proxy) != dialled_)
+            throw std::invalid_argument("hotpool::tls_options::tcp proxy must be the one that the transport was made with");
+        contexts_->replace(target_, std::move(choices));
+    }
 
     /// @errors those of "opening a connection"
     template <class Executor, class Handler>
@@ -52,7 +61,7 @@ public:
         using socket_type = typename stream<Executor>::socket_type;
         detail::tls_context_ptr context = contexts_->pick();
         return detail::start_opening<stream<Executor>>(
-            executor, request, context->options().tcp,
+            executor, request, target_, context->options().tcp,
             [context](socket_type socket, std::error_code& error) {
                 return stream<Executor>(std::move(socket), context, error);
             },
@@ -61,6 +70,7 @@ public:
 
 private:
     origin target_;
+    origin dialled_;  // the proxy's where there is one
     std::shared_ptr<detail::tls_contexts> contexts_;
 };
 
