@@ -91,6 +91,10 @@ if [ -n "$fuzz_seconds" ]; then
     need_file "$1" "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
     install_missing
 fi
+# Tests that need one of these are skipped without it.
+want_command haproxy haproxy
+want_command tinyproxy tinyproxy-bin
+install_wanted
 
 if has_command ninja; then
     CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
