@@ -26,6 +26,7 @@ manager     hotpool/pool_event.hpp
 manager     hotpool/connection_budget.hpp
 transport   hotpool/transport/*
 drivers     hotpool/detail/*
+drivers     hotpool/access_controller.hpp
 drivers     hotpool/client_options.hpp
 drivers     hotpool/connection_pool.hpp
 drivers     hotpool/exchange.hpp

@@ -30,7 +30,13 @@ public:
     using probe_type = std::function<void(lease_type& lease, verdict_type verdict)>;
 
     /// Probes with `HEAD target`; any status below 500 is healthy.
-    explicit health_checker(Pool& pool, std::string_view target = "/") : health_checker(pool, head_probe(target)) {}
+    explicit health_checker(Pool& pool, std::string_view target = "/")
+        : health_checker(pool, request_builder("HEAD", target), [](const response& r) { return r.status() < 500; }) {}
+
+    /// Probes with a request of the user's, and judges its response.
+    /// @param healthy of any thread of the pool's executor; must not throw
+    health_checker(Pool& pool, request_builder request, std::function<bool(const response&)> healthy)
+        : health_checker(pool, request_probe(std::move(request), std::move(healthy))) {}
 
     /// Probes with a function of the user's, for protocols other than HTTP.
     health_checker(Pool& pool, probe_type probe) : pool_(pool) {
@@ -49,11 +55,11 @@ public:
     ~health_checker() { pool_.core()->set_prober(nullptr); }
 
 private:
-    static probe_type head_probe(std::string_view target) {
-        auto request = std::make_shared<const request_builder>("HEAD", target);
-        return [request](lease_type& lease, verdict_type verdict) {
-            async_exchange(lease, *request, [request, verdict](std::error_code error, const response& reply) {
-                verdict(!error && reply.status() < 500);
+    static probe_type request_probe(request_builder what, std::function<bool(const response&)> healthy) {
+        auto request = std::make_shared<const request_builder>(std::move(what));
+        return [request, healthy = std::move(healthy)](lease_type& lease, verdict_type verdict) {
+            async_exchange(lease, *request, [request, healthy, verdict](std::error_code error, const response& reply) {
+                verdict(!error && healthy(reply));
             });
         };
     }

@@ -1,9 +1,11 @@
 // Everything: pools over TCP and TLS, HTTP/1.1 exchanges, the client.
 #pragma once
 
+#include "hotpool/access_controller.hpp"
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/connection_manager.hpp"
 #include "hotpool/connection_pool.hpp"
+#include "hotpool/endpoint_source.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/exchange.hpp"
 #include "hotpool/health_checker.hpp"
@@ -11,6 +13,8 @@
 #include "hotpool/http_client.hpp"
 #include "hotpool/lease.hpp"
 #include "hotpool/policy/policies.hpp"
+#include "hotpool/pool_event.hpp"
+#include "hotpool/pool_services.hpp"
 #include "hotpool/pool_stats.hpp"
 #include "hotpool/request_builder.hpp"
 #include "hotpool/response.hpp"

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "hotpool/access_controller.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/endpoint_source.hpp"
@@ -20,6 +21,8 @@ struct pool_services {
     /// The addresses of this machine to connect from, each in its turn. Empty: the system chooses. Where no address of
     /// a family is among them, none of that family is connected to.
     std::vector<ip_address> local_addresses = {};
+    /// Which addresses may be connected to. None given: all.
+    std::shared_ptr<access_controller> access = nullptr;
     /// Told what happens.
     pool_listener listener = nullptr;
 };

@@ -86,6 +86,17 @@ TEMPLATE_TEST_CASE("client_behind_a_proxy_that_refuses_is_told_so", "[client]", 
     CHECK(c.pool.stats().total.open_failures == 1);
 }
 
+TEST_CASE("proxy_whose_name_is_unknown_is_not_taken_for_the_origin", "[client]") {
+    net::io_context io;
+    tcp_pool pool(io.get_executor(), {"127.0.0.1", "80"}, {.connect_timeout = std::chrono::seconds(2)},
+                  {.proxy = {.host = "no-such-host.invalid", .port = "3128"}});
+    got<tcp_pool> answer;
+    pool.async_get(answer.handler());
+    REQUIRE(run_until(io, [&] { return answer.done(); }));
+    const bool named = answer.error == errc::proxy_unreachable || answer.error == errc::connect_timed_out;
+    CHECK(named);
+}
+
 TEST_CASE("client_behind_a_proxy_opens_a_new_tunnel_for_a_handshake_that_is_tried_again", "[client]") {
     resume_server server(speaking(TLS1_3_VERSION));
     const connect_proxy proxy;

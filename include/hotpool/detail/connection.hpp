@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/detail/gate.hpp"
 #include "hotpool/detail/unread_response.hpp"
@@ -86,7 +87,9 @@ public:
     gate writable;
     opening under_way;  // while it is being opened; under the pool's lock
 
+    ip_address peer{};  // where it was opened to; 0.0.0.0 where the transport finds its own way
     connection_usage usage = connection_usage::clean;
+    std::uint16_t last_status = 0;  // of the last response; 0: none yet
     retire_reason broken_for = retire_reason::none;
     bool reused = false;                            // has carried something before the present lease
     std::optional<std::chrono::seconds> idle_hint;  // from the last response

@@ -96,6 +96,7 @@ private:
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Connection::executor_type>;
 
     static std::error_code obstacle(const Connection& c) noexcept {
+        if (c.reclaimed.load(std::memory_order_acquire)) return errc::lease_reclaimed;
         switch (c.usage) {
             case connection_usage::clean:
             case connection_usage::raw: return {};
@@ -274,6 +275,7 @@ private:
         c.unread->parser = collector_.parser();
         c.unread->window.append(collector_.unparsed());
         c.unread->request_allows = request_allows();
+        c.last_status = static_cast<std::uint16_t>(collector_.parser().status());
         c.unread->between_bytes_timeout = between_bytes_timeout_;
         c.unread->lease_deadline = own_deadline();
         c.usage = connection_usage::unread;

@@ -67,14 +67,15 @@ public:
           budget_(std::move(services.budget)),
           listener_(std::move(services.listener)),
           local_addresses_(std::move(services.local_addresses)),
+          access_(std::move(services.access)),
           timer_(executor),
           machine_(options, seed(), stream_type::holds_buffers) {
         machine_.listen(listener_ != nullptr);
         if constexpr (endpoint_transport<Transport, Executor>)
             use_endpoints(std::move(services.endpoints));
-        else if (services.endpoints || !local_addresses_.empty())
-            throw std::invalid_argument(
-                "hotpool::pool_services::endpoints and local_addresses need a transport that connects to endpoints");
+        else if (services.endpoints || access_ || !local_addresses_.empty())
+            throw std::invalid_argument("hotpool::pool_services::endpoints, local_addresses and access need a transport "
+                                        "that connects to endpoints");
     }
 
     void start() {
@@ -201,6 +202,7 @@ public:
             return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
         }
         if (why == retire_reason::none && c.readable.has_fired()) why = look_into(c);
+        if (access_ != nullptr && why == retire_reason::none && !may_stay(c)) why = retire_reason::access_denied;
         const bool watch = why == retire_reason::none && !c.readable.is_armed();
         // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
         // taken again within this turn: then the wait would cost more than it brings.
@@ -259,7 +261,9 @@ public:
 
     /// A request found its reused connection dead; it still holds the lease.
     void distrust(connection_type& c) {
-        tell([&](time_point) { machine_.stale_found(*c.slot); });
+        tell([&](time_point) {
+            if (is_ours(c)) machine_.stale_found(*c.slot);
+        });
     }
 
     void at_turn_end(connection_type& c) override {
@@ -315,8 +319,11 @@ private:
 
     void use_endpoints(endpoint_source source) {
         endpoint_filter allows;
-        if (!local_addresses_.empty())
-            allows = [this](const ip_address& to, time_point) { return has_local_address(to.family()); };
+        if (access_ || !local_addresses_.empty())
+            allows = [this](const ip_address& to, time_point now) {
+                return (local_addresses_.empty() || has_local_address(to.family())) &&
+                       (access_ == nullptr || access_->allows(to, now));
+            };
         const origin& dialled = transport_.dialled();
         source_ = std::move(source);
         if (source_) return machine_.use_endpoints(std::move(allows));
@@ -324,6 +331,15 @@ private:
             return machine_.use_endpoints(endpoint_list{{*address, port_number(dialled.port)}}, std::move(allows));
         source_ = system_resolver(executor_, dialled);
         machine_.use_endpoints(std::move(allows));
+    }
+    /// Whether the access controller lets it be used further. If not, nor the others to that address.
+    bool may_stay(connection_type& c) {
+        if (access_->came_back(c.peer, std::exchange(c.last_status, std::uint16_t{0}), clock_type::now())) return true;
+        tell([&](time_point now) {
+            machine_.end_early([&](const slot_type& s) { return s.endpoint != nullptr && s.endpoint->where.address == c.peer; },
+                               retire_reason::access_denied, now, duration::zero());
+        });
+        return false;
     }
     bool has_local_address(ip_family family) const noexcept {
         return std::any_of(local_addresses_.begin(), local_addresses_.end(),
@@ -549,6 +565,10 @@ private:
             s.resource = &*c;
             request = request_for(s);
         }
+        if (access_ != nullptr &&
+            access_->use_requested(request.to.address, clock_type::now()) == admission::refused)
+            return opened(*c, errc::access_denied, stream_type(executor_));
+        c->peer = request.to.address;
         open_handler<pool_core> handler(this->shared_from_this(), c);
         opening begun;
         if constexpr (endpoint_transport<Transport, Executor>)
@@ -584,11 +604,18 @@ private:
         } catch (...) {  // the answer that was dropped has said so
         }
     }
+    /// Whether the addresses are those of a proxy.
+    bool is_proxied() const {
+        if constexpr (endpoint_transport<Transport, Executor>)
+            return transport_.dialled() != transport_.target();
+        else
+            return false;
+    }
     void endpoints_answered(std::error_code error, const endpoint_list& endpoints) {
         tell([&](time_point now) {
             if (error) {
-                last_open_error_ = error;
-                machine_.endpoints_failed(error, now);
+                last_open_error_ = is_proxied() ? make_error_code(errc::proxy_unreachable) : error;
+                machine_.endpoints_failed(last_open_error_, now);
             } else {
                 machine_.endpoints_came(endpoints, now);
             }
@@ -603,6 +630,7 @@ private:
     void opened(connection_type& c, std::error_code error, stream_type stream) {
         if (error) {
             if (budget_ != nullptr) budget_->release();
+            if (access_ != nullptr && error != errc::access_denied) access_->use_failed(c.peer, clock_type::now());
             return tell([&](time_point now) {
                 last_open_error_ = error;
                 machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);
@@ -749,6 +777,7 @@ private:
     const std::shared_ptr<connection_budget> budget_;
     const pool_listener listener_;
     const std::vector<ip_address> local_addresses_;
+    const std::shared_ptr<access_controller> access_;
     endpoint_source source_;  // empty where the endpoints are fixed, or the transport's affair
 
     std::atomic<std::size_t> leased_{0};

@@ -17,6 +17,7 @@ inline constexpr std::size_t read_block_bytes = 32 * 1024;
 template <class Connection>
 void settle(Connection& c, const response_parser& parser, bool request_allows, bool bytes_left,
             bool blindfold = false) {
+    c.last_status = static_cast<std::uint16_t>(parser.status());
     if (!request_allows || !parser.keep_alive()) return c.break_for(retire_reason::connection_close);
     if (bytes_left) return c.break_for(retire_reason::unsolicited_bytes);
     if (blindfold || c.stream.has_buffered()) {

@@ -129,7 +129,8 @@ public:
         const bool cut = s.dialling != nullptr && std::exchange(s.dialling->cut, false);
         if (cut && error == errc::cancelled) error = errc::connect_timed_out;
         tell(pool_event_kind::opening_failed, s, error);
-        if (s.endpoint != nullptr && !local && error != errc::cancelled) note_failure(s, now, error);
+        const bool says_nothing = local || error == errc::cancelled || error == errc::access_denied;
+        if (s.endpoint != nullptr && !says_nothing) note_failure(s, now, error);
 
         if (s.dialling != nullptr && !stopped && !local && now < s.dialling->deadline && next_attempt(s, now)) {
             ++counters_.openings;
@@ -162,8 +163,7 @@ public:
         dial& d = *s.dialling;
         d.look_at = never;
         if (d.awaits_answer) return make_error_code(errc::connect_timed_out);
-        if (s.endpoint == nullptr)
-            return make_error_code(endpoints_.all_filtered(now, allows_) ? errc::access_denied : errc::connect_unreachable);
+        if (d.hopeless) return d.hopeless;
         if (d.rest.empty() || s.task != slot_task::none) return std::nullopt;
         const time_point share_end = base::after(d.began, (d.deadline - d.began) / static_cast<duration::rep>(d.rest.size() + 1));
         if (room > 0) {
@@ -240,6 +240,7 @@ private:
         d.look_at = never;
         d.rest = endpoints_.plan(now, random_.uniform(), allows_);
         if (next_attempt(s, now)) return;
+        d.hopeless = endpoints_.all_filtered(now, allows_) ? errc::access_denied : errc::connect_unreachable;
         d.look_at = now;
         slots_.look_at(s, now);
     }

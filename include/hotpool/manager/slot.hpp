@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <system_error>
 #include <vector>
 
 #include "hotpool/base/deadline_wheel.hpp"
@@ -55,6 +56,7 @@ struct dial {
     time_point began{};                 ///< the present attempt
     time_point look_at = never;         ///< when something is to be decided if it is not connected by then
     std::uint64_t failures_before = 0;  ///< of the present address when the attempt began
+    std::error_code hopeless{};         ///< why there is no address to try
     bool awaits_answer = false;         ///< the addresses are not known yet
     bool overtaken = false;             ///< slow: another slot tries the rest
     bool trial = false;                 ///< of an ejected address, for no caller

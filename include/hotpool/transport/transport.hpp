@@ -133,13 +133,14 @@ concept any_transport = std::constructible_from<T, origin, typename T::options> 
 ///   exactly once, never inside `async_open`, on `executor`. If it has a member `connected()`, that is called
 ///   when the peer has accepted and only the handshake remains. May be called from any thread, and again while
 ///   others run.
-/// - `dialled()`: the host and port whose addresses the endpoints are; the origin's, or a proxy's.
+/// - `target()`: the origin. `dialled()`: whose addresses the endpoints are, the origin's or a proxy's.
 template <class T, class Executor>
 concept endpoint_transport =
     any_transport<T, Executor> &&
     requires(const T transport, const Executor executor, open_request request,
              detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
         { transport.async_open(executor, request, std::move(handler)) } -> std::same_as<opening>;
+        { transport.target() } -> std::convertible_to<const origin&>;
         { transport.dialled() } -> std::convertible_to<const origin&>;
     };
 
