@@ -25,8 +25,9 @@ bool is_visible(std::string_view text) {
 }
 
 bool is_port(std::string_view text) {
-    const unsigned long value = text.empty() || text.size() > 20 ? 0 : std::stoul("0" + std::string(text));
-    return text.find_first_not_of("0123456789") == std::string_view::npos && value >= 1 && value <= 65535;
+    if (text.empty() || text.size() > 5 || text.front() == '0') return false;
+    if (text.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    return std::stoul(std::string(text)) <= 65535;
 }
 
 std::string bracketed(std::string_view host) {
@@ -47,7 +48,7 @@ void check_uri(std::string_view text) {
         return;
     }
     check_host(parts.host);
-    require(is_port(parts.port), "a port is a number from 1 to 65535");
+    require(is_port(parts.port) && port_number(parts.port) != 0, "a port is one that an origin takes");
     require(parts.target.front() == '/' && is_visible(parts.target), "a target begins with a slash");
     require(parts.target.find('#') == std::string::npos, "a fragment is not sent");
     require(http::check_target("GET", parts.target) == errc{}, "a target can be sent");

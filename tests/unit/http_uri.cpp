@@ -1,4 +1,5 @@
 // URLs, and hosts as they are written in requests.
+#include "hotpool/base/origin.hpp"
 #include "hotpool/http/origin_text.hpp"
 #include "hotpool/http/uri.hpp"
 #include "support/catch.hpp"
@@ -58,11 +59,19 @@ TEST_CASE("what is no http URL is refused by the part that is wrong") {
     CHECK(untouched.host == "before");
 }
 
+TEST_CASE("a port that no origin takes is refused in a URL too") {
+    for (const std::string_view port : {"080", "00443", "000000000000000000000001"}) {
+        uri parts;
+        CHECK(http::parse_uri("http://a:" + std::string(port) + "/", parts) == errc::invalid_host);
+        CHECK(port_number(port) == 0);
+        CHECK_FALSE(http::parse_authority("a:" + std::string(port)));
+    }
+}
+
 TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses") {
     CHECK(host_value("example.com", "80", "80") == "example.com");
     CHECK(host_value("example.com", "443", "443") == "example.com");
     CHECK(host_value("example.com", "443", "80") == "example.com:443");
-    CHECK(host_value("example.com", "0080", "80") == "example.com");
     CHECK(host_value("example.com", "http", "80") == "example.com");
     CHECK(host_value("example.com", "https", "443") == "example.com");
     CHECK(host_value("example.com", "https", "80") == "example.com:443");
@@ -75,6 +84,6 @@ TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses"
 TEST_CASE("no Host value is made of what is no host or port") {
     for (const std::string_view host : {"", "a b", "a\r\nb", "a/b", "a:b", "[a]", "[]", "u@a", "\xc3\xa4"})
         CHECK(host_value(host, "80", "80") == std::nullopt);
-    for (const std::string_view port : {"", "0", "65536", "-1", "x", "ftp", "80 "})
+    for (const std::string_view port : {"", "0", "0080", "65536", "-1", "x", "ftp", "80 "})
         CHECK(host_value("a", port, "80") == std::nullopt);
 }

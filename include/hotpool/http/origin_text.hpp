@@ -11,10 +11,10 @@
 
 namespace hotpool::http {
 
-/// The value of a port from 1 to 65535 in decimal digits.
+/// The value of a port from 1 to 65535 in decimal digits, without zeros in front, which no origin takes either.
 constexpr std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
     const auto port = parse_decimal(text);
-    if (!port || *port == 0 || *port > 65535) return std::nullopt;
+    if (!port || text.front() == '0' || *port > 65535) return std::nullopt;
     return static_cast<std::uint16_t>(*port);
 }
 
