@@ -82,11 +82,29 @@ std::optional<plain_bytes> plain_v6(std::string_view text) {
     return bytes;
 }
 
+/// The bytes of an address of either family, without a zone.
+std::optional<plain_bytes> plain_address(std::string_view text) {
+    return text.find(':') != std::string_view::npos ? plain_v6(text) : plain_v4(text);
+}
+
+/// Whether `text` is an address, and behind a slash how many of its bits count, the others being 0.
+bool is_plain_block(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    const auto bytes = plain_address(text.substr(0, slash));
+    if (!bytes || slash == std::string_view::npos) return bytes.has_value();
+    const std::string_view digits = text.substr(slash + 1);
+    const long length = plain_number(digits, 3, 10, static_cast<long>(bytes->size() * 8));
+    if (length < 0 || digits != std::to_string(length)) return false;
+    for (std::size_t bit = static_cast<std::size_t>(length); bit < bytes->size() * 8; ++bit)
+        if ((((*bytes)[bit / 8] >> (7 - bit % 8)) & 1) != 0) return false;
+    return true;
+}
+
 void check_address(std::string_view text) {
     const auto address = ip_address::parse(text);
     const std::string_view digits = text.substr(0, text.find('%'));
     const bool has_zone = digits.size() != text.size();
-    const auto wanted = digits.find(':') != std::string_view::npos ? plain_v6(digits) : plain_v4(digits);
+    const auto wanted = plain_address(digits);
     const bool zone_is_good = has_zone && wanted && wanted->size() == 16 && text[digits.size() + 1] != '0' &&
                               plain_number(text.substr(digits.size() + 1), 10, 10, 0xffffffffl) > 0;
     require(address.has_value() == (wanted.has_value() && (!has_zone || zone_is_good)),
@@ -112,6 +130,7 @@ void check_block(std::string_view text) {
         taken = false;
     }
     require(taken == block.has_value(), "the constructor refuses what parse refuses");
+    require(taken == is_plain_block(text), "both take or refuse it");
     if (!block) return;
     require(block->prefix_length() <= block->address().bits(), "a prefix fits its address");
     require(block->contains(block->address()), "a block has its address");

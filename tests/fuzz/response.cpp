@@ -35,11 +35,12 @@ test::outcome read(std::string_view bytes, const std::vector<std::size_t>& cuts,
     return result;
 }
 
-void check_head(const test::seen_head& head, const http::limits& bounds) {
+/// @return how many bytes the head had at least
+std::size_t check_head(const test::seen_head& head, const http::limits& bounds) {
     require(head.status >= 100 && head.status <= 599, "a status has three digits");
     require(head.version_minor <= 1, "HTTP/1.0 or HTTP/1.1");
     require(head.fields.size() <= bounds.max_fields, "max_fields");
-    std::size_t bytes = head.reason.size();
+    std::size_t bytes = std::string_view("HTTP/1.1 200\r\n\r\n").size() + head.reason.size();
     for (const auto& [name, value] : head.fields) {
         bytes += name.size() + value.size() + 3;
         require(!name.empty() && name.find_first_of(" \t:\r\n") == std::string::npos, "a name is a token");
@@ -49,7 +50,7 @@ void check_head(const test::seen_head& head, const http::limits& bounds) {
                     "a value has no controls");
         require(value == http::trim(value), "a value has no spaces around it");
     }
-    require(bytes <= bounds.max_head_bytes, "max_head_bytes");
+    return bytes;
 }
 
 void check_outcome(const test::outcome& seen, std::string_view bytes, const test::situation& s) {
@@ -58,11 +59,13 @@ void check_outcome(const test::outcome& seen, std::string_view bytes, const test
     require(seen.body.size() <= bytes.size(), "a body was received");
     require(seen.consumed <= bytes.size(), "only what came is consumed");
     require(!(seen.complete && seen.error != errc{}), "one end");
+    std::size_t head_bytes = 0;
     for (const test::seen_head& head : seen.interim) {
-        check_head(head, s.bounds);
+        head_bytes += check_head(head, s.bounds);
         require(head.status < 200 && head.status != 101, "an interim status");
     }
-    if (seen.head) check_head(*seen.head, s.bounds);
+    if (seen.head) head_bytes += check_head(*seen.head, s.bounds);
+    require(head_bytes <= s.bounds.max_head_bytes, "max_head_bytes of all heads together");
     if (!seen.complete) return;
     require(seen.head.has_value(), "a complete response has a head");
     require(seen.kind != body_kind::length || seen.content_length == seen.body.size(), "Content-Length");
