@@ -111,6 +111,7 @@ public:
 
     /// A response came, of a trial or of any other exchange: one that began before the denial counts for nothing
     /// while that lasts, and as evidence afterwards.
+    /// @param status the final one, no 1xx before it
     denial_change response_seen(const ip_address& address, std::uint16_t status, time_point now) {
         const denial_state before = state(address, now);
         if (!denies(status)) {
