@@ -18,7 +18,8 @@
 namespace hotpool {
 
 /// Sends requests on connections of a pool: gets one, makes the exchange, puts it back, and tries again on another
-/// where the first was over before anything could have happened (see `retry`). Copies share options and pool.
+/// where the first was over before anything could have happened (see `retry`), or later where the origin asks for that
+/// (`client_options::max_retry_after`). Copies share options and pool.
 ///
 /// Errors are those of `async_exchange` and of `connection_pool::async_get`. When `client_options::request_timeout`
 /// passed first: `errc::request_unsent` if no byte of the request had left, else `errc::request_timed_out`. Each answers

@@ -140,7 +140,8 @@ public:
 
     /// Reads what there is of the body, its transfer coding removed, or waits for it.
     /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
-    /// @errors `errc::end_of_body` at the end; `errc::response_truncated`, what the parser refuses, `errc::cancelled`
+    /// @errors `errc::end_of_body` at the end; `errc::response_truncated`, `errc::response_stalled`,
+    /// `errc::request_timed_out`, what the parser refuses, `errc::cancelled`
     /// @cancels any type; the connection is closed with its lease then
     /// @cost a buffer of 8 KiB or more is read into directly where the body's length is known
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>

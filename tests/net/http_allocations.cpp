@@ -9,6 +9,7 @@
 #include <asio/detached.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -139,6 +140,12 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
     SECTION("through the pool") { check(s, through_the_pool<TestType>{s.pool}); }
     SECTION("through a client") { check(s, through_a_client<TestType>{client}); }
     SECTION("in pieces") { check(s, in_pieces<TestType>{client}); }
+    SECTION("within limits") {
+        const std::chrono::seconds second(1);
+        http_client limited(s.pool, {.first_byte_timeout = second, .between_bytes_timeout = second, .max_retry_after = second});
+        check(s, through_a_client<TestType>{limited});
+        check(s, in_pieces<TestType>{limited});
+    }
     const bool cancellable = GENERATE(false, true);
     SECTION("in a coroutine, on a lease") {
         auto lease = s.get();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "hotpool/base/recycler.hpp"
 #include "hotpool/client_options.hpp"
 #include "hotpool/detail/connection.hpp"
 #include "hotpool/detail/pause.hpp"

@@ -64,7 +64,7 @@ protected:
     virtual void ended(delivery how, std::error_code error) = 0;
     /// The operation can be cancelled by this serial from now on.
     virtual void began(Connection& c, std::uint64_t serial) = 0;
-    /// The deadline that the lease had before.
+    /// When the lease itself is over, whatever the limits of this exchange.
     virtual time_point own_deadline() const noexcept { return never; }
 
     void run(Connection& c) {
