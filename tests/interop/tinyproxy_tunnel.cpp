@@ -32,7 +32,7 @@ public:
 private:
     std::string port_ = free_port();
     scratch_directory files_;
-    server_process process_{{HOTPOOL_TINYPROXY, "-d", "-c", (files_ / "tinyproxy.conf").string()}, port_};
+    server_process process_{{HOTPOOL_TINYPROXY, "-d", "-c", (files_ / "tinyproxy.conf").string()}, {port_}};
 };
 
 struct nginx_tcp {

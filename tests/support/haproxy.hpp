@@ -67,7 +67,8 @@ private:
     std::string port_ = free_port();
     std::string tls_port_ = free_port();
     scratch_directory files_;
-    server_process process_{{HOTPOOL_HAPROXY, "-db", "-q", "-f", (files_ / "haproxy.cfg").string()}, port_};
+    server_process process_{{HOTPOOL_HAPROXY, "-db", "-q", "-f", (files_ / "haproxy.cfg").string()},
+                            {port_, tls_port_}};
 };
 
 }  // namespace hotpool::test

@@ -59,7 +59,8 @@ private:
     std::string port_ = free_port();
     std::string tls_port_ = free_port();
     scratch_directory prefix_;
-    server_process process_{{HOTPOOL_NGINX, "-p", prefix_.string() + "/", "-c", "nginx.conf"}, port_};
+    server_process process_{{HOTPOOL_NGINX, "-p", prefix_.string() + "/", "-c", "nginx.conf"},
+                            {port_, tls_port_}};
 };
 
 }  // namespace hotpool::test

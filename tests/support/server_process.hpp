@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -22,18 +24,22 @@
 
 namespace hotpool::test {
 
-/// A TCP port of loopback that was free a moment ago.
+/// A TCP port of loopback that was free a moment ago. Not one that the system gives to outgoing connections, which
+/// would soon take it, or connect to itself where nobody listens yet.
 inline std::string free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in any{};
-    socklen_t size = sizeof any;
-    any.sin_family = AF_INET;
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto* const name = reinterpret_cast<sockaddr*>(&any);
-    const bool bound = ::bind(fd, name, size) == 0 && ::getsockname(fd, name, &size) == 0;
-    ::close(fd);
-    if (!bound) throw std::runtime_error("no port is free on loopback");
-    return std::to_string(ntohs(any.sin_port));
+    std::random_device random;
+    for (int tries = 0; tries < 1'000; ++tries) {
+        const auto port = std::uniform_int_distribution<unsigned>(10'000, 32'000)(random);
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in name{};
+        name.sin_family = AF_INET;
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        name.sin_port = htons(static_cast<unsigned short>(port));
+        const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+        ::close(fd);
+        if (bound) return std::to_string(port);
+    }
+    throw std::runtime_error("no port is free on loopback");
 }
 
 /// A new directory for temporary files, removed with its object.
@@ -69,14 +75,14 @@ private:
 class server_process {
 public:
     /// @param command the program's path and its arguments; `start` runs it
-    /// @param port the one of 127.0.0.1 that it listens on
-    server_process(std::vector<std::string> command, std::string port)
-        : command_(std::move(command)), port_(std::move(port)) {}
+    /// @param ports those of 127.0.0.1 that it listens on
+    server_process(std::vector<std::string> command, std::vector<std::string> ports)
+        : command_(std::move(command)), ports_(std::move(ports)) {}
     server_process(const server_process&) = delete;
     server_process& operator=(const server_process&) = delete;
     ~server_process() { stop(); }
 
-    /// Returns when it accepts connections.
+    /// Returns when it accepts connections on all its ports.
     void start() {
         process_ = ::fork();
         if (process_ < 0) throw std::runtime_error("cannot fork");
@@ -87,7 +93,7 @@ public:
             ::execv(arguments[0], arguments.data());
             ::_exit(127);
         }
-        for (int i = 0; !listens(); ++i) {
+        for (int i = 0; !std::all_of(ports_.begin(), ports_.end(), listens); ++i) {
             if (i == 2'000 || ::waitpid(process_, nullptr, WNOHANG) != 0)
                 throw std::runtime_error(command_[0] + " did not start");
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -104,19 +110,19 @@ public:
     void send(int signal) { ::kill(process_, signal); }
 
 private:
-    bool listens() const {
+    static bool listens(const std::string& port) {
         const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in to{};
         to.sin_family = AF_INET;
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        to.sin_port = htons(static_cast<unsigned short>(std::stoi(port_)));
+        to.sin_port = htons(static_cast<unsigned short>(std::stoi(port)));
         const bool connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
         ::close(fd);
         return connected;
     }
 
     std::vector<std::string> command_;
-    std::string port_;
+    std::vector<std::string> ports_;
     pid_t process_ = -1;
 };
 
