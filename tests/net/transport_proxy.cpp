@@ -166,7 +166,9 @@ TEMPLATE_TEST_CASE("proxy: one that hangs up before its answer is complete has c
     const auto after = [](std::string text, proxy_ending ending) {
         return verdict<TestType>(proxy_manner{.answer = std::move(text), .ending = ending});
     };
-    CHECK(verdict<TestType>(proxy_manner{.deaf = true}) == errc::proxy_closed);
+    // The reset may come before connecting is over.
+    const std::error_code at_once = verdict<TestType>(proxy_manner{.deaf = true});
+    CHECK((at_once == errc::proxy_closed || at_once == errc::proxy_unreachable));
     for (const auto ending : {proxy_ending::close, proxy_ending::reset}) {
         CHECK(after("", ending) == errc::proxy_closed);
         CHECK(after("HTTP/1.1 2", ending) == errc::proxy_closed);
