@@ -142,7 +142,7 @@ run_preset() {
     case $preset in
     asan)
         targets="hotpool_tests hotpool_examples"
-        labels='^(unit|net|interop|example)$'
+        labels='^(unit|net|faults|interop|example)$'
         ;;
     tsan)
         targets=hotpool_thread_tests
