@@ -19,6 +19,9 @@ The last line is "N passed, N failed", in test cases over all presets; the exit 
   --fuzz [SECONDS]
                   instead of tests: every fuzzer of tests/fuzz for so long (default 60), built with clang++; an input
                   that breaks something is kept in build/fuzz/findings
+  --storm [N]     nothing but the long storm: N requests (default 200000) four times, over TCP and over TLS, on one
+                  client thread and on four, while connections break in every way; prints what became of them
+  --seed N        of the storm's faults (default: another one each time)
   --asio DIR      with the Asio headers in DIR (which holds asio.hpp) instead of the system's
   --help          this text
 
@@ -36,6 +39,8 @@ presets="default asan tsan"
 with_clang=
 asio=
 fuzz_seconds=
+storm=
+seed=$(date +%s)
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) presets=default ;;
@@ -59,6 +64,24 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         esac
+        ;;
+    --storm)
+        presets=
+        storm=200000
+        case ${2:-} in
+        '' | -* | *[!0-9]*) ;;
+        *)
+            storm=$2
+            shift
+            ;;
+        esac
+        ;;
+    --seed)
+        case ${2:-} in
+        '' | *[!0-9]*) fail_usage "--seed needs a number" ;;
+        esac
+        seed=$2
+        shift
         ;;
     --asio)
         [ $# -ge 2 ] || fail_usage "--asio needs a directory"
@@ -204,11 +227,36 @@ run_fuzzers() {
     done
 }
 
+# run_storm REQUESTS SEED: optimised, with assertions; its output is what it is run for
+run_storm() {
+    build=build/storm
+    program=$build/tests/hotpool_faults_tests
+    echo
+    echo "== storm"
+    if ! cmake --preset default -B "$build" "-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1" \
+        ${asio:+"-DHOTPOOL_ASIO_INCLUDE_DIR=$asio"} ||
+        ! cmake --build "$build" -j "$jobs" --target hotpool_faults_tests; then
+        echo "error: the storm does not build" >&2
+        add_result "storm (build failed)" 0 1 0 0
+        return
+    fi
+    for transport in tcp tls; do
+        started=$(date +%s)
+        if HOTPOOL_STORM_REQUESTS=$1 HOTPOOL_STORM_SEED=$2 "$program" "long_storm - over_$transport"; then
+            add_result "storm over $transport" 1 0 0 $(($(date +%s) - started))
+        else
+            add_result "storm over $transport" 0 1 0 $(($(date +%s) - started))
+            echo "the same faults again: sh tests/run.sh --storm $1 --seed $2" >&2
+        fi
+    done
+}
+
 suffix=
 [ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
 for preset in $presets; do
     run_preset "$preset" "$preset$suffix"
 done
+[ -z "$storm" ] || run_storm "$storm" "$seed"
 if [ -n "$with_clang" ]; then
     run_preset default "clang$suffix" -DCMAKE_CXX_COMPILER=clang++
 fi

@@ -9,7 +9,8 @@ namespace hotpool::test {
 
 /// Whether `condition::maybe_processed` holds for every error after which a POST may have been processed. While it
 /// does not, only those errors are taken at their word that come before the first byte of a request.
-inline constexpr bool maybe_processed_is_exact = false;
+inline constexpr bool maybe_processed_is_exact =
+    hotpool::detail::answers(errc::request_timed_out, condition::maybe_processed);
 
 /// Whether the error says that the request has not been processed.
 inline bool says_unprocessed(std::error_code error) noexcept {

@@ -1,0 +1,194 @@
+// The clients of a storm: each has one request under way, and together they use every way there is to send one.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "hotpool/health_checker.hpp"
+#include "hotpool/http_client.hpp"
+#include "support/storm_ledger.hpp"
+
+namespace hotpool::test {
+
+/// A pool and what is built on it.
+template <class Pool>
+struct storm_site {
+    template <class TransportOptions>
+    storm_site(net::io_context& io, origin target, const pool_options& options,
+               const TransportOptions& transport, duration patience)
+        : pool(io.get_executor(), std::move(target), options, transport),
+          checker(pool),
+          client(pool, {.request_timeout = patience}) {}
+    Pool pool;
+    health_checker<Pool> checker;
+    http_client<Pool> client;
+};
+
+/// Cancels what has taken too long. On a strand.
+class time_limit : public std::enable_shared_from_this<time_limit> {
+public:
+    using strand_type = net::strand<net::io_context::executor_type>;
+    explicit time_limit(strand_type strand) : timer_(strand), strand_(std::move(strand)) {}
+
+    void begin(duration limit) {
+        timer_.expires_after(limit);
+        timer_.async_wait(net::bind_executor(
+            strand_, [self = this->shared_from_this(), serial = serial_](std::error_code ended) {
+                if (!ended && serial == self->serial_) self->stop_.emit(net::cancellation_type::terminal);
+            }));
+    }
+    void end() {
+        ++serial_;
+        timer_.cancel();
+    }
+    net::cancellation_slot slot() { return stop_.slot(); }
+
+private:
+    net::steady_timer timer_;
+    strand_type strand_;
+    net::cancellation_signal stop_;
+    std::uint64_t serial_ = 0;
+};
+
+/// The workers, from `start` until `working` says that there are none.
+/// @lifetime outlives the run of `io`
+template <class Pool>
+class storm_workers {
+public:
+    using site_type = storm_site<Pool>;
+
+    storm_workers(net::io_context& io, storm_ledger& ledger,
+                  const std::vector<std::unique_ptr<site_type>>& sites, duration patience)
+        : io_(io), ledger_(ledger), sites_(sites), patience_(patience) {}
+
+    void start(int workers, std::uint64_t seed) {
+        working_ = workers;
+        for (int i = 0; i < workers; ++i) {
+            const auto strand = net::make_strand(io_);
+            switch (i % 4) {
+                case 0: net::co_spawn(strand, send(), net::detached); break;
+                case 1: net::co_spawn(strand, exchange(strand), net::detached); break;
+                case 2: net::co_spawn(strand, stream(), net::detached); break;
+                default: std::make_shared<caller>(*this, strand, seed + static_cast<unsigned>(i))->start();
+            }
+        }
+    }
+    int working() const noexcept { return working_; }
+
+private:
+    static auto into(std::error_code& error) { return net::redirect_error(net::use_awaitable, error); }
+
+    site_type& site_for(request_id id) { return *sites_[id % sites_.size()]; }
+    std::optional<request_id> next() {
+        const auto id = ledger_.next();
+        if (!id) --working_;
+        return id;
+    }
+
+    /// By a client, which waits for whole responses.
+    net::awaitable<void> send() {
+        while (const auto id = next()) {
+            const request_builder request = ledger_.request_for(*id);
+            std::error_code error;
+            const response reply = co_await site_for(*id).client.async_send(request, into(error));
+            ledger_.note(*id, error, reply.status(), reply.body());
+        }
+    }
+
+    /// By a client, which hands out the body as it comes; some of them are not read to their end.
+    net::awaitable<void> stream() {
+        while (const auto id = next()) {
+            const request_builder request = ledger_.request_for(*id);
+            std::error_code error;
+            auto reader = co_await site_for(*id).client.async_start(request, into(error));
+            if (error || *id % 3 == 0) {
+                ledger_.note(*id, error);
+                continue;
+            }
+            const std::string body = co_await reader.async_read_all(into(error));
+            ledger_.note(*id, error, reader.status(), body);
+        }
+    }
+
+    /// By get, exchange and put.
+    net::awaitable<void> exchange(time_limit::strand_type strand) {
+        const auto limit = std::make_shared<time_limit>(strand);
+        while (const auto id = next()) {
+            const request_builder request = ledger_.request_for(*id);
+            Pool& pool = site_for(*id).pool;
+            std::error_code error;
+            response reply;
+            try {
+                auto lease = co_await pool.async_get(patience_, net::use_awaitable);
+                limit->begin(patience_);
+                reply = co_await async_exchange(lease, request,
+                                                net::bind_cancellation_slot(limit->slot(), into(error)));
+                limit->end();
+                if (*id % 3 != 0) pool.put(std::move(lease));
+            } catch (const std::system_error& failure) {
+                error = failure.code();
+            }
+            ledger_.note(*id, error, reply.status(), reply.body());
+        }
+    }
+
+    /// By a client with callbacks; some of them lose patience soon.
+    class caller : public std::enable_shared_from_this<caller> {
+    public:
+        caller(storm_workers& crew, time_limit::strand_type strand, std::uint64_t seed)
+            : crew_(crew), strand_(strand), limit_(std::make_shared<time_limit>(strand)), dice_(seed) {}
+        void start() {
+            net::post(strand_, [self = this->shared_from_this()] { self->next(); });
+        }
+
+    private:
+        void next() {
+            const auto id = crew_.next();
+            if (!id) return;
+            request_.emplace(crew_.ledger_.request_for(*id));
+            auto ended = [self = this->shared_from_this(), id](std::error_code error, const response& reply) {
+                self->limit_->end();
+                self->crew_.ledger_.note(*id, error, reply.status(), reply.body());
+                self->next();
+            };
+            if (dice_.next() % 50 == 0) limit_->begin(std::chrono::microseconds(dice_.next() % 5'000));
+            crew_.site_for(*id).client.async_send(
+                *request_,
+                net::bind_cancellation_slot(limit_->slot(), net::bind_executor(strand_, std::move(ended))));
+        }
+
+        storm_workers& crew_;
+        time_limit::strand_type strand_;
+        std::shared_ptr<time_limit> limit_;
+        base::random_source dice_;
+        std::optional<request_builder> request_;
+    };
+
+    net::io_context& io_;
+    storm_ledger& ledger_;
+    const std::vector<std::unique_ptr<site_type>>& sites_;
+    const duration patience_;
+    std::atomic<int> working_{0};
+};
+
+}  // namespace hotpool::test
