@@ -49,7 +49,7 @@ TEMPLATE_TEST_CASE("refused_connection_is_named_and_later_ones_are_not_held_back
                    over_tcp, over_tls) {
     fault_stage<TestType> s;
     s.bench.proxy().refuse(true);
-    for (const request_id id : {1, 2}) {
+    for (const request_id id : {request_id{1}, request_id{2}}) {
         const answer a = s.send(id == 1 ? post_of(id) : get_of(id));
         CHECK(a.error == errc::connect_refused);
         CHECK(a.error == condition::open_failed);
