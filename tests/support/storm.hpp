@@ -100,7 +100,7 @@ private:
                 .backoff_limit = std::chrono::milliseconds(40)};
     }
 
-    /// One pool for each address; a request goes to one of them by its number.
+    /// One pool for each address: the only place that knows. A request goes to one of the sites by its number.
     void open_pools() {
         for (std::size_t i = 0; i < bench_.addresses(); ++i)
             sites_.push_back(std::make_unique<storm_site<pool_type>>(
