@@ -41,11 +41,12 @@ public:
     explicit storm(const storm_settings& settings)
         : bench_(3, settings.requests, {.seed = settings.seed, .per_thousand_chunks = 20, .outages = true}),
           ledger_(settings.requests, bench_.log, broken),
-          workers_(io_, ledger_, sites_, settings.patience),
+          site_(io_, bench_.target(0), options(max_connections, settings.patience), Side::options(), services(),
+                settings.patience),
+          workers_(io_, ledger_, site_, settings.patience),
           sampler_(io_) {
         report_.settings = settings;
         report_.transport = Side::is_tls ? "TLS" : "TCP";
-        open_pools();
     }
 
     /// Everything has been sent, ended and closed on return.
@@ -63,7 +64,7 @@ public:
             });
         await_workers();
         report_.seconds = std::chrono::duration<double>(clock_type::now() - begin).count();
-        close_pools();
+        close_pool();
         // Whatever has not ended keeps the loop at work.
         if (!soon([&] { return running == 0; })) broken.note("the loop has work left");
         io_.stop();
@@ -80,14 +81,13 @@ public:
 
 private:
     using pool_type = connection_pool<typename Side::pool_type::transport_type, storm_policies>;
-    static constexpr std::size_t max_connections = 16;
+    static constexpr std::size_t max_connections = 48;
 
     /// Everything that opens, probes or retires a connection has its turn.
-    pool_options options(std::size_t connections = max_connections) const {
-        const duration patience = report_.settings.patience;
+    static pool_options options(std::size_t connections, duration patience) {
         return {.max_connections = connections,
-                .max_idle = 8,
-                .min_idle = 2,
+                .max_idle = 24,
+                .min_idle = 6,
                 .connect_timeout = patience * 2 / 3,
                 .idle_timeout = std::chrono::milliseconds(100),
                 .max_lifetime = std::chrono::seconds(2),
@@ -97,28 +97,49 @@ private:
                 .health_check_timeout = patience / 3,
                 .check_after_idle = std::chrono::milliseconds(2),
                 .rest_after_idle = std::chrono::milliseconds(10),
+                .attempt_delay = std::chrono::milliseconds(20),
+                .ejection_failures = 3,
+                .ejection_time = std::chrono::milliseconds(50),
+                .ejection_limit = std::chrono::milliseconds(200),
+                .retire_spacing = std::chrono::milliseconds(1),
                 .backoff_limit = std::chrono::milliseconds(40)};
     }
 
-    /// One pool for each address: the only place that knows. A request goes to one of the sites by its number.
-    void open_pools() {
-        for (std::size_t i = 0; i < bench_.addresses(); ++i)
-            sites_.push_back(std::make_unique<storm_site<pool_type>>(
-                io_, bench_.target(i), options(), Side::options(), report_.settings.patience));
+    /// One pool over all addresses, which come and go.
+    pool_services services() {
+        endpoint_list all;
+        for (std::size_t i = 0; i < bench_.addresses(); ++i) {
+            const origin at = bench_.target(i);
+            all.push_back({ip_address::parse(at.host).value(), port_number(at.port)});
+        }
+        const auto source = [all, asked = 0u](endpoint_answer answer) mutable {
+            endpoint_list list = all;
+            // Now and then one of them is missing, and sometimes there is no answer.
+            if (++asked % 3 == 0) list.erase(list.begin() + static_cast<std::ptrdiff_t>(asked / 3 % list.size()));
+            if (asked % 7 == 0)
+                answer(errc::resolve_failed, {});
+            else
+                answer({}, std::move(list));
+        };
+        return {.endpoints = source};
     }
 
     void sample() {
         ++report_.samples;
-        for (const auto& site : sites_) {
-            const pool_stats s = site->pool.stats();
-            const bool right = s.now.total() <= max_connections &&
-                               s.total.opened == ended(s) + s.now.idle + s.now.leased + s.now.probing &&
-                               s.total.openings == s.total.opened + s.total.open_failures + s.now.opening;
-            if (!right) broken.note("wrong accounts: " + describe(s));
-            // Less room now and then, and more again.
-            if (report_.samples % 64 == 0)
-                site->pool.set_options(options(report_.samples % 128 == 0 ? 16 : 9));
-        }
+        pool_type& pool = site_.pool;
+        const pool_stats s = pool.stats();
+        const bool right = s.now.total() <= max_connections &&
+                           s.total.opened == ended(s) + s.now.idle + s.now.leased + s.now.probing &&
+                           s.total.openings == s.total.opened + s.total.open_failures + s.now.opening;
+        if (!right) broken.note("wrong accounts: " + describe(s));
+        // Less room now and then, and more again.
+        const std::size_t turn = report_.samples;
+        if (turn % 64 == 0)
+            pool.set_options(options(turn % 128 == 0 ? max_connections : max_connections / 2, report_.settings.patience));
+        if (turn % 100 == 0) pool.refresh_endpoints();
+        if (turn % 3000 == 0) pool.network_changed();
+        if constexpr (Side::is_tls)
+            if (turn % 2000 == 0) pool.set_transport_options(Side::options());
         if (report_.samples % 16 == 0) {
             std::size_t& most =
                 report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
@@ -133,27 +154,23 @@ private:
         std::size_t before = 0;
         while (!soon([&] { return workers_.working() == 0; }, std::chrono::seconds(10))) {
             if (ledger_.noted() == before) {
-                for (const auto& site : sites_)
-                    broken.note("no request ends any more: " + site->pool.describe());
+                broken.note("no request ends any more: " + site_.pool.describe());
                 return;
             }
             before = ledger_.noted();
         }
     }
 
-    void close_pools() {
-        for (const auto& site : sites_) {
-            pool_type& pool = site->pool;
-            if (!soon([&] { return pool.stats().now.leased == 0; }))
-                broken.note("a lease was not given back");
-            if (pool.stats().now.waiting != 0) broken.note("a waiter was left");
-            pool.close();
-            if (!soon([&] { return pool.stats().now == connection_counts{}; }))
-                broken.note("a closed pool still has something: " + pool.describe());
-            const pool_stats last = pool.stats();
-            if (ended(last) != last.total.opened) broken.note("a connection was opened and has not ended");
-            report_.add(last);
-        }
+    void close_pool() {
+        pool_type& pool = site_.pool;
+        if (!soon([&] { return pool.stats().now.leased == 0; })) broken.note("a lease was not given back");
+        if (pool.stats().now.waiting != 0) broken.note("a waiter was left");
+        pool.close();
+        if (!soon([&] { return pool.stats().now == connection_counts{}; }))
+            broken.note("a closed pool still has something: " + pool.describe());
+        const pool_stats last = pool.stats();
+        if (ended(last) != last.total.opened) broken.note("a connection was opened and has not ended");
+        report_.add(last);
     }
 
     static std::uint64_t ended(const pool_stats& s) noexcept {
@@ -175,7 +192,7 @@ private:
     net::io_context io_;
     fault_bench<Side> bench_;
     storm_ledger ledger_;
-    std::vector<std::unique_ptr<storm_site<pool_type>>> sites_;
+    storm_site<pool_type> site_;
     storm_workers<pool_type> workers_;
     net::steady_timer sampler_;
     storm_report report_;

@@ -74,6 +74,10 @@ struct storm_report {
         processed_unsaid{};  ///< POSTs processed, the error not saying that they may be
     std::uint64_t retries = 0;
     std::uint64_t opened = 0;
+    std::uint64_t overtaken = 0;
+    std::uint64_t ejections = 0;
+    std::uint64_t readmissions = 0;
+    std::uint64_t answers = 0;
     std::uint64_t open_failures = 0;
     std::uint64_t leases = 0;
     std::uint64_t probes = 0;
@@ -85,6 +89,10 @@ struct storm_report {
 
     void add(const pool_stats& pool) {
         opened += pool.total.opened;
+        overtaken += pool.total.overtaken;
+        ejections += pool.total.ejections;
+        readmissions += pool.total.readmissions;
+        answers += pool.total.answers;
         open_failures += pool.total.open_failures;
         leases += pool.total.leases;
         probes += pool.total.probes;
@@ -113,6 +121,10 @@ struct storm_report {
         for (std::size_t i = 0; i < retire_reason_count; ++i)
             line_if(retired[i], std::string("  ") + to_string(static_cast<retire_reason>(i)));
         line(open_failures, "openings failed");
+        line(overtaken, "openings overtaken by another address");
+        line(ejections, "addresses ejected");
+        line(readmissions, "addresses readmitted by a trial");
+        line(answers, "lists of addresses");
         line(std::accumulate(faults.begin() + 1, faults.end(), std::uint64_t{0}), "faults");
         for (std::size_t i = 1; i < fault_count; ++i)
             line(faults[i], std::string("  ") + to_string(static_cast<fault>(i)));

@@ -35,8 +35,8 @@ template <class Pool>
 struct storm_site {
     template <class TransportOptions>
     storm_site(net::io_context& io, origin target, const pool_options& options,
-               const TransportOptions& transport, duration patience)
-        : pool(io.get_executor(), std::move(target), options, transport),
+               const TransportOptions& transport, pool_services services, duration patience)
+        : pool(io.get_executor(), std::move(target), options, transport, std::move(services)),
           checker(pool),
           client(pool, {.request_timeout = patience}) {}
     Pool pool;
@@ -77,9 +77,8 @@ class storm_workers {
 public:
     using site_type = storm_site<Pool>;
 
-    storm_workers(net::io_context& io, storm_ledger& ledger,
-                  const std::vector<std::unique_ptr<site_type>>& sites, duration patience)
-        : io_(io), ledger_(ledger), sites_(sites), patience_(patience) {}
+    storm_workers(net::io_context& io, storm_ledger& ledger, site_type& site, duration patience)
+        : io_(io), ledger_(ledger), site_(site), patience_(patience) {}
 
     void start(int workers, std::uint64_t seed) {
         working_ = workers;
@@ -98,7 +97,6 @@ public:
 private:
     static auto into(std::error_code& error) { return net::redirect_error(net::use_awaitable, error); }
 
-    site_type& site_for(request_id id) { return *sites_[id % sites_.size()]; }
     std::optional<request_id> next() {
         const auto id = ledger_.next();
         if (!id) --working_;
@@ -110,7 +108,7 @@ private:
         while (const auto id = next()) {
             const request_builder request = ledger_.request_for(*id);
             std::error_code error;
-            const response reply = co_await site_for(*id).client.async_send(request, into(error));
+            const response reply = co_await site_.client.async_send(request, into(error));
             ledger_.note(*id, error, reply.status(), reply.body());
         }
     }
@@ -120,7 +118,7 @@ private:
         while (const auto id = next()) {
             const request_builder request = ledger_.request_for(*id);
             std::error_code error;
-            auto reader = co_await site_for(*id).client.async_start(request, into(error));
+            auto reader = co_await site_.client.async_start(request, into(error));
             if (error || *id % 3 == 0) {
                 ledger_.note(*id, error);
                 continue;
@@ -135,7 +133,7 @@ private:
         const auto limit = std::make_shared<time_limit>(strand);
         while (const auto id = next()) {
             const request_builder request = ledger_.request_for(*id);
-            Pool& pool = site_for(*id).pool;
+            Pool& pool = site_.pool;
             std::error_code error;
             response reply;
             try {
@@ -172,7 +170,7 @@ private:
                 self->next();
             };
             if (dice_.next() % 50 == 0) limit_->begin(std::chrono::microseconds(dice_.next() % 5'000));
-            crew_.site_for(*id).client.async_send(
+            crew_.site_.client.async_send(
                 *request_,
                 net::bind_cancellation_slot(limit_->slot(), net::bind_executor(strand_, std::move(ended))));
         }
@@ -186,7 +184,7 @@ private:
 
     net::io_context& io_;
     storm_ledger& ledger_;
-    const std::vector<std::unique_ptr<site_type>>& sites_;
+    site_type& site_;
     const duration patience_;
     std::atomic<int> working_{0};
 };
