@@ -1,6 +1,7 @@
 // Requests to a real nginx, over TCP and TLS.
 #include "hotpool/http_client.hpp"
 #include "support/catch.hpp"
+#include "support/instances.hpp"
 #include "support/nginx.hpp"
 
 #include <asio/io_context.hpp>

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "hotpool/transport/transport.hpp"
+#include "support/instances.hpp"
 
 namespace hotpool::test {
 

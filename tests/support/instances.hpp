@@ -1,0 +1,18 @@
+// What nearly every test of pools uses is compiled once, in instances.cpp: each file would take seconds longer.
+#pragma once
+
+#include "hotpool/hotpool.hpp"
+
+#define HOTPOOL_TEST_INSTANCES(kind, transport)                                                             \
+    kind template class hotpool::detail::pool_core<hotpool::transport, hotpool::default_policies,           \
+                                                   hotpool::net::any_io_executor>;                          \
+    kind template class hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>;     \
+    kind template class hotpool::detail::exchange_op<                                                       \
+        hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>>;                    \
+    kind template class hotpool::lease<hotpool::transport, hotpool::net::any_io_executor>;                  \
+    kind template class hotpool::response_reader<hotpool::transport, hotpool::net::any_io_executor>;
+
+HOTPOOL_TEST_INSTANCES(extern, tcp_transport)
+HOTPOOL_TEST_INSTANCES(extern, tls_transport)
+extern template class hotpool::tcp_stream<hotpool::net::any_io_executor>;
+extern template class hotpool::tls_stream<hotpool::net::any_io_executor>;
