@@ -1,10 +1,8 @@
-// Client hellos by name: connections take turns among profiles, and options are replaced while a transport is in use.
+// Client hellos by name: connections take turns among profiles, and options are replaced while a pool is in use.
 #include <hotpool/hotpool.hpp>
 
-#include <asio/any_io_executor.hpp>
 #include <asio/io_context.hpp>
 
-#include <chrono>
 #include <iostream>
 #include <set>
 #include <stdexcept>
@@ -16,18 +14,18 @@
 using hotpool::profile_choice;
 using hotpool::tls_profile;
 
-/// One connection, and the profile that it was opened with; empty if there was none.
-std::string connect(asio::io_context& context, const hotpool::tls_transport& transport) {
+/// The profile that a new connection uses; empty if there was none.
+std::string connect(asio::io_context& context, hotpool::tls_pool& pool) {
     std::string profile;
-    const asio::any_io_executor executor = context.get_executor();
-    transport.async_open(executor, std::chrono::seconds(5), [&](std::error_code error, auto stream) {
+    pool.async_get([&](std::error_code error, hotpool::tls_pool::lease_type lease) {
         if (error) {
             std::cout << "not connected: " << error.message() << '\n';
             return;
         }
+        const auto& stream = lease.stream();
         profile = stream.profile();
-        std::cout << stream.profile() << ": " << stream.version() << ", " << stream.cipher() << '\n';
-        stream.close();
+        std::cout << profile << ": " << stream.version() << ", " << stream.cipher() << '\n';
+        lease.discard();
     });
     context.restart();
     context.run();
@@ -50,24 +48,24 @@ int main() {
     hotpool::tls_options options = origin.trust();
     options.profiles = {tls_profile::modern(), tls_profile::intermediate(), tls_profile::compatible()};
     options.choose_profile = profile_choice::round_robin;
-    hotpool::tls_transport transport(origin.target(), options);
+    hotpool::tls_pool pool(context.get_executor(), origin.target(), {}, options);
     std::set<std::string> used;
-    for (int i = 0; i < 3; ++i) used.insert(connect(context, transport));
+    for (int i = 0; i < 3; ++i) used.insert(connect(context, pool));
 
     // What cannot be is refused, and nothing has changed.
     options.profiles = {strong_first()};
     options.profiles.front().cipher_suites.push_back("TLS_OF_TOMORROW");
     bool refused = false;
     try {
-        transport.update(options);
+        pool.set_transport_options(options);
     } catch (const std::invalid_argument& reason) {
         refused = true;
         std::cout << "refused: " << reason.what() << '\n';
     }
-    const std::string unchanged = connect(context, transport);
+    const std::string unchanged = connect(context, pool);
 
     options.profiles = {strong_first()};
-    transport.update(options);
-    const std::string replaced = connect(context, transport);
+    pool.set_transport_options(options);
+    const std::string replaced = connect(context, pool);
     return used.size() == 3 && refused && unchanged == "modern" && replaced == "strong first" ? 0 : 1;
 }

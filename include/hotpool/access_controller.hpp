@@ -14,7 +14,7 @@
 namespace hotpool {
 
 /// Give the same one to every pool that it concerns: `pool_services{.access = controller}`. A pool asks before it
-/// connects, and once more when a connection comes back. A server may ask it of those who connect.
+/// connects, and once more whenever a connection comes back. A server may ask it of those who connect.
 /// @threads any thread
 class access_controller {
 public:
@@ -60,6 +60,11 @@ public:
     void use_failed(const ip_address& address, time_point now) {
         const std::lock_guard lock(mutex_);
         statuses_.trial_failed(address, now);
+    }
+    /// It was given up for reasons of our own.
+    void use_abandoned(const ip_address& address, time_point now) {
+        const std::lock_guard lock(mutex_);
+        statuses_.trial_abandoned(address, now);
     }
     /// A connection to the address comes back.
     /// @param status of its last response; 0: there was none

@@ -246,8 +246,8 @@ public:
         make_available(s, now);
     }
 
-    /// Fails at most one waiter: the oldest, and only if no other opening is under way for it. Where addresses are
-    /// left to try, the slot asks to be opened anew.
+    /// Fails at most one waiter: the oldest, and only if no other opening is under way for it; when it makes the pool
+    /// give up for now, all of them. Where addresses are left to try, the slot asks to be opened anew.
     void opening_failed(slot_type& s, time_point now, std::error_code error) {
         assert(s.state == slot_state::opening);
         slots_.drop_task(s);
@@ -531,7 +531,10 @@ private:
         s.lease_deadline = lease_deadline;
         if (s.endpoint != nullptr) ++s.endpoint->load.leased;
         slots_.enter(s, slot_state::leased);
-        if (options_.leak_after != duration::zero()) s.leak_at = base::after(now, options_.leak_after);
+        if (options_.leak_after != duration::zero()) {
+            s.leased_at = now;
+            s.leak_at = base::after(now, options_.leak_after);
+        }
         if (lease_deadline != never || s.leak_at != never) schedule(s);
     }
     /// No longer in its caller's hands.
@@ -721,10 +724,10 @@ private:
     /// An opening has come to nothing, and no other address is tried for it.
     void opening_is_over(std::error_code error) {
         const bool any_left = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing) != 0;
-        if (options_.breaker_failures == 0) warm_left_ = 0;
+        if (options_.breaker_failures == 0 || error == errc::access_denied) warm_left_ = 0;
         // Where descriptors are short, what is open serves those who wait.
         if (error == errc::descriptors_exhausted && any_left) return;
-        if (dialler_.pace().trips(options_, any_left, error)) {
+        if (error != errc::access_denied && dialler_.pace().trips(options_, any_left, error)) {
             events_.add({.kind = pool_event_kind::pool_failing, .error = error});
             warm_left_ = 0;
             while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, error);

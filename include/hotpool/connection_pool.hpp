@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "hotpool/base/origin.hpp"
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/detail/get_op.hpp"
 #include "hotpool/detail/pool_core.hpp"
@@ -79,18 +79,18 @@ public:
     /// @cancels any type; what was given too late goes to the next caller
     /// @cost with a hot connection: no system call, no allocation but what a posted completion needs
     template <class Token = net::default_completion_token_t<Executor>>
-    auto async_get(Token&& token = {}, std::source_location where = std::source_location::current()) {
+    auto async_get(Token&& token = {}, source_location where = source_location::current()) {
         return get(std::nullopt, std::forward<Token>(token), where);
     }
     /// @param timeout instead of `get_timeout`; 0: without limit
     /// @param where named by the report of a lease that is held longer than `leak_after`
     template <class Token = net::default_completion_token_t<Executor>>
-    auto async_get(duration timeout, Token&& token = {}, std::source_location where = std::source_location::current()) {
+    auto async_get(duration timeout, Token&& token = {}, source_location where = source_location::current()) {
         return get(std::optional<duration>(timeout), std::forward<Token>(token), where);
     }
 
     /// A hot connection, or an empty lease; opens none and never waits.
-    lease_type try_get(std::source_location where = std::source_location::current()) {
+    lease_type try_get(source_location where = source_location::current()) {
         return lease_type(core_->take(never, where));
     }
 
@@ -174,7 +174,7 @@ private:
     static constexpr std::string_view http_default_port() { return Transport::default_port; }
 
     template <class Token>
-    auto get(std::optional<duration> timeout, Token&& token, std::source_location where) {
+    auto get(std::optional<duration> timeout, Token&& token, source_location where) {
         if constexpr (detail::is_use_awaitable<std::decay_t<Token>>)
             return detail::await_get<std::decay_t<Token>>(core_, timeout, where);
         else

@@ -84,7 +84,8 @@ public:
         asking_ = true;
         demanded_ = false;
     }
-    /// The next use waits for a new answer; @param forget whether what is known of the addresses is void
+    /// The source is asked again. @param forget whether what is known of the addresses is void: then the next use waits
+    /// for the new answer
     void answer_demanded(bool forget) noexcept {
         demanded_ = true;
         if (!forget) return;

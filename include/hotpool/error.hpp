@@ -42,7 +42,6 @@ enum class errc {
     certificate_pin_mismatch,
     alpn_mismatch,
     access_denied,
-    validation_failed,
     proxy_unreachable,
     proxy_timed_out,
     proxy_closed,
@@ -152,7 +151,7 @@ inline const char* describe(errc e) noexcept {
         case errc::descriptors_exhausted: return "no file descriptor was left for the connection";
         case errc::tls_setup_failed: return "OpenSSL could not set up the TLS session";
         case errc::handshake_failed: return "the TLS handshake failed";
-        case errc::handshake_timed_out: return "the connect timeout passed during the TLS handshake";
+        case errc::handshake_timed_out: return "the time for the TLS handshake passed";
         case errc::handshake_closed: return "the peer closed the connection during the TLS handshake";
         case errc::certificate_missing: return "the peer sent no certificate";
         case errc::certificate_expired: return "the peer's certificate has expired";
@@ -164,8 +163,7 @@ inline const char* describe(errc e) noexcept {
         case errc::certificate_invalid: return "the peer's certificate is not valid";
         case errc::certificate_pin_mismatch: return "the peer's certificate matches none of the pins";
         case errc::alpn_mismatch: return "the peer chose no protocol this side offered (ALPN)";
-        case errc::access_denied: return "the access list allows none of the host's addresses";
-        case errc::validation_failed: return "the new connection failed its validation";
+        case errc::access_denied: return "access control or the local addresses allow none of the host's addresses";
         case errc::proxy_unreachable: return "the proxy could not be reached";
         case errc::proxy_timed_out: return "the proxy did not answer CONNECT in time";
         case errc::proxy_closed: return "the proxy closed the connection before it answered CONNECT";

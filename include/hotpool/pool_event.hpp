@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <source_location>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "hotpool/base/ip_address.hpp"
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
@@ -62,7 +62,7 @@ struct pool_event {
     std::error_code error{};
     retire_reason reason = retire_reason::none;
     duration age{};
-    std::source_location where{};
+    source_location where{};
 };
 
 /// Told of each event once, in order where one thread runs the pool, by any thread and under no lock; must not throw.

@@ -35,7 +35,7 @@ const std::set<errc>& members(condition c) {
         std::set<errc> set{resolve_failed,   resolve_empty,       connect_refused,       connect_unreachable,
                            connect_failed,   connect_timed_out,   descriptors_exhausted, tls_setup_failed,
                            handshake_failed, handshake_timed_out, handshake_closed,      alpn_mismatch,
-                           access_denied,    validation_failed,   proxy_unreachable,     proxy_timed_out,
+                           access_denied,    proxy_unreachable,     proxy_timed_out,
                            proxy_closed,     proxy_unauthorized,  proxy_refused,         proxy_bad_response};
         set.insert(certificate.begin(), certificate.end());
         return set;

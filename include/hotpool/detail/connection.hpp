@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/recycler.hpp"
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/detail/gate.hpp"
 #include "hotpool/detail/unread_response.hpp"
 #include "hotpool/manager/retire_reason.hpp"
@@ -95,7 +95,7 @@ public:
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<unread_response> unread;        // while unread; when switched, the bytes behind the head
 
-    std::source_location lent_where{};  // of the present lease; under the pool's lock
+    source_location lent_where{};  // of the present lease; under the pool's lock
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};  // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};

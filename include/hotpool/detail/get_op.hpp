@@ -3,11 +3,11 @@
 
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <system_error>
 #include <type_traits>
 #include <utility>
 
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/pool_core.hpp"
 #include "hotpool/error.hpp"
@@ -47,7 +47,7 @@ void make_cancellable(const std::shared_ptr<Core>& core, typename Core::waiter_t
 template <class Core, class Handler>
 class get_op final : public Core::waiter_type {
 public:
-    get_op(Handler handler, const std::shared_ptr<Core>& core, std::source_location caller)
+    get_op(Handler handler, const std::shared_ptr<Core>& core, source_location caller)
         : completion_(std::move(handler), core->executor()) {
         this->where = caller;
         completion_.hold_work();  // nothing else of it may be pending
@@ -67,7 +67,7 @@ private:
 };
 
 template <class Core, class Handler>
-void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, std::source_location where,
+void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, source_location where,
                Handler handler) {
     if (typename Core::lease_type hot{core->take(never, where)}) {
         completion<Handler, typename Core::executor_type>(std::move(handler), core->executor())
@@ -79,10 +79,10 @@ void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeou
 }
 
 template <class Core, class Token>
-auto initiate_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, std::source_location where,
+auto initiate_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, source_location where,
                   Token&& token) {
     return net::async_initiate<Token, void(std::error_code, typename Core::lease_type)>(
-        [](auto handler, std::shared_ptr<Core> pool, std::optional<duration> limit, std::source_location caller) {
+        [](auto handler, std::shared_ptr<Core> pool, std::optional<duration> limit, source_location caller) {
             start_get(pool, limit, caller, std::move(handler));
         },
         token, core, timeout, where);
@@ -103,7 +103,7 @@ struct awaiting_executor<net::use_awaitable_t<Executor>> {
 /// A coroutine that gets a hot connection goes on without a trip through the scheduler.
 template <class Token, class Core>
 net::awaitable<typename Core::lease_type, typename awaiting_executor<Token>::type> await_get(
-    std::shared_ptr<Core> core, std::optional<duration> timeout, std::source_location where) {
+    std::shared_ptr<Core> core, std::optional<duration> timeout, source_location where) {
     if (typename Core::lease_type hot{core->take(never, where)}) co_return hot;
     std::error_code error;
     auto lease = co_await initiate_get(core, timeout, where, net::redirect_error(Token{}, error));

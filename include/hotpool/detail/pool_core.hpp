@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "hotpool/base/mutex.hpp"
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/connection_budget.hpp"
 #include "hotpool/connection_manager.hpp"
@@ -88,7 +88,7 @@ public:
     // --- for the pool's callers --------------------------------------------------------------------------------
 
     /// A hot connection, looked at if it has been idle for long; or null.
-    connection_type* take(time_point lease_deadline = never, std::source_location where = {}) {
+    connection_type* take(time_point lease_deadline = never, source_location where = {}) {
         for (;;) {
             slot_type* s = nullptr;
             bool doubtful = false;
@@ -202,7 +202,7 @@ public:
             return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
         }
         if (why == retire_reason::none && c.readable.has_fired()) why = look_into(c);
-        if (access_ != nullptr && why == retire_reason::none && !may_stay(c)) why = retire_reason::access_denied;
+        if (access_ != nullptr && !may_stay(c) && why == retire_reason::none) why = retire_reason::access_denied;
         const bool watch = why == retire_reason::none && !c.readable.is_armed();
         // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
         // taken again within this turn: then the wait would cost more than it brings.
@@ -341,6 +341,14 @@ private:
         });
         return false;
     }
+    /// How an attempt to connect to an address ended.
+    void tell_access(const ip_address& address, std::error_code error) {
+        const time_point now = clock_type::now();
+        if (error == errc::cancelled || error == errc::descriptors_exhausted)
+            access_->use_abandoned(address, now);
+        else if (error != errc::access_denied)
+            access_->use_failed(address, now);
+    }
     bool has_local_address(ip_family family) const noexcept {
         return std::any_of(local_addresses_.begin(), local_addresses_.end(),
                            [&](const ip_address& a) { return a.family() == family; });
@@ -419,7 +427,7 @@ private:
             return true;
         }
         if (machine_.next_action(next.action, now)) {
-            prepare(next);
+            prepare(next, now);
             return true;
         }
         if (machine_.has_events()) return take_order(next, now);
@@ -438,22 +446,23 @@ private:
     }
 
     /// What must be settled while nobody else can move.
-    void prepare(order& next) {
+    void prepare(order& next, time_point now) {
         if (next.action.answered != nullptr) {
             auto* w = static_cast<waiter_type*>(next.action.answered);
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
             if (w->granted != nullptr) w->granted->resource->lent_where = w->where;
         } else if (next.action.task == slot_task::report_leak) {
-            next.frees_permit = report_leak(*next.action.slot);
+            next.frees_permit = report_leak(*next.action.slot, now);
         } else if (next.action.task == slot_task::expire_lease) {
             next.overdue = next.action.slot->resource->expire();
         }
     }
 
     /// True when the place of the lease is free again.
-    bool report_leak(slot_type& s) {
+    bool report_leak(slot_type& s, time_point now) {
         const pool_options& options = machine_.options();
-        pool_event event{.kind = pool_event_kind::lease_leaked, .age = options.leak_after, .where = s.resource->lent_where};
+        const duration age = now - s.leased_at;
+        pool_event event{.kind = pool_event_kind::lease_leaked, .age = age, .where = s.resource->lent_where};
         if (s.endpoint != nullptr) event.endpoint = s.endpoint->where;
         machine_.tell(event);
         if (!options.reclaim_leaked) return false;
@@ -630,7 +639,7 @@ private:
     void opened(connection_type& c, std::error_code error, stream_type stream) {
         if (error) {
             if (budget_ != nullptr) budget_->release();
-            if (access_ != nullptr && error != errc::access_denied) access_->use_failed(c.peer, clock_type::now());
+            if (access_ != nullptr) tell_access(c.peer, error);
             return tell([&](time_point now) {
                 last_open_error_ = error;
                 machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <source_location>
 
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/per_host_limits.hpp"
 
@@ -23,7 +23,7 @@ public:
         get_waiter* waiting = nullptr;
     };
     std::shared_ptr<link> link_to_me;
-    std::source_location where{};  ///< of the call, for leases that never come back
+    source_location where{};  ///< of the call, for leases that never come back
 
 protected:
     ~get_waiter() = default;

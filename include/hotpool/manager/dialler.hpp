@@ -143,8 +143,10 @@ public:
         if (stopped || trial) return aftermath::unnoticed;
         if (local) growth_.descriptors_exhausted(slots_.count(slot_state::opening) + 1);
         // The one that overtook it goes on with the addresses that are left, and will say.
+        const bool denied = error == errc::access_denied;  // which has cost nobody anything
         if (!overtaken && news)
-            growth_.pause_until(base::after(now, policies_.backoff.pause(growth_.count_failure(), random_.uniform())));
+            growth_.pause_until(
+                base::after(now, policies_.backoff.pause(denied ? 1 : growth_.count_failure(), random_.uniform())));
         return aftermath::over;
     }
     /// A connection to its address broke in a way that is the address's fault.
@@ -184,7 +186,10 @@ public:
     /// The slots that waited for an answer go on. True if an address has left the list.
     bool answer_came(const endpoint_list& answer, time_point now) {
         ++counters_.answers;
+        const std::vector<endpoint_ptr> before = endpoints_.endpoints();
         const bool left = endpoints_.answer_came(answer, now, options_);
+        for (const endpoint_ptr& e : before)
+            if (!e->listed) events_.add({.kind = pool_event_kind::address_left, .endpoint = e->where});
         slots_.for_each([&](slot_type& s) {
             if (s.state == slot_state::opening && s.dialling->awaits_answer) route(s, now);
         });

@@ -20,7 +20,7 @@ enum class retire_reason : std::uint8_t {
     body_not_drained,    ///< the unread rest of a body was too large or too slow
     protocol_error,      ///< the peer broke HTTP, or sent more than its response
     transport_error,     ///< reading or writing failed
-    lease_deadline,      ///< the request's deadline passed
+    lease_deadline,      ///< the request's deadline passed, or one of its phases took too long
     cancelled,           ///< the caller cancelled the exchange
     probe_failed,        ///< a health probe failed
     detached,            ///< handed over to the caller: upgrade, CONNECT, `detach`

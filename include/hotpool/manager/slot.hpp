@@ -84,6 +84,7 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     time_point idle_until = never;
     time_point probe_at = never;
     time_point lease_deadline = never;
+    time_point leased_at{};                      ///< told only where leaks are reported
     time_point leak_at = never;                  ///< held longer than this, the lease is reported
     endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
     std::unique_ptr<dial> dialling{};            ///< while it is being opened to an endpoint

@@ -61,7 +61,7 @@ struct pool_options {
     /// How long that may take. More than 0.
     duration drain_timeout = std::chrono::milliseconds(50);
 
-    /// Openings under way at once. 1 or more.
+    /// Openings under way at once; races between addresses and trials of ejected ones come on top. 1 or more.
     std::size_t max_openings = 64;
     /// Whether a new connection that no caller waits for is probed by the health checker before it is lent.
     bool probe_new = false;
