@@ -362,6 +362,7 @@ public:
     void stop_requested(errc why) noexcept {
         stopped_ = why;
         warm_left_ = 0;
+        dialler_due_ = never;
         while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, make_error_code(why));
         while (slot_type* s = idle_from(idle_end::oldest)) idle_failed(*s, stop_reason());
         slots_.for_each([&](slot_type& s) {
