@@ -306,6 +306,7 @@ private:
     struct order {
         action_type action;
         waiting_op* overdue = nullptr;          // cut by an `expire_lease`
+        opening under_way;                      // cut by an `abort_opening`
         pool_watcher::pointer watcher;          // satisfied
         std::vector<pool_event> events;
         bool frees_permit = false;
@@ -455,6 +456,9 @@ private:
             next.frees_permit = report_leak(*next.action.slot, now);
         } else if (next.action.task == slot_task::expire_lease) {
             next.overdue = next.action.slot->resource->expire();
+        } else if (next.action.task == slot_task::abort_opening && next.action.slot->resource != nullptr) {
+            // By the time it is cut, its slot may have gone on to another address.
+            next.under_way = next.action.slot->resource->under_way;
         }
     }
 
@@ -496,7 +500,7 @@ private:
         slot_type& s = *o.action.slot;
         switch (o.action.task) {
             case slot_task::open: return open(s);
-            case slot_task::abort_opening: return abort_opening(s);
+            case slot_task::abort_opening: return o.under_way.cancel();
             case slot_task::close: return close(s);
             case slot_task::rest: return rest(s);
             case slot_task::probe: return probe(s);
@@ -642,7 +646,9 @@ private:
             if (access_ != nullptr) tell_access(c.peer, error);
             return tell([&](time_point now) {
                 last_open_error_ = error;
-                machine_.opening_failed(*std::exchange(c.slot, nullptr), now, error);
+                slot_type& s = *std::exchange(c.slot, nullptr);
+                s.resource = nullptr;  // the slot may go on without this connection
+                machine_.opening_failed(s, now, error);
             });
         }
         c.stream = std::move(stream);
@@ -660,15 +666,6 @@ private:
             std::exchange(c.slot, nullptr)->resource = nullptr;
         }
         if (budget_ != nullptr) budget_->release();
-    }
-
-    void abort_opening(slot_type& s) {
-        opening begun;
-        {
-            std::lock_guard lock(mutex_);
-            if (s.state == slot_state::opening && s.resource != nullptr) begun = s.resource->under_way;
-        }
-        begun.cancel();
     }
 
     void close(slot_type& s) {
