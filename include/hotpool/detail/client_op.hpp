@@ -79,6 +79,7 @@ private:
         }
         completion_.hold_work();
         this->granted = nullptr;
+        this->lent = nullptr;
         this->error = {};
         const auto cancellation = cancellation_;
         if (!client_->pool->queue(*this, std::nullopt)) return answered();
@@ -87,7 +88,7 @@ private:
     }
 
     void answered() override {
-        if (this->granted != nullptr) return exchange(lease_type(this->granted->resource));
+        if (this->lent != nullptr) return exchange(lease_type(this->lent));
         const bool overdue = this->error == errc::get_timed_out && clock_type::now() >= this->lease_deadline;
         finish(delivery::posted, overdue ? of_all_tries(errc::request_unsent) : this->error, {});
     }

@@ -55,7 +55,7 @@ public:
     }
 
     void answered() override {
-        typename Core::lease_type lease(this->granted == nullptr ? nullptr : this->granted->resource);
+        typename Core::lease_type lease(this->lent);
         const std::error_code outcome = this->error;
         auto completion = std::move(completion_);
         free_op(this, completion.get_allocator());

@@ -90,16 +90,16 @@ public:
     /// A hot connection, looked at if it has been idle for long; or null.
     connection_type* take(time_point lease_deadline = never, source_location where = {}) {
         for (;;) {
-            slot_type* s = nullptr;
+            connection_type* c = nullptr;
             bool doubtful = false;
             tell([&](time_point now) {
-                s = machine_.try_lease(now, lease_deadline);
+                slot_type* s = machine_.try_lease(now, lease_deadline);
                 if (s == nullptr) return;
-                s->resource->lent_where = where;
+                c = s->resource;
+                c->lent_where = where;
                 doubtful = now - s->idle_since >= machine_.options().check_after_idle;
             });
-            if (s == nullptr) return nullptr;
-            if (connection_type* c = sound(*s->resource, doubtful)) return c;
+            if (c == nullptr || (c = sound(*c, doubtful)) != nullptr) return c;
         }
     }
 
@@ -112,7 +112,7 @@ public:
             const time_point deadline = limit == duration::zero() ? never : base::after(clock_type::now(), limit);
             outcome = machine_.get_requested(w, now, std::min(deadline, w.lease_deadline));
             if (outcome == get_outcome::queued && w.link_to_me) w.link_to_me->waiting = &w;
-            if (outcome == get_outcome::granted) w.granted->resource->lent_where = w.where;
+            if (outcome == get_outcome::granted) w.take_granted();
         });
         return outcome == get_outcome::queued;
     }
@@ -451,7 +451,7 @@ private:
         if (next.action.answered != nullptr) {
             auto* w = static_cast<waiter_type*>(next.action.answered);
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
-            if (w->granted != nullptr) w->granted->resource->lent_where = w->where;
+            if (w->granted != nullptr) w->take_granted();
         } else if (next.action.task == slot_task::report_leak) {
             next.frees_permit = report_leak(*next.action.slot, now);
         } else if (next.action.task == slot_task::expire_lease) {

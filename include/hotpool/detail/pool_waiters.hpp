@@ -15,14 +15,21 @@ namespace hotpool::detail {
 template <class Connection>
 class get_waiter : public waiter<Connection*> {
 public:
-    /// Told once, by any thread and under no lock: `granted` or `error` says what.
+    /// Told once, by any thread and under no lock: `lent` or `error` says what.
     virtual void answered() = 0;
+
+    /// Under the pool's lock: afterwards the place of the lease may be taken back at any time.
+    void take_granted() noexcept {
+        lent = this->granted->resource;
+        lent->lent_where = where;
+    }
 
     /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.
     struct link {
         get_waiter* waiting = nullptr;
     };
     std::shared_ptr<link> link_to_me;
+    Connection* lent = nullptr;
     source_location where{};  ///< of the call, for leases that never come back
 
 protected:
