@@ -148,6 +148,13 @@ public:
         schedule(s);
     }
 
+    /// The caller is done with it; the pool itself goes on to use the leased connection, until `deadline`.
+    void lease_over(slot_type& s, time_point deadline) noexcept {
+        s.leak_at = never;
+        if (s.task == slot_task::report_leak) slots_.drop_task(s);
+        deadline_changed(s, deadline);
+    }
+
     /// The leased connection now belongs to the caller; the slot is free at once.
     void lease_detached(slot_type& s) noexcept {
         assert(is_out(s));

@@ -48,7 +48,10 @@ void start_body_drain(Connection& c, std::size_t limit_bytes, duration timeout) 
         return c.home->give_back(c, hopeless ? retire_reason::connection_close : retire_reason::body_not_drained);
     }
     c.unread->between_bytes_timeout = duration::zero();
-    c.home->set_lease_deadline(c, base::after(clock_type::now(), timeout));
+    if (!c.home->begin_drain(c, base::after(clock_type::now(), timeout))) {
+        c.unread.reset();
+        return c.home->give_back(c, retire_reason::body_not_drained);
+    }
     (new body_drain<Connection>(c, limit_bytes))->run();
 }
 

@@ -51,6 +51,9 @@ public:
     virtual pool_options options() const = 0;
     /// The value of the Host field.
     virtual const std::string& host_value() const noexcept = 0;
+    /// The lease is over, and the rest of a response is read until `deadline`. False when the pool has nothing to do
+    /// with the connection any more: then nobody would see to the deadline.
+    virtual bool begin_drain(Connection& c, time_point deadline) = 0;
     /// A deadline for the lease of `c` from now on.
     virtual void set_lease_deadline(Connection& c, time_point deadline) = 0;
 

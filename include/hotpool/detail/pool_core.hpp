@@ -275,6 +275,15 @@ public:
     void note_speculation(bool came_true) noexcept override { speculation_.note(came_true); }
     const std::string& host_value() const noexcept override { return host_value_; }
 
+    bool begin_drain(connection_type& c, time_point deadline) override {
+        bool ours = false;
+        tell([&](time_point now) {
+            ours = is_ours(c);
+            if (ours) machine_.lease_over(*c.slot, overdue_ ? std::min(deadline, now) : deadline);
+        });
+        return ours;
+    }
+
     void set_lease_deadline(connection_type& c, time_point deadline) override {
         // Once the drain is over, nobody gets more time.
         tell([&](time_point now) {
