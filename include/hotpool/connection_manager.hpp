@@ -763,7 +763,8 @@ private:
         return s.state == slot_state::leased || (s.state == slot_state::probing && !s.tending);
     }
     time_point due(const slot_type& s) const noexcept {
-        if (is_out(s)) return s.task == slot_task::none ? std::min(s.lease_deadline, s.leak_at) : never;
+        // What has a deadline is not leaked before that: an exchange may be under way, and must be cut in time.
+        if (is_out(s)) return s.task != slot_task::none ? never : s.lease_deadline != never ? s.lease_deadline : s.leak_at;
         if (s.state == slot_state::opening) return dialler_type::due(s);
         if (s.state != slot_state::idle) return never;
         const time_point rest_at = s.rested ? never : base::after(s.idle_since, options_.rest_after_idle);

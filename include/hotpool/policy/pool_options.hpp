@@ -82,7 +82,8 @@ struct pool_options {
     /// Between connections that are retired together, as those to an address that has left the name. 0: all at once.
     duration retire_spacing = std::chrono::milliseconds(10);
 
-    /// A lease held longer than this is reported once to the listener. 0: never.
+    /// A lease held longer than this is reported once to the listener; one with a deadline, as a request of a client,
+    /// not before that has passed. 0: never.
     duration leak_after = duration::zero();
     /// Whether its place is then taken back: the pool forgets the connection, whose next exchange fails.
     bool reclaim_leaked = false;
