@@ -359,6 +359,7 @@ public:
             else
                 hand_to_waiter(*s, now);
         }
+        make_room();
     }
     bool is_suspended() const noexcept { return suspended_; }
     /// Why callers are refused while no connection can be opened.
@@ -622,7 +623,7 @@ private:
     }
     /// Whoever waits beside an idle connection wants a fresh one: idle ones go where there is no room for it.
     void make_room() noexcept {
-        while (count(slot_state::idle) != 0 && lacks_room(waiters_.size()))
+        while (!suspended_ && count(slot_state::idle) != 0 && lacks_room(waiters_.size()))
             idle_failed(*idle_from(idle_end::oldest), retire_reason::made_room);
     }
 
