@@ -391,6 +391,7 @@ public:
         slots_.for_each([&](slot_type& s) {
             if (!is_out(s)) return;
             s.lease_deadline = never;
+            if (s.task == slot_task::report_leak) slots_.drop_task(s);
             if (s.task == slot_task::none) slots_.give_task(s, slot_task::expire_lease);
         });
     }
