@@ -320,7 +320,7 @@ public:
         slots_.for_each([&](slot_type& s) {
             if (s.state == slot_state::closing || !chosen(s)) return;
             if (s.state == slot_state::opening) {
-                s.retire = why;
+                if (!is_unrouted(s)) s.retire = why;
                 return;
             }
             if (at < s.dies_at) {
