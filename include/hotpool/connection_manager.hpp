@@ -74,7 +74,10 @@ public:
         dialler_.endpoints().endpoints_fixed(fixed);
     }
     /// Whether events are kept for `take_events`.
-    void listen(bool on) noexcept { events_.listen(on); }
+    void listen(bool on) noexcept {
+        events_.listen(on);
+        attention_ = true;
+    }
 
     // --- lending -----------------------------------------------------------------------------------------------
 
@@ -126,12 +129,10 @@ public:
     void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
         assert(s.state == slot_state::leased);
         taken_back(s);
-        if (report.retire != retire_reason::none) {
-            note_loss(s, now, report.retire);
-            return retire_slot(s, report.retire);
-        }
-        if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) dialler_.endpoints().succeeded(*s.endpoint, now);
-        if (s.retire != retire_reason::none) return retire_slot(s, s.retire);
+        if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]
+            return end_of_lease(s, now, report.retire);
+        if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) [[unlikely]]
+            dialler_.endpoints().succeeded(*s.endpoint, now);
         if (policies_.requests.spent(s.uses)) return retire_slot(s, retire_reason::max_requests);
         const duration idle_limit = policies_.idle.limit(report.idle_hint);
         if (idle_limit <= duration::zero()) return retire_slot(s, retire_reason::idle_timeout);
@@ -227,6 +228,7 @@ public:
     /// Opens as many as bring the connections to `wanted`, as far as the limits go and at the pool's pace.
     void warm_requested(std::size_t wanted) noexcept {
         if (stopped_) return;
+        attention_ = true;
         const std::size_t coming = live() + warm_left_;
         if (wanted > coming) warm_left_ += std::min(wanted - coming, policies_.limits.room(counts()));
     }
@@ -412,12 +414,12 @@ public:
         });
         shed();
         make_room();
+        attention_ = true;
     }
 
     /// Nobody waits and nothing is to be done: `next_action` would find nothing.
     bool at_rest() const noexcept {
-        return waiters_.empty() && waiters_.all_told() && slots_.no_task() && !attention_ && !grows_unasked() &&
-               events_.empty();
+        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task();
     }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
@@ -434,7 +436,7 @@ public:
         const auto [s, task] = slots_.next_task();
         out = {s, task, nullptr};
         if (s == nullptr) {
-            attention_ = false;
+            attention_ = grows_unasked() || events_.listens();
             dialler_due_ = stopped_ ? never : dialler_.next_due(is_active(), has_room() && !growth_blocked_ && !suspended_);
             return false;
         }
@@ -451,7 +453,7 @@ public:
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
         const time_point due = std::min(slots_.next_look(), dialler_due_);
-        if (waiters_.empty() && !grows_unasked()) return due;
+        if (waiters_.empty() && !attention_) return due;
         const time_point opening_due = wants_opening() && !stopped_ ? dialler_.pace().not_before() : never;
         // Where it may be opened at once, it has been.
         return std::min({due, waiters_.next_deadline(), opening_due == time_point::min() ? never : opening_due});
@@ -562,6 +564,12 @@ private:
         validating_ -= std::exchange(s.validating, false);
         count_end(s, why);
         dialler_.leave(s);
+    }
+    /// Back for the last time. @param reported why its caller says so, if he does
+    void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
+        if (reported == retire_reason::none) return retire_slot(s, s.retire);
+        note_loss(s, now, reported);
+        retire_slot(s, reported);
     }
     /// What the end of a connection says of its address: a fresh one that breaks, or one that does not answer.
     void note_loss(slot_type& s, time_point now, retire_reason why) {
@@ -733,6 +741,7 @@ private:
     }
     /// An opening has come to nothing, and no other address is tried for it.
     void opening_is_over(std::error_code error) {
+        attention_ = true;
         const bool any_left = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing) != 0;
         if (options_.breaker_failures == 0 || error == errc::access_denied) warm_left_ = 0;
         // Where descriptors are short, what is open serves those who wait.
@@ -821,7 +830,7 @@ private:
     bool growth_blocked_ = false;
     bool shedding_ = false;  // limits were lowered, and there are connections beyond them
     bool suspended_ = false;
-    bool attention_ = false;       // the addresses are to be seen to
+    bool attention_ = true;        // there may be something to do though nobody waits and no slot has a task
     std::size_t warm_left_ = 0;
     std::size_t validating_ = 0;
     time_point dialler_due_ = never;
