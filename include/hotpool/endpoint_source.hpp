@@ -39,7 +39,7 @@ private:
 };
 
 /// Asked for the present endpoints, it answers now or later, from any thread. One question at a time; it is asked
-/// again as `pool_options::resolve_interval` says.
+/// again as `pool_options::resolve_interval` says, which may be within its answer: it holds no lock then.
 using endpoint_source = std::function<void(endpoint_answer)>;
 
 /// A fixed list: `static_endpoints({{*ip_address::parse("192.0.2.1"), 443}})`.
