@@ -1,6 +1,6 @@
 // Where two duties of a pool meet: a refusing response that also closes, another network while addresses are awaited.
+#include <deque>
 #include <memory>
-#include <vector>
 
 #include "hotpool/http_client.hpp"
 #include "support/http_test.hpp"
@@ -32,7 +32,7 @@ TEST_CASE("status_counts_against_an_address_that_closes_with_it", "[pool][access
 TEST_CASE("opening_that_awaits_addresses_is_not_of_the_network_before", "[pool][endpoints]") {
     site<tcp_transport> server;
     net::io_context io;
-    std::vector<endpoint_answer> asked;
+    std::deque<endpoint_answer> asked;
     const endpoint_list here{{ip_address::parse("127.0.0.1").value(), port_number(server.target().port)}};
     tcp_pool pool(io.get_executor(), {"127.0.0.1", "1"}, {}, {},
                   pool_services{.endpoints = [&](endpoint_answer a) { asked.push_back(std::move(a)); }});
