@@ -71,7 +71,10 @@ public:
     /// @return whether it may go on to be used
     bool came_back(const ip_address& address, std::uint16_t status, time_point now) {
         const std::lock_guard lock(mutex_);
-        if (status != 0) statuses_.response_seen(address, status, now);
+        if (status != 0)
+            statuses_.response_seen(address, status, now);
+        else
+            statuses_.trial_abandoned(address, now);
         return list_.verdict(address, now) == access_verdict::allowed &&
                statuses_.state(address, now) != denial_state::denied;
     }

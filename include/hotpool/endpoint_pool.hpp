@@ -89,10 +89,18 @@ public:
     void answer_demanded(bool forget) noexcept {
         demanded_ = true;
         if (!forget) return;
+        outdated_ = asking_;
         stale_ = !fixed_;
         for (const endpoint_ptr& e : endpoints_) absolve(*e);
     }
 
+    /// Whether the answer that has just come is to a question from before everything was forgotten: then it counts for
+    /// nothing, and the source is asked again.
+    bool drop_outdated_answer() noexcept {
+        if (!outdated_) return false;
+        outdated_ = asking_ = false;
+        return true;
+    }
     /// True if an address has left: its connections are to be retired.
     bool answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
         asking_ = stale_ = false;
@@ -257,6 +265,7 @@ private:
     bool asking_ = false;
     bool demanded_ = false;
     bool stale_ = false;
+    bool outdated_ = false;  // the question under way is from before
     unsigned failed_answers_ = 0;
     time_point answered_at_{};
     time_point ask_at_ = time_point::min();

@@ -395,7 +395,11 @@ private:
             if (settled) rearm = is_due_sooner();
             if (settled && !budget_settled) budget_settled = !concerns_budget();
         }
-        if (!settled) rearm = carry_out(now);
+        std::shared_ptr<pool_core> keep;
+        if (!settled) {
+            if (listener_) keep = this->shared_from_this();  // who listens may let go of the pool
+            rearm = carry_out(now);
+        }
         if (rearm) arm_timer();
         if (!budget_settled) settle_budget();
     }

@@ -32,6 +32,7 @@ template <class Resource, policy_bundle Policies>
 class dialler {
 public:
     using slot_type = slot<Resource>;
+    using dial_type = dial<slot_type>;
 
     dialler(slot_table<Resource>& slots, const pool_options& options, const detail::policy_set<Policies>& policies,
             base::random_source& random, manager_counters& counters, event_queue& events)
@@ -77,7 +78,7 @@ public:
             ask_to_open(s);
             return s;
         }
-        s.dialling = std::make_unique<dial>();
+        s.dialling = std::make_unique<dial_type>();
         s.dialling->deadline = deadline(now);
         if (endpoints_.is_known(now, options_))
             route(s, now);
@@ -91,7 +92,7 @@ public:
         endpoint_ptr candidate = endpoints_.begin_trial(now, allows_, options_);
         if (candidate == nullptr) return false;
         slot_type& s = occupy();
-        s.dialling = std::make_unique<dial>();
+        s.dialling = std::make_unique<dial_type>();
         s.dialling->deadline = deadline(now);
         s.dialling->trial = true;
         ++doubtful_;
@@ -134,6 +135,7 @@ public:
 
         if (s.dialling != nullptr && !stopped && !local && now < s.dialling->deadline && next_attempt(s, now)) {
             ++counters_.openings;
+            s.retire = retire_reason::none;  // what was to end was the attempt
             return aftermath::goes_on;
         }
         const bool trial = s.dialling != nullptr && s.dialling->trial;
@@ -155,23 +157,37 @@ public:
     }
     /// Whether an address has been ejected since the last call.
     bool take_ejected() noexcept { return std::exchange(ejected_, false); }
-    /// It was not even tried.
-    void dropped(slot_type& s) noexcept { leave(s); }
+    /// It was not even tried. If it was to overtake another one, that one has its addresses back, to try them in turn.
+    void dropped(slot_type& s) noexcept {
+        slot_type* const other = s.dialling == nullptr ? nullptr : s.dialling->overtakes;
+        if (other != nullptr && other->state == slot_state::opening && other->dialling != nullptr &&
+            other->dialling->overtaken && other->dialling->deadline == s.dialling->deadline) {
+            dial_type& d = *other->dialling;
+            d.rest = std::move(s.dialling->rest);
+            d.rest.insert(d.rest.begin(), s.endpoint);
+            d.overtaken = false;
+            d.alone = true;
+            --other->endpoint->stalled;
+            --doubtful_;
+            d.look_at = share_end(d);
+            slots_.look_at(*other, d.look_at);
+        }
+        leave(s);
+    }
 
     /// What is due for an opening.
     /// @param room how many more connections may be opened
     /// @return why the opening is over before it has begun, if it is: to be passed on to `failed`
     std::optional<std::error_code> examine(slot_type& s, time_point now, std::size_t room) {
-        dial& d = *s.dialling;
+        dial_type& d = *s.dialling;
         d.look_at = never;
         if (d.awaits_answer) return make_error_code(errc::connect_timed_out);
         if (d.hopeless) return d.hopeless;
         if (d.rest.empty() || s.task != slot_task::none) return std::nullopt;
-        const time_point share_end = base::after(d.began, (d.deadline - d.began) / static_cast<duration::rep>(d.rest.size() + 1));
-        if (room > 0) {
+        if (room > 0 && !d.alone) {
             overtake(s, now);
-        } else if (now < share_end) {
-            d.look_at = share_end;
+        } else if (now < share_end(d)) {
+            d.look_at = share_end(d);
             slots_.look_at(s, d.look_at);
         } else {
             d.cut = true;
@@ -185,6 +201,7 @@ public:
 
     /// The slots that waited for an answer go on. True if an address has left the list.
     bool answer_came(const endpoint_list& answer, time_point now) {
+        if (endpoints_.drop_outdated_answer()) return false;
         ++counters_.answers;
         const std::vector<endpoint_ptr> before = endpoints_.endpoints();
         const bool left = endpoints_.answer_came(answer, now, options_);
@@ -197,6 +214,7 @@ public:
     }
     /// What is known stays in use. True if nothing is: then the slots that waited for the answer are to fail.
     bool answer_failed(time_point now, std::error_code error) {
+        if (endpoints_.drop_outdated_answer()) return false;
         ++counters_.failed_answers;
         endpoints_.answer_failed(now, policies_.backoff.pause(endpoints_.failed_answers() + 1, random_.uniform()));
         events_.add({.kind = pool_event_kind::addresses_unknown, .error = error});
@@ -240,7 +258,7 @@ private:
     }
 
     void route(slot_type& s, time_point now) {
-        dial& d = *s.dialling;
+        dial_type& d = *s.dialling;
         d.awaits_answer = false;
         d.look_at = never;
         d.rest = endpoints_.plan(now, random_.uniform(), allows_);
@@ -266,7 +284,7 @@ private:
         if (s.endpoint != nullptr) --s.endpoint->load.connections;
         s.endpoint = std::move(to);
         ++s.endpoint->load.connections;
-        dial& d = *s.dialling;
+        dial_type& d = *s.dialling;
         d.failures_before = s.endpoint->failures;
         d.began = now;
         d.look_at = d.rest.empty() ? never : base::after(now, options_.attempt_delay);
@@ -277,9 +295,10 @@ private:
     /// Another slot takes over the addresses that are left.
     void overtake(slot_type& s, time_point now) {
         slot_type& racer = occupy();
-        racer.dialling = std::make_unique<dial>();
+        racer.dialling = std::make_unique<dial_type>();
         racer.dialling->rest = std::move(s.dialling->rest);
         racer.dialling->deadline = s.dialling->deadline;
+        racer.dialling->overtakes = &s;
         s.dialling->rest.clear();
         s.dialling->overtaken = true;
         ++s.endpoint->stalled;
@@ -291,6 +310,11 @@ private:
     void dismiss(slot_type& s) noexcept {
         --counters_.openings;
         leave(s);
+    }
+
+    /// How long to try one address where no other is tried beside it: an equal share of what remained when it began.
+    static time_point share_end(const dial_type& d) noexcept {
+        return base::after(d.began, (d.deadline - d.began) / static_cast<duration::rep>(d.rest.size() + 1));
     }
 
     void note_failure(slot_type& s, time_point now, std::error_code error) {

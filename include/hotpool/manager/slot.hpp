@@ -50,6 +50,7 @@ enum class slot_task : std::uint8_t {
 struct task_list_tag;
 
 /// A connection on its way to one of several addresses.
+template <class Slot>
 struct dial {
     std::vector<endpoint_ptr> rest{};   ///< the addresses still to be tried, next first
     time_point deadline = never;        ///< for all of them
@@ -57,6 +58,8 @@ struct dial {
     time_point look_at = never;         ///< when something is to be decided if it is not connected by then
     std::uint64_t failures_before = 0;  ///< of the present address when the attempt began
     std::error_code hopeless{};         ///< why there is no address to try
+    Slot* overtakes = nullptr;          ///< the slot whose addresses it has taken over
+    bool alone = false;                 ///< there is no room to try two addresses at once
     bool awaits_answer = false;         ///< the addresses are not known yet
     bool overtaken = false;             ///< slow: another slot tries the rest
     bool trial = false;                 ///< of an ejected address, for no caller
@@ -87,7 +90,7 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     time_point leased_at{};                      ///< told only where leaks are reported
     time_point leak_at = never;                  ///< held longer than this, the lease is reported
     endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
-    std::unique_ptr<dial> dialling{};            ///< while it is being opened to an endpoint
+    std::unique_ptr<dial<slot>> dialling{};         ///< while it is being opened to an endpoint
 };
 
 }  // namespace hotpool

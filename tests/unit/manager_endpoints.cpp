@@ -1,0 +1,251 @@
+// How the machine dials: questions to the source, races, fallbacks, what counts against whom.
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "hotpool/endpoint_pool.hpp"
+#include "support/machine_bench.hpp"
+
+using namespace hotpool;
+using namespace hotpool::testing;
+
+namespace {
+
+ip_endpoint at(const char* text) { return {ip_address::parse(text).value(), 80}; }
+const ip_endpoint a = at("192.0.2.1");
+const ip_endpoint b = at("192.0.2.2");
+
+struct endpoint_bench : machine_bench<> {
+    explicit endpoint_bench(const pool_options& options, const endpoint_list& fixed = {}) : machine_bench<>(options) {
+        if (fixed.empty())
+            machine.use_endpoints();
+        else
+            machine.use_endpoints(fixed);
+        machine.listen(true);
+        settle();
+    }
+    void answer(const endpoint_list& list) {
+        machine.endpoints_came(list, now);
+        settle();
+    }
+    /// The next opening asked for; it is still to be answered.
+    slot_type& attempt() {
+        slot_type* s = take(slot_task::open);
+        REQUIRE(s != nullptr);
+        return *s;
+    }
+    void fail(slot_type& s, errc why = errc::connect_refused) {
+        machine.opening_failed(s, now, why);
+        settle();
+    }
+    void succeed(slot_type& s) {
+        machine.slot_opened(s, now);
+        settle();
+    }
+    std::size_t told(pool_event_kind kind) {
+        for (const pool_event& e : machine.take_events()) events.push_back(e);
+        std::size_t n = 0;
+        for (const pool_event& e : events) n += e.kind == kind;
+        return n;
+    }
+    std::vector<pool_event> events;
+};
+
+}  // namespace
+
+TEST_CASE("callers_wait_for_the_addresses_and_one_question_is_asked", "[manager][endpoints]") {
+    endpoint_bench bench({});
+    auto& first = bench.get();
+    auto& second = bench.get();
+    CHECK(bench.questions == 1);
+    CHECK(bench.asked(slot_task::open) == 0);
+    bench.answer({a});
+    CHECK(bench.asked(slot_task::open) == 2);
+    bench.succeed(bench.attempt());
+    bench.succeed(bench.attempt());
+    CHECK(first.granted->endpoint->where == a);
+    CHECK(second.granted->endpoint->load.leased == 2);
+}
+
+TEST_CASE("addresses_that_do_not_become_known_in_time_fail_the_opening", "[manager][endpoints]") {
+    endpoint_bench bench({.connect_timeout = 1s});
+    auto& w = bench.get();
+    bench.wait(1100ms);
+    CHECK(w.error == errc::connect_timed_out);
+    bench.answer({a});
+    CHECK(bench.count(slot_state::opening) == 0);
+}
+
+TEST_CASE("answer_from_before_another_network_counts_for_nothing", "[manager][endpoints]") {
+    endpoint_bench bench({});
+    bench.get();
+    REQUIRE(bench.questions == 1);
+    bench.machine.network_changed(bench.now);
+    bench.settle();
+    bench.answer({a});
+    CHECK(bench.questions == 2);
+    CHECK(bench.asked(slot_task::open) == 0);
+    bench.answer({b});
+    CHECK(bench.attempt().endpoint->where == b);
+}
+
+TEST_CASE("failed_attempt_goes_on_with_the_next_address_and_fails_nobody", "[manager][endpoints]") {
+    endpoint_bench bench({}, {a, b});
+    auto& w = bench.get();
+    auto& s = bench.attempt();
+    const ip_endpoint first = s.endpoint->where;
+    bench.fail(s);
+    CHECK(w.waiting);
+    auto& again = bench.attempt();
+    CHECK(&again == &s);
+    CHECK(again.endpoint->where != first);
+    bench.fail(again, errc::connect_unreachable);
+    CHECK(w.error == errc::connect_unreachable);
+    CHECK(bench.machine.counters().open_failures == 2);
+    CHECK(bench.told(pool_event_kind::opening_failed) == 2);
+}
+
+TEST_CASE("slow_attempt_is_overtaken_and_both_connections_are_used", "[manager][endpoints]") {
+    endpoint_bench bench({}, {a, b});
+    auto& w = bench.get();
+    auto& slow = bench.attempt();
+    bench.wait(249ms);
+    CHECK(bench.asked(slot_task::open) == 0);
+    bench.wait(2ms);
+    auto& racer = bench.attempt();
+    CHECK(&racer != &slow);
+    CHECK(racer.endpoint->where == b);
+    bench.succeed(racer);
+    CHECK(w.granted == &racer);
+    auto& later = bench.get();
+    CHECK(bench.attempt().endpoint->where == b);  // the slow one is not counted on
+    bench.succeed(slow);
+    CHECK(later.granted == &slow);
+    CHECK(bench.machine.counters().overtaken == 1);
+}
+
+TEST_CASE("attempt_that_only_shakes_hands_is_not_overtaken", "[manager][endpoints]") {
+    endpoint_bench bench({}, {a, b});
+    bench.get();
+    bench.machine.opening_connected(bench.attempt());
+    bench.wait(5s);
+    CHECK(bench.asked(slot_task::open) == 0);
+}
+
+TEST_CASE("race_that_fails_on_both_sides_fails_one_caller_once", "[manager][endpoints]") {
+    endpoint_bench bench({}, {a, b});
+    auto& w = bench.get();
+    auto& slow = bench.attempt();
+    bench.wait(300ms);
+    auto& racer = bench.attempt();
+    SECTION("the racer first") {
+        bench.fail(racer);
+        CHECK(w.waiting);
+        bench.fail(slow, errc::connect_timed_out);
+        CHECK(w.error == errc::connect_timed_out);
+    }
+    SECTION("the racer last") {
+        bench.fail(slow, errc::connect_timed_out);
+        CHECK(w.waiting);
+        bench.fail(racer);
+        CHECK(w.error == errc::connect_refused);
+    }
+    CHECK(bench.answers.size() == 1);
+}
+
+TEST_CASE("without_room_for_a_race_each_address_has_its_share_of_the_time", "[manager][endpoints]") {
+    endpoint_bench bench({.max_connections = 1, .connect_timeout = 2s}, {a, b});
+    auto& w = bench.get();
+    auto& s = bench.attempt();
+    bench.wait(900ms);
+    CHECK(bench.asked(slot_task::abort_opening) == 0);
+    bench.wait(200ms);
+    REQUIRE(bench.take(slot_task::abort_opening) == &s);
+    bench.fail(s, errc::cancelled);
+    CHECK(bench.attempt().endpoint->where == b);
+    bench.fail(s);
+    CHECK(w.error == errc::connect_refused);
+}
+
+TEST_CASE("race_for_which_the_budget_has_no_room_gives_the_addresses_back", "[manager][endpoints]") {
+    endpoint_bench bench({.connect_timeout = 2s}, {a, b});
+    auto& w = bench.get();
+    auto& slow = bench.attempt();
+    bench.wait(300ms);
+    bench.machine.opening_deferred(bench.attempt());
+    bench.settle();
+    CHECK(bench.count(slot_state::opening) == 1);
+    bench.wait(900ms);
+    REQUIRE(bench.take(slot_task::abort_opening) == &slow);
+    bench.fail(slow, errc::cancelled);
+    auto& again = bench.attempt();
+    CHECK(again.endpoint->where == b);
+    bench.succeed(again);
+    CHECK(w.granted == &again);
+    CHECK(bench.machine.counters().openings == 2);
+}
+
+TEST_CASE("pool_that_fails_refuses_at_once_and_tries_one_at_a_time", "[manager][endpoints]") {
+    endpoint_bench bench({.breaker_failures = 2}, {a});
+    bench.get();
+    bench.fail(bench.attempt());
+    bench.wait(1s);
+    auto& second = bench.get();
+    auto& third = bench.get();
+    bench.fail(bench.attempt());
+    CHECK(second.error == errc::connect_refused);
+    CHECK(third.error == errc::connect_refused);
+    CHECK(bench.told(pool_event_kind::pool_failing) == 1);
+    bench.fail(bench.attempt());
+    CHECK(bench.get().error == errc::connect_refused);
+    CHECK(bench.machine.counters().breaker_refusals == 1);
+    CHECK(bench.asked(slot_task::open) == 0);
+    bench.wait(10s);
+    CHECK(bench.asked(slot_task::open) == 1);
+    bench.wait(10s);
+    CHECK(bench.asked(slot_task::open) == 1);
+    bench.succeed(bench.attempt());
+    CHECK(bench.told(pool_event_kind::pool_recovered) == 1);
+    CHECK(bench.get().granted != nullptr);
+}
+
+TEST_CASE("breaker_waits_while_a_connection_is_left_that_may_come_back", "[manager][endpoints]") {
+    endpoint_bench bench({.breaker_failures = 1}, {a});
+    bench.get();
+    auto& held = bench.attempt();
+    bench.succeed(held);
+    auto& unlucky = bench.get();
+    auto& patient = bench.get();
+    bench.fail(bench.attempt());
+    bench.fail(bench.attempt());
+    CHECK_FALSE(bench.machine.failing());
+    bench.put(held);
+    const bool served = (unlucky.granted != nullptr) + (patient.granted != nullptr) <= 1;
+    CHECK(served);
+    CHECK(bench.told(pool_event_kind::pool_failing) == 0);
+}
+
+TEST_CASE("connections_to_an_address_that_has_left_end_one_after_the_other", "[manager][endpoints]") {
+    endpoint_bench bench({.retire_spacing = 100ms});
+    for (int i = 0; i < 4; ++i) bench.get();
+    bench.answer({a});
+    std::vector<endpoint_bench::slot_type*> slots;
+    for (int i = 0; i < 4; ++i) {
+        slots.push_back(&bench.attempt());
+        bench.succeed(*slots.back());
+    }
+    bench.put(*slots[1]);
+    bench.put(*slots[2]);
+    bench.put(*slots[3]);
+    bench.answer({b});
+    CHECK(bench.told(pool_event_kind::address_left) == 1);
+    CHECK(slots[0]->state == slot_state::leased);
+    const std::size_t at_once = bench.retired_for(retire_reason::endpoint_gone);
+    CHECK(at_once <= 1);
+    bench.wait(150ms);
+    CHECK(bench.retired_for(retire_reason::endpoint_gone) >= at_once + 1);
+    bench.wait(300ms);
+    CHECK(bench.retired_for(retire_reason::endpoint_gone) == 3);
+    bench.put(*slots[0]);
+    CHECK(bench.retired_for(retire_reason::endpoint_gone) == 4);
+}
