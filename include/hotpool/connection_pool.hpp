@@ -47,9 +47,11 @@ public:
 
     /// Opens nothing yet, except to fill `min_idle`.
     /// @errors throws `std::invalid_argument` naming the field and the rule
-    connection_pool(const Executor& executor, origin target, const pool_options& options = {},
-                    typename Transport::options transport_options = {},
-                    std::shared_ptr<connection_budget> budget = nullptr)
+    connection_pool(const Executor& executor, origin target, const pool_options& options = {})
+        : connection_pool(executor, std::move(target), options, typename Transport::options{}, pool_services{}) {}
+    // The transport's options are no default argument: in coroutines, GCC 12 and older destroy such a one where it is not.
+    connection_pool(const Executor& executor, origin target, const pool_options& options,
+                    typename Transport::options transport_options, std::shared_ptr<connection_budget> budget = nullptr)
         : connection_pool(executor, std::move(target), options, std::move(transport_options),
                           pool_services{.budget = std::move(budget)}) {}
     connection_pool(const Executor& executor, origin target, const pool_options& options,

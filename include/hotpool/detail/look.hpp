@@ -26,8 +26,7 @@ retire_reason look_at(Stream& stream) noexcept {
 
 /// What ends a connection whose stream failed with `error` while it was in use.
 inline retire_reason loss_reason(std::error_code error) noexcept {
-    const bool closed = error == errc::connection_closed || error == errc::tls_truncated;
-    return closed ? retire_reason::peer_closed : retire_reason::transport_error;
+    return error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
 }
 
 }  // namespace hotpool::detail
