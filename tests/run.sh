@@ -9,11 +9,12 @@ usage() {
     cat <<END
 usage: sh tests/run.sh [options]
 
-Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default, asan
-(address and undefined behaviour sanitizers) and, for what uses several threads, tsan (thread sanitizer).
+Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default (of the tests
+on loopback sockets, only those that count allocations), asan (all, under the address and undefined behaviour
+sanitizers) and, for what uses several threads, tsan (thread sanitizer).
 The last line is "N passed, N failed", in test cases over all presets; the exit code is 0 when none failed.
 
-  --quick         only the default preset
+  --quick         only the default preset, with all tests
   --preset NAME   only this preset of CMakePresets.json (default, dev, asan, tsan, release)
   --clang         the default preset once more with clang++
   --fuzz [SECONDS]
@@ -254,7 +255,10 @@ run_storm() {
 suffix=
 [ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
 for preset in $presets; do
-    run_preset "$preset" "$preset$suffix"
+    # What runs under the sanitizers need not be compiled once more without, unless nothing else is run.
+    net=ON
+    [ "$preset $presets" != "default default asan tsan" ] || net=OFF
+    run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_NET_TESTS=$net"
 done
 [ -z "$storm" ] || run_storm "$storm" "$seed"
 if [ -n "$with_clang" ]; then

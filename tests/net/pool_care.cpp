@@ -56,7 +56,7 @@ struct answered {
         return [this](std::error_code e, const response& r) {
             ++completions;
             error = e;
-            status = e ? 0 : r.status();
+            status = e ? 0 : static_cast<int>(r.status());
         };
     }
 };

@@ -83,7 +83,7 @@ private:
     void after(duration span, std::function<void()> event) { events_.emplace(now_ + span, std::move(event)); }
     /// Something that happens to what is in a slot now, or not at all.
     void after(duration span, slot_type& s, std::function<void(slot_type&)> event) {
-        after(span, [this, &s, what = s.resource, event = std::move(event)] {
+        after(span, [&s, what = s.resource, event = std::move(event)] {
             if (s.resource == what && s.state != slot_state::vacant) event(s);
         });
     }
