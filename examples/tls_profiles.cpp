@@ -17,7 +17,9 @@ using hotpool::tls_profile;
 /// The profile that a new connection uses; empty if there was none.
 std::string connect(asio::io_context& context, hotpool::tls_pool& pool) {
     std::string profile;
+    bool done = false;
     pool.async_get([&](std::error_code error, hotpool::tls_pool::lease_type lease) {
+        done = true;
         if (error) {
             std::cout << "not connected: " << error.message() << '\n';
             return;
@@ -27,8 +29,7 @@ std::string connect(asio::io_context& context, hotpool::tls_pool& pool) {
         std::cout << profile << ": " << stream.version() << ", " << stream.cipher() << '\n';
         lease.discard();
     });
-    context.restart();
-    context.run();
+    while (!done) context.run_one();
     return profile;
 }
 

@@ -395,24 +395,30 @@ private:
             if (settled) rearm = is_due_sooner();
             if (settled && !budget_settled) budget_settled = !concerns_budget();
         }
-        std::shared_ptr<pool_core> keep;
-        if (!settled) {
-            if (listener_) keep = this->shared_from_this();  // who listens may let go of the pool
-            rearm = carry_out(now);
-        }
+        if (!settled) return carry_out(now, !budget_settled);
         if (rearm) arm_timer();
         if (!budget_settled) settle_budget();
     }
-    /// Performs what the machine asks for until it asks for nothing. True when the timer is to be armed anew.
-    bool carry_out(time_point now) {
-        for (;;) {
-            order next;
-            {
-                std::lock_guard lock(mutex_);
-                if (!take_order(next, now)) return is_due_sooner();
-            }
-            perform(next);
+    /// Performs what the machine asks for until it asks for nothing.
+    void carry_out(time_point now, bool concerns_others) {
+        // Who listens may let go of the pool.
+        const auto keep = listener_ ? this->shared_from_this() : nullptr;
+        while (perform_next(now)) continue;
+        if (concerns_others) settle_budget();
+    }
+    /// False when there was nothing to do.
+    bool perform_next(time_point now) {
+        order next;
+        bool found = false;
+        bool rearm = false;
+        {
+            std::lock_guard lock(mutex_);
+            found = take_order(next, now);
+            if (!found) rearm = is_due_sooner();
         }
+        if (found) perform(next);
+        if (rearm) arm_timer();
+        return found;
     }
     /// The same from within `perform`, which is followed by whatever the machine asks for.
     template <class Input>
