@@ -295,8 +295,7 @@ public:
         attention_ = true;
         if (!dialler_.answer_failed(now, error)) return;
         slots_.for_each([&](slot_type& s) {
-            if (s.state == slot_state::opening && s.dialling != nullptr && s.dialling->awaits_answer)
-                opening_failed(s, now, error);
+            if (dialler_type::awaits_answer(s)) opening_failed(s, now, error);
         });
     }
     /// The source is asked at the next occasion. What is known stays in use until then.
@@ -379,7 +378,7 @@ public:
             if (s.state == slot_state::opening && (s.task == slot_task::open || is_unrouted(s))) {
                 slots_.drop_task(s);
                 --counters_.openings;
-                dialler_.dropped(s);
+                dialler_.leave(s);
             } else if (s.state == slot_state::opening && s.task == slot_task::none) {
                 slots_.give_task(s, slot_task::abort_opening);
             } else if (s.state == slot_state::leased || s.state == slot_state::probing) {
@@ -697,9 +696,7 @@ private:
     void count_end(const slot_type& s, retire_reason why) {
         ++counters_.retired[static_cast<std::size_t>(why)];
         if (!events_.listens()) return;
-        events_.add({.kind = pool_event_kind::connection_ended,
-                     .endpoint = s.endpoint == nullptr ? ip_endpoint{} : s.endpoint->where,
-                     .reason = why});
+        events_.add({.kind = pool_event_kind::connection_ended, .endpoint = s.leads_to(), .reason = why});
     }
 
     // --- waiters

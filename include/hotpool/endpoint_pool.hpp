@@ -101,8 +101,8 @@ public:
         outdated_ = asking_ = false;
         return true;
     }
-    /// True if an address has left: its connections are to be retired.
-    bool answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
+    /// The addresses that have left: their connections are to be retired.
+    std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
         asking_ = stale_ = false;
         answered_at_ = now;
         ask_at_ = o.resolve_interval == duration::zero() ? never : base::after(now, o.resolve_interval);
@@ -111,13 +111,11 @@ public:
         std::vector<endpoint_ptr> listed;
         for (const ip_endpoint& where : answer)
             if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
-        bool left = false;
+        std::vector<endpoint_ptr> left;
         for (const endpoint_ptr& e : endpoints_) {
-            const bool stays = find(listed, e->where) != nullptr;
-            left = left || (e->listed && !stays);
-            e->listed = stays;
+            e->listed = find(listed, e->where) != nullptr;
+            if (!e->listed) left.push_back(e);
         }
-        for (const endpoint_ptr& e : listed) e->listed = true;
         endpoints_ = std::move(listed);
         return left;
     }

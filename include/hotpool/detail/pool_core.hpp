@@ -485,8 +485,10 @@ private:
     bool report_leak(slot_type& s, time_point now) {
         const pool_options& options = machine_.options();
         const duration age = now - s.leased_at;
-        pool_event event{.kind = pool_event_kind::lease_leaked, .age = age, .where = s.resource->lent_where};
-        if (s.endpoint != nullptr) event.endpoint = s.endpoint->where;
+        pool_event event{.kind = pool_event_kind::lease_leaked,
+                         .endpoint = s.leads_to(),
+                         .age = age,
+                         .where = s.resource->lent_where};
         machine_.tell(event);
         if (!options.reclaim_leaked) return false;
         s.resource->reclaimed.store(true, std::memory_order_release);

@@ -199,18 +199,16 @@ public:
 
     // --- the source
 
+    static bool awaits_answer(const slot_type& s) noexcept { return s.dialling != nullptr && s.dialling->awaits_answer; }
+
     /// The slots that waited for an answer go on. True if an address has left the list.
     bool answer_came(const endpoint_list& answer, time_point now) {
         if (endpoints_.drop_outdated_answer()) return false;
         ++counters_.answers;
-        const std::vector<endpoint_ptr> before = endpoints_.endpoints();
-        const bool left = endpoints_.answer_came(answer, now, options_);
-        for (const endpoint_ptr& e : before)
-            if (!e->listed) events_.add({.kind = pool_event_kind::address_left, .endpoint = e->where});
-        slots_.for_each([&](slot_type& s) {
-            if (s.state == slot_state::opening && s.dialling->awaits_answer) route(s, now);
-        });
-        return left;
+        const std::vector<endpoint_ptr> left = endpoints_.answer_came(answer, now, options_);
+        for (const endpoint_ptr& e : left) events_.add({.kind = pool_event_kind::address_left, .endpoint = e->where});
+        route_waiting(now);
+        return !left.empty();
     }
     /// What is known stays in use. True if nothing is: then the slots that waited for the answer are to fail.
     bool answer_failed(time_point now, std::error_code error) {
@@ -219,9 +217,7 @@ public:
         endpoints_.answer_failed(now, policies_.backoff.pause(endpoints_.failed_answers() + 1, random_.uniform()));
         events_.add({.kind = pool_event_kind::addresses_unknown, .error = error});
         if (!endpoints_.is_known(now, options_)) return true;
-        slots_.for_each([&](slot_type& s) {
-            if (s.state == slot_state::opening && s.dialling->awaits_answer) route(s, now);
-        });
+        route_waiting(now);
         return false;
     }
 
@@ -257,6 +253,11 @@ private:
         slots_.look_at(s, s.dialling->look_at);
     }
 
+    void route_waiting(time_point now) {
+        slots_.for_each([&](slot_type& s) {
+            if (awaits_answer(s)) route(s, now);
+        });
+    }
     void route(slot_type& s, time_point now) {
         dial_type& d = *s.dialling;
         d.awaits_answer = false;
@@ -335,7 +336,7 @@ private:
 
     void tell(pool_event_kind kind, const slot_type& s, std::error_code error) {
         if (!events_.listens()) return;
-        events_.add({.kind = kind, .endpoint = s.endpoint == nullptr ? ip_endpoint{} : s.endpoint->where, .error = error});
+        events_.add({.kind = kind, .endpoint = s.leads_to(), .error = error});
     }
 
     slot_table<Resource>& slots_;

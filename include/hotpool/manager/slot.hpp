@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hotpool/base/deadline_wheel.hpp"
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/endpoint_pool.hpp"
@@ -90,6 +91,8 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     time_point leased_at{};                      ///< told only where leaks are reported
     time_point leak_at = never;                  ///< held longer than this, the lease is reported
     endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
+    /// 0.0.0.0:0 where the transport finds its own way.
+    ip_endpoint leads_to() const noexcept { return endpoint == nullptr ? ip_endpoint{} : endpoint->where; }
     std::unique_ptr<dial<slot>> dialling{};         ///< while it is being opened to an endpoint
 };
 
