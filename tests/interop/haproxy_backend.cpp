@@ -3,6 +3,7 @@
 #include "support/haproxy.hpp"
 #include "support/http_test.hpp"
 #include "support/pool_test.hpp"
+#include "support/server_sides.hpp"
 #include "support/steady_load.hpp"
 
 #include <chrono>
@@ -21,16 +22,8 @@ namespace {
 
 constexpr std::size_t connections = 16;
 
-struct front_tcp {
-    using pool_type = tcp_pool;
-    static const std::string& port(const haproxy& server) { return server.port(); }
-    static tcp_options options(const haproxy&) { return {}; }
-};
-struct front_tls {
-    using pool_type = tls_pool;
-    static const std::string& port(const haproxy& server) { return server.tls_port(); }
-    static tls_options options(const haproxy& server) { return {.ca_pem = server.root_pem()}; }
-};
+using front_tcp = server_sides::over_tcp;
+using front_tls = server_sides::over_tls;
 
 /// What both servers have processed, by target.
 class ledger {
@@ -72,18 +65,25 @@ private:
     std::map<std::string, int> times_;
 };
 
+/// Two servers behind haproxy, and a pool in front of it.
+template <class Side>
+struct haproxy_stage {
+    ledger books;
+    loopback_server first{books.served_by("first")};
+    loopback_server second{books.served_by("second")};
+    const haproxy front{first.port(), second.port()};
+    net::io_context io;
+    typename Side::pool_type pool{io.get_executor(), origin{"127.0.0.1", Side::port(front)},
+                                  pool_options{.max_connections = connections}, Side::options(front)};
+    http_client<typename Side::pool_type> client{pool};
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("haproxy_that_changes_its_servers_under_load_fails_no_request", "[interop][haproxy]",
                    front_tcp, front_tls) {
-    ledger books;
-    loopback_server first(books.served_by("first"));
-    loopback_server second(books.served_by("second"));
-    const haproxy front(first.port(), second.port());
-    net::io_context io;
-    typename TestType::pool_type pool(io.get_executor(), origin{"127.0.0.1", TestType::port(front)},
-                                      pool_options{.max_connections = connections}, TestType::options(front));
-    http_client client(pool);
+    haproxy_stage<TestType> s;
+    auto& [books, first, second, front, io, pool, client] = s;
     steady_load load(client);
     const auto more = [&](const std::string& name, std::size_t requests) {
         const std::size_t before = books.served(name);
@@ -116,14 +116,8 @@ TEMPLATE_TEST_CASE("haproxy_that_changes_its_servers_under_load_fails_no_request
 
 TEMPLATE_TEST_CASE("haproxy_without_any_server_answers_503_until_there_is_one", "[interop][haproxy]",
                    front_tcp, front_tls) {
-    ledger books;
-    loopback_server first(books.served_by("first"));
-    loopback_server second(books.served_by("second"));
-    const haproxy front(first.port(), second.port());
-    net::io_context io;
-    typename TestType::pool_type pool(io.get_executor(), origin{"127.0.0.1", TestType::port(front)}, {},
-                                      TestType::options(front));
-    http_client client(pool);
+    haproxy_stage<TestType> s;
+    auto& [books, first, second, front, io, pool, client] = s;
     const auto get = [&] {
         answer a;
         client.async_get("/", stage<over_tcp>::into(a));

@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/instances.hpp"
 #include "support/nginx.hpp"
+#include "support/server_sides.hpp"
 
 #include <asio/io_context.hpp>
 
@@ -19,16 +20,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct over_tcp {
-    using pool_type = tcp_pool;
-    static const std::string& port(const nginx& server) { return server.port(); }
-    static tcp_options options(const nginx&) { return {}; }
-};
-struct over_tls {
-    using pool_type = tls_pool;
-    static const std::string& port(const nginx& server) { return server.tls_port(); }
-    static tls_options options(const nginx& server) { return {.ca_pem = server.root_pem()}; }
-};
+using server_sides::over_tcp;
+using server_sides::over_tls;
 
 struct outcome {
     std::error_code error;

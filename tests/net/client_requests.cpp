@@ -88,14 +88,7 @@ TEST_CASE("default_fields_yield_to_those_of_the_request", "[client]") {
 
 TEST_CASE("bad_client_options_are_refused_by_name", "[client]") {
     stage<over_tcp> s(echo());
-    const auto message = [&](const client_options& options) -> std::string {
-        try {
-            http_client client(s.pool, options);
-        } catch (const std::invalid_argument& refused) {
-            return refused.what();
-        }
-        return "accepted";
-    };
+    const auto message = [&](const client_options& options) { return refusal(s, options); };
     CHECK(message({}) == "accepted");
     CHECK(message({.user_agent = "a\r\nb"}).find("user_agent") != std::string::npos);
     CHECK(message({.default_headers = {{"A b", "c"}}}).find("default_headers A b") != std::string::npos);
@@ -249,19 +242,7 @@ TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", 
 TEMPLATE_TEST_CASE("deadline_of_the_request_covers_its_body", "[client]", over_tcp, over_tls) {
     stage<TestType> s(answering(ok("hello").substr(0, 40)));
     static_cast<void>(s.get());  // opened beforehand
-    http_client client(s.pool, {.request_timeout = 200ms});
-    const request_builder get("GET", "/");
-    std::optional<typename stage<TestType>::reader_type> reader;
-    client.async_start(get, [&](std::error_code e, auto r) {
-        CHECK_FALSE(e);
-        reader = std::move(r);
-    });
-    REQUIRE(s.until([&] { return reader.has_value(); }));
-    std::error_code error;
-    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
-    REQUIRE(s.until([&] { return bool(error); }));
-    CHECK(error == errc::request_timed_out);
-    reader.reset();
+    CHECK(error_in_body(s, {.request_timeout = 200ms}) == errc::request_timed_out);
     CHECK(s.ended_for(retire_reason::lease_deadline));
 }
 

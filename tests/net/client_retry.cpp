@@ -278,35 +278,29 @@ TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_a
     CHECK(send(s, client, request_builder("GET", "/")).body() == "first");
 
     int rewound = 0;
-    std::size_t at = 0;
-    const std::string text = "streamed text";
-    const auto pull = [&](std::span<char> room) {
-        const std::size_t size = std::min(room.size(), text.size() - at);
-        std::memcpy(room.data(), text.data() + at, size);
-        at += size;
-        return size;
-    };
+    pulled_text body{"streamed text"};
+    const auto pull = [&](std::span<char> room) { return body.pull(room); };
     request_builder put("PUT", "/");
     SECTION("with a way back") {
         put.body_source({pull,
                          [&] {
                              ++rewound;
-                             at = 0;
+                             body.at = 0;
                              return true;
                          }},
-                        text.size());
+                        body.text.size());
         CHECK(send(s, client, put).body() == "first");
         CHECK(rewound == 1);
         REQUIRE(origin.requests().size() == 3);
-        CHECK(origin.requests()[2].ends_with(text));
+        CHECK(origin.requests()[2].ends_with(body.text));
     }
     SECTION("with a way back that is blocked") {
-        put.body_source({pull, [&] { return false; }}, text.size());
+        put.body_source({pull, [&] { return false; }}, body.text.size());
         CHECK(send(s, client, put).error == errc::response_missing);
         CHECK(s.server.accepted() == 1);
     }
     SECTION("without a way back") {
-        put.body_source(pull, text.size());
+        put.body_source(pull, body.text.size());
         CHECK(send(s, client, put).error == errc::response_missing);
         CHECK(s.server.accepted() == 1);
     }

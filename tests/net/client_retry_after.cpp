@@ -52,13 +52,10 @@ private:
     std::vector<std::string> requests_;
 };
 
+/// As `send`, and there is an answer.
 template <class Side>
-answer send(stage<Side>& s, const request_builder& request, const client_options& options) {
-    http_client client(s.pool, options);
-    answer a;
-    client.async_send(request, s.into(a));
-    CHECK(a.completions == 0);
-    REQUIRE(s.finish(a));
+answer served(stage<Side>& s, const request_builder& request, const client_options& options) {
+    answer a = send(s, request, options);
     CHECK_FALSE(a.error);
     return a;
 }
@@ -74,7 +71,7 @@ TEMPLATE_TEST_CASE("request_comes_back_when_it_was_asked_to", "[client]", over_t
                                       "Sun Nov  6 08:49:37 1994");
     busy_origin origin(2, "Retry-After: " + when + "\r\n", status);
     stage<TestType> s(origin.script());
-    const answer a = send(s, get_request, heeds_seconds);
+    const answer a = served(s, get_request, heeds_seconds);
     CHECK(a.reply.status() == 200);
     CHECK(a.body() == "served");
     CHECK(origin.requests().size() == 3);
@@ -123,7 +120,7 @@ TEMPLATE_TEST_CASE("response_is_the_caller_s_where_the_request_must_not_come_bac
     busy_origin origin(9, fields, status);
     stage<TestType> s(origin.script());
     const time_point begin = clock_type::now();
-    const answer a = send(s, request, options);
+    const answer a = served(s, request, options);
     CHECK(clock_type::now() - begin < 900ms);
     CHECK(a.reply.status() == (status == "503 Busy" ? 503 : 500));
     CHECK(a.body() == "busy");
@@ -135,7 +132,7 @@ TEMPLATE_TEST_CASE("wait_beyond_the_deadline_is_not_begun", "[client]", over_tcp
     busy_origin origin(9, "Retry-After: 1\r\n");
     stage<TestType> s(origin.script());
     const time_point begin = clock_type::now();
-    CHECK(send(s, get_request, {.request_timeout = 1900ms, .max_retry_after = 1900ms}).reply.status() == 503);
+    CHECK(served(s, get_request, {.request_timeout = 1900ms, .max_retry_after = 1900ms}).reply.status() == 503);
     CHECK(clock_type::now() - begin < 1800ms);
     CHECK(origin.requests().size() == 2);
 }
@@ -145,7 +142,7 @@ TEMPLATE_TEST_CASE("post_with_a_key_comes_back_with_its_body", "[client]", over_
     stage<TestType> s(origin.script());
     request_builder post("POST", "/");
     post.header("Idempotency-Key", "\"7\"").body("what to do");
-    CHECK(send(s, post, heeds_seconds).body() == "served");
+    CHECK(served(s, post, heeds_seconds).body() == "served");
     const auto seen = origin.requests();
     REQUIRE(seen.size() == 2);
     CHECK(seen[0] == seen[1]);
@@ -155,17 +152,11 @@ TEMPLATE_TEST_CASE("post_with_a_key_comes_back_with_its_body", "[client]", over_
 TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning", "[client]", over_tcp, over_tls) {
     busy_origin origin(1);
     stage<TestType> s(origin.script());
-    const std::string text = "streamed text";
-    std::size_t at = 0;
-    const auto pull = [&](std::span<char> room) {
-        const std::size_t size = std::min(room.size(), text.size() - at);
-        std::memcpy(room.data(), text.data() + at, size);
-        at += size;
-        return size;
-    };
+    pulled_text body{"streamed text"};
+    const auto pull = [&](std::span<char> room) { return body.pull(room); };
     request_builder put("PUT", "/");
-    put.body_source({pull, [&] { return at = 0, true; }}, text.size());
-    CHECK(send(s, put, heeds_seconds).body() == "served");
+    put.body_source({pull, [&] { return body.at = 0, true; }}, body.text.size());
+    CHECK(served(s, put, heeds_seconds).body() == "served");
     const auto seen = origin.requests();
     REQUIRE(seen.size() == 2);
     CHECK(seen[0] == seen[1]);
@@ -174,7 +165,7 @@ TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning", "[client]",
 TEMPLATE_TEST_CASE("third_refusal_is_the_caller_s", "[client]", over_tcp, over_tls) {
     busy_origin origin(9);
     stage<TestType> s(origin.script());
-    CHECK(send(s, get_request, heeds_seconds).reply.status() == 503);
+    CHECK(served(s, get_request, heeds_seconds).reply.status() == 503);
     CHECK(origin.requests().size() == 3);
 }
 
@@ -195,7 +186,7 @@ TEMPLATE_TEST_CASE("refusal_that_closes_the_connection_is_followed_by_another_co
                    over_tls) {
     busy_origin origin(1, "Retry-After: 0\r\nConnection: close\r\n");
     stage<TestType> s(origin.script());
-    CHECK(send(s, get_request, heeds_seconds).body() == "served");
+    CHECK(served(s, get_request, heeds_seconds).body() == "served");
     CHECK(s.server.accepted() == 2);
     CHECK(s.retired(retire_reason::connection_close) == 1);
 }
@@ -309,14 +300,7 @@ TEMPLATE_TEST_CASE("streamed_response_that_asks_to_come_back_is_drained", "[clie
 
 TEST_CASE("options_at_odds_are_refused_by_name", "[client]") {
     stage<over_tcp> s(answering(ok("hi")));
-    const auto message = [&](const client_options& options) -> std::string {
-        try {
-            http_client client(s.pool, options);
-        } catch (const std::invalid_argument& refused) {
-            return refused.what();
-        }
-        return "accepted";
-    };
+    const auto message = [&](const client_options& options) { return refusal(s, options); };
     const std::string prefix = "hotpool::client_options::";
     CHECK(message({.first_byte_timeout = -1ns}) == prefix + "first_byte_timeout must not be negative");
     CHECK(message({.between_bytes_timeout = -1ns}) == prefix + "between_bytes_timeout must not be negative");

@@ -16,16 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-template <class Side>
-answer send(stage<Side>& s, const request_builder& request, const client_options& options) {
-    http_client client(s.pool, options);
-    answer a;
-    client.async_send(request, s.into(a));
-    CHECK(a.completions == 0);
-    REQUIRE(s.finish(a));
-    return a;
-}
-
 /// Sends `text` and falls silent.
 loopback_server::script saying(std::string text) {
     return [text = std::move(text)](server_connection& c) {
@@ -372,14 +362,7 @@ TEMPLATE_TEST_CASE("deadline_of_the_request_still_covers_the_body_of_a_limited_o
         for (;;) dribble(c, "byte by byte", 5ms);
     });
     static_cast<void>(s.get());
-    http_client client(s.pool, {.request_timeout = 300ms, .first_byte_timeout = 200ms, .between_bytes_timeout = 200ms});
-    std::optional<typename stage<TestType>::reader_type> reader;
-    client.async_start(get_request, [&](std::error_code, auto r) { reader = std::move(r); });
-    REQUIRE(s.until([&] { return reader.has_value(); }));
-    std::error_code error;
-    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
-    REQUIRE(s.until([&] { return bool(error); }));
-    CHECK(error == errc::request_timed_out);
-    reader.reset();
+    const client_options limited{.request_timeout = 300ms, .first_byte_timeout = 200ms, .between_bytes_timeout = 200ms};
+    CHECK(error_in_body(s, limited) == errc::request_timed_out);
     CHECK(s.ended_for(retire_reason::lease_deadline));
 }

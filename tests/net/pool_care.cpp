@@ -8,6 +8,7 @@
 #include "hotpool/exchange.hpp"
 #include "hotpool/health_checker.hpp"
 #include "hotpool/http_client.hpp"
+#include "support/event_log.hpp"
 #include "support/mock_transport.hpp"
 #include "support/pool_test.hpp"
 
@@ -16,22 +17,6 @@ using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct event_log {
-    std::vector<pool_event> events{};
-    pool_services services() {
-        return {.listener = [this](const pool_event& e) { events.push_back(e); }};
-    }
-    std::size_t told(pool_event_kind kind) const {
-        return static_cast<std::size_t>(
-            std::count_if(events.begin(), events.end(), [&](auto& e) { return e.kind == kind; }));
-    }
-    const pool_event& last(pool_event_kind kind) const {
-        const auto it = std::find_if(events.rbegin(), events.rend(), [&](auto& e) { return e.kind == kind; });
-        REQUIRE(it != events.rend());
-        return *it;
-    }
-};
 
 /// Answers each request with the next of its statuses, then with 200.
 void answer_requests(server_connection& c, std::vector<int> statuses = {}) {
@@ -67,7 +52,7 @@ TEST_CASE("lease_held_for_long_is_reported_once_with_the_place_where_it_was_lent
     site<tcp_transport> server;
     net::io_context io;
     event_log log;
-    tcp_pool pool(io.get_executor(), server.target(), {.leak_after = 20ms}, {}, log.services());
+    tcp_pool pool(io.get_executor(), server.target(), {.leak_after = 20ms}, {}, pool_services{.listener = log.listener()});
     got<tcp_pool> answer;
     pool.async_get(answer.handler());
     const unsigned line = __LINE__ - 1;
@@ -98,7 +83,7 @@ TEMPLATE_TEST_CASE("leaked_lease_may_lose_its_place_and_does_no_harm_later", "[p
     net::io_context io;
     event_log log;
     auto budget = std::make_shared<connection_budget>(1);
-    pool_services services = log.services();
+    pool_services services = pool_services{.listener = log.listener()};
     services.budget = budget;
     connection_pool<TestType> pool(io.get_executor(), server.target(),
                                    {.max_connections = 1, .leak_after = 20ms, .reclaim_leaked = true},
@@ -252,7 +237,7 @@ TEST_CASE("denied_addresses_are_not_connected_to", "[pool][access]") {
     auto access = std::make_shared<access_controller>();
     access->deny(*ip_block::parse("127.0.0.0/8"));
     event_log log;
-    pool_services services = log.services();
+    pool_services services = pool_services{.listener = log.listener()};
     services.access = access;
     tcp_pool pool(io.get_executor(), server.target(), {}, {}, services);
     got<tcp_pool> refused;

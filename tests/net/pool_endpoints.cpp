@@ -4,9 +4,11 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/black_hole.hpp"
+#include "support/event_log.hpp"
 #include "support/pool_test.hpp"
 
 using namespace hotpool;
@@ -27,19 +29,16 @@ ip_endpoint closed_endpoint() {
 }
 
 /// A source whose answer the test changes, and the events that a pool told.
-struct network {
-    endpoint_list list{};
+struct network : event_log {
+    explicit network(endpoint_list first = {}) : list(std::move(first)) {}
+
+    endpoint_list list;
     std::error_code error{};
     int questions = 0;
-    std::vector<pool_event> events{};
 
     pool_services services() {
         return {.endpoints = [this](endpoint_answer answer) { ++questions, answer(error, list); },
-                .listener = [this](const pool_event& e) { events.push_back(e); }};
-    }
-    std::size_t told(pool_event_kind kind) const {
-        return static_cast<std::size_t>(
-            std::count_if(events.begin(), events.end(), [&](auto& e) { return e.kind == kind; }));
+                .listener = listener()};
     }
 };
 
@@ -54,7 +53,7 @@ TEMPLATE_TEST_CASE("address_that_refuses_is_passed_over", "[pool][endpoints]", t
     const descriptor_check no_leak;
     site<TestType> server;
     net::io_context io;
-    network n{.list = {closed_endpoint(), endpoint_of(server)}};
+    network n({closed_endpoint(), endpoint_of(server)});
     auto pool = pool_over<TestType>(io, n, {.ejection_failures = 2});
     std::vector<typename decltype(pool)::lease_type> leases;
     for (int i = 0; i < 6; ++i) leases.push_back(get(io, pool));
@@ -69,7 +68,7 @@ TEST_CASE("slow_address_is_overtaken_and_its_connection_is_not_lost", "[pool][en
     net::io_context io;
     black_hole hole(io);
     site<tcp_transport> server;
-    network n{.list = {hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)}};
+    network n({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)});
     auto pool = pool_over<tcp_transport>(io, n, {.connect_timeout = 600ms, .attempt_delay = 50ms});
     const auto started = clock_type::now();
     auto first = get(io, pool);
@@ -86,7 +85,7 @@ TEST_CASE("slow_address_is_given_up_where_there_is_no_room_for_a_race", "[pool][
     net::io_context io;
     black_hole hole(io);
     site<tcp_transport> server;
-    network n{.list = {hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)}};
+    network n({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)});
     auto pool = pool_over<tcp_transport>(io, n, {.max_connections = 1, .connect_timeout = 600ms, .attempt_delay = 50ms});
     const auto started = clock_type::now();
     auto lease = get(io, pool);
@@ -98,7 +97,7 @@ TEST_CASE("slow_address_is_given_up_where_there_is_no_room_for_a_race", "[pool][
 TEST_CASE("connections_are_spread_over_the_addresses", "[pool][endpoints]") {
     net::io_context io;
     site<tcp_transport> a, b, c;
-    network n{.list = {endpoint_of(a), endpoint_of(b), endpoint_of(c)}};
+    network n({endpoint_of(a), endpoint_of(b), endpoint_of(c)});
     auto pool = pool_over<tcp_transport>(io, n);
     std::vector<tcp_pool::lease_type> leases;
     for (int i = 0; i < 9; ++i) leases.push_back(get(io, pool));
@@ -109,7 +108,7 @@ TEST_CASE("connections_are_spread_over_the_addresses", "[pool][endpoints]") {
 TEST_CASE("connections_to_an_address_that_left_are_retired_as_they_come_back", "[pool][endpoints]") {
     net::io_context io;
     site<tcp_transport> stays, leaves;
-    network n{.list = {endpoint_of(stays), endpoint_of(leaves)}};
+    network n({endpoint_of(stays), endpoint_of(leaves)});
     auto pool = pool_over<tcp_transport>(io, n, {.retire_spacing = 1ms});
     std::vector<tcp_pool::lease_type> leases;
     for (int i = 0; i < 4; ++i) leases.push_back(get(io, pool));
@@ -128,7 +127,7 @@ TEST_CASE("connections_to_an_address_that_left_are_retired_as_they_come_back", "
 TEST_CASE("failed_refresh_leaves_what_is_known_in_use", "[pool][endpoints]") {
     net::io_context io;
     site<tcp_transport> server;
-    network n{.list = {endpoint_of(server)}};
+    network n({endpoint_of(server)});
     auto pool = pool_over<tcp_transport>(io, n);
     auto first = get(io, pool);
     n.error = errc::resolve_failed;
@@ -168,7 +167,7 @@ TEST_CASE("source_that_gives_nothing_is_an_error_of_its_own", "[pool][endpoints]
 
 TEST_CASE("callers_get_the_cause_at_once_while_nothing_works_and_it_recovers", "[pool][endpoints]") {
     net::io_context io;
-    network n{.list = {closed_endpoint()}};
+    network n({closed_endpoint()});
     auto pool = pool_over<tcp_transport>(io, n, {.breaker_failures = 3, .backoff_first = 5ms, .backoff_limit = 20ms});
     got<tcp_pool> waiters[2];
     for (int round = 0; round < 2; ++round) {
@@ -205,7 +204,7 @@ TEST_CASE("ejected_address_is_tried_again_before_it_is_used", "[pool][endpoints]
     auto back = std::make_unique<site<tcp_transport>>();
     const ip_endpoint bad = endpoint_of(*back);
     back.reset();
-    network n{.list = {bad, endpoint_of(good)}};
+    network n({bad, endpoint_of(good)});
     auto pool = pool_over<tcp_transport>(
         io, n, {.ejection_failures = 1, .ejection_time = 30ms, .ejection_limit = 60ms, .backoff_first = 1ms});
     auto lease = get(io, pool);
@@ -224,7 +223,7 @@ TEST_CASE("ejected_address_is_tried_again_before_it_is_used", "[pool][endpoints]
 TEST_CASE("local_addresses_take_turns_and_decide_the_family", "[pool][endpoints]") {
     net::io_context io;
     site<tcp_transport> server;
-    network n{.list = {{address("::1"), 1}, endpoint_of(server)}};
+    network n({{address("::1"), 1}, endpoint_of(server)});
     pool_services services = n.services();
     services.local_addresses = {address("127.0.0.5"), address("127.0.0.6")};
     tcp_pool pool(io.get_executor(), {"127.0.0.1", "1"}, {}, {}, services);

@@ -24,11 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const authority& root() {
-    static const authority made;
-    return made;
-}
-
 struct over_tcp {
     using transport = tcp_transport;
     static loopback_server serve(loopback_server::script each) { return loopback_server(std::move(each)); }
@@ -37,10 +32,10 @@ struct over_tcp {
 struct over_tls {
     using transport = tls_transport;
     static loopback_server serve(loopback_server::script each) {
-        return loopback_server({.own = root().issue()}, std::move(each));
+        return loopback_server({.own = test_root().issue()}, std::move(each));
     }
     static tls_options options(const proxy_options& proxy) {
-        return {.ca_pem = root().certificate_pem(), .tcp = {.proxy = proxy}};
+        return {.ca_pem = test_root().certificate_pem(), .tcp = {.proxy = proxy}};
     }
 };
 
@@ -224,7 +219,7 @@ TEMPLATE_TEST_CASE("proxy: cancelled while it is silent, an opening completes on
 
 TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and verifies it") {
     std::string asked_for;
-    loopback_server named({.own = root().issue({.names = {"origin.invalid"}})}, [&](server_connection& c) {
+    loopback_server named({.own = test_root().issue({.names = {"origin.invalid"}})}, [&](server_connection& c) {
         asked_for = SSL_get_servername(c.ssl(), TLSEXT_NAMETYPE_host_name);
         c.write("!");
         c.stay();

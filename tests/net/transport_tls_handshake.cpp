@@ -17,22 +17,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const authority& root() {
-    static const authority made;
-    return made;
-}
-const identity& server_identity() {
-    static const identity made = root().issue();
-    return made;
-}
-
 void stay(server_connection& c) { c.stay(); }
 void echo(server_connection& c) {
     for (;;) c.write(c.read_some());
 }
 
 tls_transport to(const loopback_server& server, tls_options options = {}) {
-    if (options.ca_pem.empty()) options.ca_pem = root().certificate_pem();
+    if (options.ca_pem.empty()) options.ca_pem = test_root().certificate_pem();
     return tls_transport({.host = "127.0.0.1", .port = server.port()}, std::move(options));
 }
 
@@ -86,7 +77,7 @@ TEST_CASE("tls handshake: a peer without TLS is told by name") {
 
 TEST_CASE("tls handshake: a peer that falls silent in its middle is given up at the timeout") {
     // A TLS server's first flight, cut off in the middle.
-    loopback_server real({.own = server_identity()}, stay);
+    loopback_server real({.own = test_identity()}, stay);
     const std::error_code error = open_to(
         [&](server_connection& c) {
             const std::string hello = c.read_some();
@@ -121,9 +112,9 @@ TEST_CASE("tls handshake: cancelled at any step, an opening completes once and l
 }
 
 TEST_CASE("tls handshake: the oldest version accepted is the option's") {
-    loopback_server old({.own = server_identity(), .max_version = TLS1_2_VERSION}, stay);
+    loopback_server old({.own = test_identity(), .max_version = TLS1_2_VERSION}, stay);
     loopback_server older(
-        {.own = server_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
+        {.own = test_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
     net::io_context io;
     REQUIRE_FALSE(open(io, to(old)).error);
     REQUIRE(open(io, to(old, {.min_version = tls_version::tls_1_3})).error == errc::handshake_failed);
@@ -133,31 +124,31 @@ TEST_CASE("tls handshake: the oldest version accepted is the option's") {
 TEST_CASE("tls handshake: the protocol is the peer's choice among those offered") {
     net::io_context io;
     SECTION("it chooses one") {
-        loopback_server server({.own = server_identity(), .alpn = "http/1.1"}, stay);
+        loopback_server server({.own = test_identity(), .alpn = "http/1.1"}, stay);
         const auto opened = open(io, to(server));
         REQUIRE_FALSE(opened.error);
         REQUIRE(opened.stream->alpn() == "http/1.1");
     }
     SECTION("it knows no ALPN") {
-        loopback_server server({.own = server_identity()}, stay);
+        loopback_server server({.own = test_identity()}, stay);
         const auto opened = open(io, to(server));
         REQUIRE_FALSE(opened.error);
         REQUIRE(opened.stream->alpn().empty());
     }
     SECTION("it accepts none") {
-        loopback_server server({.own = server_identity(), .alpn = "h2"}, stay);
+        loopback_server server({.own = test_identity(), .alpn = "h2"}, stay);
         REQUIRE(open(io, to(server)).error == errc::alpn_mismatch);
         REQUIRE_FALSE(open(io, to(server, {.alpn = {"http/1.1", "h2"}})).error);
     }
     SECTION("it chooses another") {
-        loopback_server server({.own = server_identity(), .alpn = "h2", .choose_only_offered = false}, stay);
+        loopback_server server({.own = test_identity(), .alpn = "h2", .choose_only_offered = false}, stay);
         // Newer releases of OpenSSL see it themselves and give no reason of its own.
         const std::error_code error = open(io, to(server)).error;
         const bool known = error == errc::alpn_mismatch || error == errc::handshake_failed;
         REQUIRE(known);
     }
     SECTION("none is offered") {
-        loopback_server server({.own = server_identity(), .alpn = "h2"}, stay);
+        loopback_server server({.own = test_identity(), .alpn = "h2"}, stay);
         REQUIRE_FALSE(open(io, to(server, {.alpn = {}})).error);
     }
 }
@@ -166,7 +157,7 @@ TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's")
     const authority clients("clients' root");
     const identity own = clients.issue({.common_name = "client", .names = {}});
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
-    loopback_server server({.own = server_identity(),
+    loopback_server server({.own = test_identity(),
                             .client_ca_pem = clients.certificate_pem(),
                             .min_version = version,
                             .max_version = version},

@@ -28,15 +28,6 @@ static_assert(tls_stream<net::any_io_executor>::holds_buffers);
 
 namespace {
 
-const authority& root() {
-    static const authority made;
-    return made;
-}
-const identity& server_identity() {
-    static const identity made = root().issue();
-    return made;
-}
-
 void echo(server_connection& c) {
     for (;;) c.write(c.read_some());
 }
@@ -45,9 +36,9 @@ void stay(server_connection& c) { c.stay(); }
 // A server, an io_context and a connection between them.
 struct session {
     explicit session(loopback_server::script script, int tls = TLS1_3_VERSION)
-        : server({.own = server_identity(), .min_version = tls, .max_version = tls}, std::move(script)),
+        : server({.own = test_identity(), .min_version = tls, .max_version = tls}, std::move(script)),
           opened(open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
-                                        {.ca_pem = root().certificate_pem()}))) {
+                                        {.ca_pem = test_root().certificate_pem()}))) {
         REQUIRE(opened.error == std::error_code{});
         REQUIRE(opened.completions == 1);
     }

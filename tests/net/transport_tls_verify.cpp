@@ -16,11 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const authority& root() {
-    static const authority made;
-    return made;
-}
-
 // How an opening to `host` at a server that shows `shown` ends.
 std::error_code verdict(const identity& shown, tls_options options, const std::string& host = "127.0.0.1") {
     loopback_server server(
@@ -31,7 +26,7 @@ std::error_code verdict(const identity& shown, tls_options options, const std::s
     return opened.error;
 }
 std::error_code verdict_by_root(const identity& shown, const std::string& server_name = "localhost") {
-    return verdict(shown, {.ca_pem = root().certificate_pem(), .server_name = server_name});
+    return verdict(shown, {.ca_pem = test_root().certificate_pem(), .server_name = server_name});
 }
 
 const std::error_code accepted{};
@@ -39,20 +34,20 @@ const std::error_code accepted{};
 }  // namespace
 
 TEST_CASE("tls verify: the host's name must be in a certificate of a trusted root") {
-    REQUIRE(verdict_by_root(root().issue()) == accepted);
-    REQUIRE(verdict_by_root(root().issue({.names = {"other.test"}})) == errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(root().issue({.names = {}})) == errc::certificate_host_mismatch);
+    REQUIRE(verdict_by_root(test_root().issue()) == accepted);
+    REQUIRE(verdict_by_root(test_root().issue({.names = {"other.test"}})) == errc::certificate_host_mismatch);
+    REQUIRE(verdict_by_root(test_root().issue({.names = {}})) == errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(authority("another root").issue()) == errc::certificate_unknown_issuer);
     REQUIRE(verdict_by_root(self_signed()) == errc::certificate_self_signed);
     REQUIRE(verdict_by_root(self_signed()) == condition::certificate);
-    REQUIRE(verdict_by_root(root().issue({.not_before = -2h, .not_after = -1h})) ==
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = -2h, .not_after = -1h})) ==
             errc::certificate_expired);
-    REQUIRE(verdict_by_root(root().issue({.not_before = 1h, .not_after = 2h})) ==
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = 1h, .not_after = 2h})) ==
             errc::certificate_not_yet_valid);
 }
 
 TEST_CASE("tls verify: the system's roots are trusted by default, and ours is not among them") {
-    REQUIRE(verdict(root().issue(), {}) == errc::certificate_unknown_issuer);
+    REQUIRE(verdict(test_root().issue(), {}) == errc::certificate_unknown_issuer);
 }
 
 TEST_CASE("tls verify: a certificate that vouches for itself is accepted where it is a root of the options") {
@@ -62,7 +57,7 @@ TEST_CASE("tls verify: a certificate that vouches for itself is accepted where i
 }
 
 TEST_CASE("tls verify: a certificate in between must be shown") {
-    const authority between("in between", &root());
+    const authority between("in between", &test_root());
     identity leaf = between.issue();
     REQUIRE(verdict_by_root(leaf) == errc::certificate_unknown_issuer);
     leaf.issuers_pem = between.certificate_pem();
@@ -70,30 +65,30 @@ TEST_CASE("tls verify: a certificate in between must be shown") {
 }
 
 TEST_CASE("tls verify: a wildcard stands for one whole label, and the common name for nothing") {
-    REQUIRE(verdict_by_root(root().issue({.names = {"*.example.test"}}), "www.example.test") == accepted);
-    REQUIRE(verdict_by_root(root().issue({.names = {"*.example.test"}}), "a.b.example.test") ==
+    REQUIRE(verdict_by_root(test_root().issue({.names = {"*.example.test"}}), "www.example.test") == accepted);
+    REQUIRE(verdict_by_root(test_root().issue({.names = {"*.example.test"}}), "a.b.example.test") ==
             errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(root().issue({.names = {"w*.example.test"}}), "www.example.test") ==
+    REQUIRE(verdict_by_root(test_root().issue({.names = {"w*.example.test"}}), "www.example.test") ==
             errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(root().issue({.common_name = "www.example.test", .names = {}}),
+    REQUIRE(verdict_by_root(test_root().issue({.common_name = "www.example.test", .names = {}}),
                             "www.example.test") == errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(root().issue({.names = {"www.example.test"}}), "WWW.example.test.") == accepted);
+    REQUIRE(verdict_by_root(test_root().issue({.names = {"www.example.test"}}), "WWW.example.test.") == accepted);
 }
 
 TEST_CASE("tls verify: an address is verified as an address") {
-    const tls_options by_root{.ca_pem = root().certificate_pem()};
-    REQUIRE(verdict(root().issue({.names = {"127.0.0.1"}}), by_root) == accepted);
-    REQUIRE(verdict(root().issue({.names = {"127.0.0.2"}}), by_root) == errc::certificate_host_mismatch);
-    REQUIRE(verdict(root().issue({.names = {"localhost"}}), by_root) == errc::certificate_host_mismatch);
-    REQUIRE(verdict(root().issue({.names = {"::1"}}), by_root, "::1") == accepted);
-    REQUIRE(verdict(root().issue({.names = {"127.0.0.1"}}), by_root, "::1") ==
+    const tls_options by_root{.ca_pem = test_root().certificate_pem()};
+    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root) == accepted);
+    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.2"}}), by_root) == errc::certificate_host_mismatch);
+    REQUIRE(verdict(test_root().issue({.names = {"localhost"}}), by_root) == errc::certificate_host_mismatch);
+    REQUIRE(verdict(test_root().issue({.names = {"::1"}}), by_root, "::1") == accepted);
+    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root, "::1") ==
             errc::certificate_host_mismatch);
 }
 
 TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
     std::string asked = "not called";
     const auto ask = [&](const std::string& server_name) {
-        loopback_server server({.own = root().issue()}, [&](server_connection& c) {
+        loopback_server server({.own = test_root().issue()}, [&](server_connection& c) {
             const char* name = SSL_get_servername(c.ssl(), TLSEXT_NAMETYPE_host_name);
             asked = name != nullptr ? name : "";
             c.write("!");
@@ -102,7 +97,7 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
         net::io_context io;
         auto opened =
             open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
-                                   {.ca_pem = root().certificate_pem(), .server_name = server_name}));
+                                   {.ca_pem = test_root().certificate_pem(), .server_name = server_name}));
         REQUIRE_FALSE(opened.error);
         read_exactly(io, *opened.stream, 1);
         return asked;
@@ -115,16 +110,16 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
 TEST_CASE("tls verify: with verification off everything is accepted") {
     const tls_options off{.verify = tls_verify::none};
     REQUIRE(verdict(self_signed(), off) == accepted);
-    REQUIRE(verdict(root().issue({.names = {"other.test"}, .not_before = -2h, .not_after = -1h}), off) ==
+    REQUIRE(verdict(test_root().issue({.names = {"other.test"}, .not_before = -2h, .not_after = -1h}), off) ==
             accepted);
 }
 
 TEST_CASE("tls verify: pins come on top of the chain, and decide alone with verification off") {
-    const identity pinned = root().issue();
-    const identity other = root().issue();
+    const identity pinned = test_root().issue();
+    const identity other = test_root().issue();
     const identity lonely = self_signed();
     const auto with = [](tls_pin pin, tls_verify verify = tls_verify::peer) {
-        return tls_options{.verify = verify, .ca_pem = root().certificate_pem(), .pins = {pin}};
+        return tls_options{.verify = verify, .ca_pem = test_root().certificate_pem(), .pins = {pin}};
     };
     const tls_pin certificate = tls_pin::certificate(pinned.certificate_sha256);
     const tls_pin key = tls_pin::public_key(pinned.public_key_sha256);
@@ -132,7 +127,7 @@ TEST_CASE("tls verify: pins come on top of the chain, and decide alone with veri
     REQUIRE(verdict(pinned, with(key)) == accepted);
     REQUIRE(verdict(other, with(certificate)) == errc::certificate_pin_mismatch);
     REQUIRE(verdict(other, with(key)) == errc::certificate_pin_mismatch);
-    REQUIRE(verdict(other, {.ca_pem = root().certificate_pem(),
+    REQUIRE(verdict(other, {.ca_pem = test_root().certificate_pem(),
                             .pins = {key, tls_pin::public_key(other.public_key_sha256)}}) == accepted);
 
     const tls_pin of_lonely = tls_pin::certificate(lonely.certificate_sha256);

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "hotpool/transport/transport.hpp"
@@ -69,6 +70,19 @@ outcome_of<Transport> open(net::io_context& io, const Transport& transport,
     io.restart();
     io.run();
     return outcome;
+}
+
+/// Runs `io` until `done()`; false when that takes too long.
+template <class Condition>
+bool run_until(net::io_context& io, Condition done, duration limit = plenty) {
+    const time_point deadline = clock_type::now() + limit;
+    while (!done()) {
+        if (clock_type::now() >= deadline) return false;
+        if (io.stopped()) io.restart();
+        // Others than this loop may make it true.
+        if (io.run_one_for(std::chrono::milliseconds(2)) == 0) std::this_thread::yield();
+    }
+    return true;
 }
 
 /// Waits for what a try wanted.

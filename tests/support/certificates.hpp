@@ -195,4 +195,14 @@ private:
     detail::x509_ptr certificate_;
 };
 
+/// The root that most tests trust, and a server's certificate from it.
+inline const authority& test_root() {
+    static const authority made;
+    return made;
+}
+inline const identity& test_identity() {
+    static const identity made = test_root().issue();
+    return made;
+}
+
 }  // namespace hotpool::test

@@ -77,7 +77,7 @@ public:
         : port_(io_, addresses), log(ids), work_(asio::make_work_guard(io_)) {
         settings.tls = Side::is_tls;
         std::optional<identity> own;
-        if constexpr (Side::is_tls) own = Side::root().issue({.names = names(addresses)});
+        if constexpr (Side::is_tls) own = test_root().issue({.names = names(addresses)});
         const tcp_endpoint anywhere(reserved_port::address(0), 0);
         for (std::size_t i = 0; i < addresses; ++i) {
             origins_.push_back(std::make_unique<fault_origin>(io_, anywhere, own, log));

@@ -71,13 +71,7 @@ public:
 
     template <class Condition>
     bool until(Condition done) {
-        const auto limit = std::chrono::steady_clock::now() + plenty;
-        while (!done()) {
-            if (std::chrono::steady_clock::now() > limit) return false;
-            io.restart();
-            io.run_one_for(std::chrono::milliseconds(2));
-        }
-        return true;
+        return run_until(io, done);
     }
     /// Nothing is left on the way; how often the request has been processed then.
     unsigned times_in_the_end(request_id id) {

@@ -9,11 +9,16 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstring>
 #include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -22,6 +27,7 @@
 
 #include "hotpool/connection_pool.hpp"
 #include "hotpool/exchange.hpp"
+#include "hotpool/http_client.hpp"
 #include "support/blocking_io.hpp"
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
@@ -65,15 +71,10 @@ struct over_tcp {
 struct over_tls {
     using pool_type = tls_pool;
     static constexpr bool is_tls = true;
-    static const authority& root() {
-        static const authority made;
-        return made;
-    }
     static loopback_server serve(loopback_server::script each) {
-        static const identity own = root().issue();
-        return loopback_server(server_tls{.own = own}, std::move(each));
+        return loopback_server(server_tls{.own = test_identity()}, std::move(each));
     }
-    static tls_options options() { return {.ca_pem = root().certificate_pem()}; }
+    static tls_options options() { return {.ca_pem = test_root().certificate_pem()}; }
 };
 
 // --- the origin's side
@@ -131,13 +132,7 @@ public:
     /// Runs the io_context until `done` says so. False when that takes too long.
     template <class Condition>
     bool until(Condition done) {
-        const auto limit = std::chrono::steady_clock::now() + plenty;
-        while (!done()) {
-            if (std::chrono::steady_clock::now() > limit) return false;
-            io.restart();
-            if (io.run_one_for(std::chrono::milliseconds(2)) == 0) std::this_thread::yield();
-        }
-        return true;
+        return run_until(io, done);
     }
     /// Everything that can happen now happens.
     void settle() {
@@ -216,6 +211,60 @@ public:
     asio::io_context io;
     loopback_server server;
     pool_type pool;
+};
+
+// --- clients on a stage
+
+/// The answer to one request of a client with these options.
+template <class Side>
+answer send(stage<Side>& s, const request_builder& request, const client_options& options) {
+    http_client client(s.pool, options);
+    answer a;
+    client.async_send(request, s.into(a));
+    CHECK(a.completions == 0);
+    REQUIRE(s.finish(a));
+    return a;
+}
+
+/// How reading ends after the head of a response that a client with these options has started.
+template <class Side>
+std::error_code error_in_body(stage<Side>& s, const client_options& options) {
+    http_client client(s.pool, options);
+    const request_builder get("GET", "/");
+    std::optional<typename stage<Side>::reader_type> reader;
+    client.async_start(get, [&](std::error_code e, auto r) {
+        CHECK_FALSE(e);
+        reader = std::move(r);
+    });
+    REQUIRE(s.until([&] { return reader.has_value(); }));
+    std::error_code error;
+    reader->async_read_all([&](std::error_code e, std::string) { error = e; });
+    REQUIRE(s.until([&] { return bool(error); }));
+    return error;
+}
+
+/// Why a client refuses these options; "accepted" if it does not.
+template <class Side>
+std::string refusal(stage<Side>& s, const client_options& options) {
+    try {
+        http_client client(s.pool, options);
+    } catch (const std::invalid_argument& refused) {
+        return refused.what();
+    }
+    return "accepted";
+}
+
+/// A body that is pulled piece by piece, and where it has come to.
+struct pulled_text {
+    std::string text;
+    std::size_t at = 0;
+
+    std::size_t pull(std::span<char> room) {
+        const std::size_t size = std::min(room.size(), text.size() - at);
+        std::memcpy(room.data(), text.data() + at, size);
+        at += size;
+        return size;
+    }
 };
 
 }  // namespace hotpool::test

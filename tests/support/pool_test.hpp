@@ -23,19 +23,6 @@
 
 namespace hotpool::test {
 
-/// Runs `io` until `done()`; false when that takes too long.
-template <class Condition>
-bool run_until(net::io_context& io, Condition done, duration limit = plenty) {
-    const time_point deadline = clock_type::now() + limit;
-    while (!done()) {
-        if (clock_type::now() >= deadline) return false;
-        if (io.stopped()) io.restart();
-        // Others than this loop may make it true.
-        io.run_one_for(std::chrono::milliseconds(2));
-    }
-    return true;
-}
-
 /// Runs `io` until it has nothing left to do; false when that takes too long.
 inline bool run_dry(net::io_context& io, duration limit = plenty) {
     io.restart();
@@ -76,15 +63,6 @@ private:
 
 inline void echo(server_connection& c) {
     for (;;) c.write(c.read_some());
-}
-
-inline const authority& test_root() {
-    static const authority made;
-    return made;
-}
-inline const identity& test_identity() {
-    static const identity made = test_root().issue();
-    return made;
 }
 
 template <class Transport>

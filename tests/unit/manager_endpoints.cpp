@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hotpool/endpoint_pool.hpp"
+#include "support/event_log.hpp"
 #include "support/machine_bench.hpp"
 
 using namespace hotpool;
@@ -43,12 +44,10 @@ struct endpoint_bench : machine_bench<> {
         settle();
     }
     std::size_t told(pool_event_kind kind) {
-        for (const pool_event& e : machine.take_events()) events.push_back(e);
-        std::size_t n = 0;
-        for (const pool_event& e : events) n += e.kind == kind;
-        return n;
+        for (const pool_event& e : machine.take_events()) log.listener()(e);
+        return log.told(kind);
     }
-    std::vector<pool_event> events;
+    test::event_log log;
 };
 
 }  // namespace
