@@ -24,6 +24,15 @@ manager     hotpool/endpoint_pool.hpp
 policy      hotpool/endpoint_source.hpp
 manager     hotpool/pool_event.hpp
 manager     hotpool/connection_budget.hpp
+drivers     hotpool/inbound/detail/*
+drivers     hotpool/inbound/acceptor.hpp
+drivers     hotpool/inbound/acceptor_options.hpp
+drivers     hotpool/inbound/connection.hpp
+drivers     hotpool/inbound/http_server.hpp
+drivers     hotpool/inbound/nonce_cache.hpp
+drivers     hotpool/inbound/process_resources.hpp
+drivers     hotpool/inbound/random_bytes.hpp
+inbound     hotpool/inbound/*
 transport   hotpool/transport/*
 drivers     hotpool/detail/*
 drivers     hotpool/access_controller.hpp
@@ -48,9 +57,10 @@ metrics     metrics base
 http        http metrics base
 policy      policy metrics base
 manager     manager policy metrics base
+inbound     inbound policy http metrics base
 transport   transport policy http metrics base io
-drivers     drivers transport manager policy http metrics base io
-umbrella    drivers transport manager policy http metrics base io
+drivers     drivers inbound transport manager policy http metrics base io
+umbrella    drivers inbound transport manager policy http metrics base io
 '
 
 find hotpool -name '*.hpp' | sort | while read -r file; do

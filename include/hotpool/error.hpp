@@ -108,6 +108,27 @@ enum class errc {
     trailer_too_large,
     chunk_line_too_large,
     body_too_large,
+
+    // accepting a connection
+    listen_failed,
+    listener_lost,
+    acceptor_closed,
+    acceptor_draining,
+    idle_timed_out,
+    lifetime_over,
+    heartbeat_missed,
+    group_blocked,
+    connection_drained,
+    resources_short,
+
+    // parsing a request
+    bad_request_line,
+    bad_method,
+    bad_target,
+    missing_host,
+    repeated_host,
+    bad_host,
+    bad_expectation,
 };
 
 /// The questions a caller asks of an error, answered by comparing: `if (ec == condition::timed_out)`.
@@ -127,7 +148,8 @@ enum class condition {
     /// that a body's own source reports comes after the head has left, and as a code of others it answers no condition.
     maybe_processed,
     bad_request,         ///< the request must not be sent as it is
-    bad_response,        ///< the peer broke RFC 9112 or a limit
+    bad_response,        ///< the server broke RFC 9112 or a limit
+    bad_client,          ///< the client of an accepted connection broke RFC 9112 or a limit
 };
 
 namespace detail {
@@ -222,6 +244,23 @@ inline const char* describe(errc e) noexcept {
         case errc::trailer_too_large: return "trailer section: larger than max_trailer_bytes";
         case errc::chunk_line_too_large: return "chunk line: larger than max_chunk_line_bytes";
         case errc::body_too_large: return "body: larger than max_body_bytes";
+        case errc::listen_failed: return "the address could not be listened on";
+        case errc::listener_lost: return "the listening socket does not accept any more";
+        case errc::acceptor_closed: return "the acceptor is closed";
+        case errc::acceptor_draining: return "the acceptor is draining";
+        case errc::idle_timed_out: return "nothing came on the connection for too long";
+        case errc::lifetime_over: return "the connection is older than max_lifetime";
+        case errc::heartbeat_missed: return "the peer answered none of the pings";
+        case errc::group_blocked: return "the peer's group is blocked";
+        case errc::connection_drained: return "the connection was still open when the drain's deadline passed";
+        case errc::resources_short: return "descriptors or memory are short";
+        case errc::bad_request_line: return "request line: malformed";
+        case errc::bad_method: return "request line: the method is no token, or too long";
+        case errc::bad_target: return "request line: the target has no form that the method allows";
+        case errc::missing_host: return "Host: missing";
+        case errc::repeated_host: return "Host: given more than once";
+        case errc::bad_host: return "Host: not a host with an optional port";
+        case errc::bad_expectation: return "Expect: something other than 100-continue";
     }
     return "unknown hotpool error";
 }
@@ -237,6 +276,7 @@ inline const char* describe(condition c) noexcept {
         case condition::maybe_processed: return "the request may have been processed";
         case condition::bad_request: return "the request must not be sent";
         case condition::bad_response: return "the response breaks the protocol or a limit";
+        case condition::bad_client: return "the request breaks the protocol or a limit";
     }
     return "unknown hotpool condition";
 }
@@ -266,9 +306,11 @@ constexpr bool answers(errc e, condition c) noexcept {
         case condition::timed_out:
             return e == errc::get_timed_out || e == errc::drain_timed_out || e == errc::connect_timed_out ||
                    e == errc::handshake_timed_out || e == errc::proxy_timed_out || e == errc::request_timed_out ||
-                   e == errc::request_unsent || e == errc::first_byte_timed_out || e == errc::response_stalled;
+                   e == errc::request_unsent || e == errc::first_byte_timed_out || e == errc::response_stalled ||
+                   between(e, errc::idle_timed_out, errc::heartbeat_missed) || e == errc::connection_drained;
         case condition::refused:
-            return e == errc::waiters_full || e == errc::pool_closed || e == errc::pool_draining;
+            return e == errc::waiters_full || e == errc::pool_closed || e == errc::pool_draining ||
+                   e == errc::acceptor_closed || e == errc::acceptor_draining;
         case condition::open_failed: return between(e, errc::resolve_failed, errc::proxy_bad_response);
         case condition::certificate: return between(e, errc::certificate_missing, errc::certificate_pin_mismatch);
         case condition::connection_lost:
@@ -279,6 +321,9 @@ constexpr bool answers(errc e, condition c) noexcept {
         case condition::bad_response:
             return between(e, errc::bad_status_line, errc::body_too_large) || e == errc::unsolicited_bytes ||
                    e == errc::upgrade_not_requested;
+        case condition::bad_client:
+            return between(e, errc::bad_request_line, errc::bad_expectation) ||
+                   between(e, errc::bad_version, errc::body_too_large);
     }
     return false;
 }

@@ -11,12 +11,13 @@ using namespace hotpool;
 namespace {
 
 constexpr int first = 1;
-constexpr int last = static_cast<int>(errc::body_too_large);
+constexpr int last = static_cast<int>(errc::bad_expectation);
 
 constexpr condition all_conditions[] = {
     condition::cancelled,       condition::timed_out,   condition::refused,
     condition::open_failed,     condition::certificate, condition::connection_lost,
     condition::maybe_processed, condition::bad_request, condition::bad_response,
+    condition::bad_client,
 };
 
 /// Which errors answer yes, written out one by one.
@@ -25,8 +26,10 @@ const std::set<errc>& members(condition c) {
     static const std::set<errc> stopped{cancelled};
     static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out,
                                           handshake_timed_out, proxy_timed_out, request_timed_out, request_unsent,
-                                          first_byte_timed_out, response_stalled};
-    static const std::set<errc> refused{waiters_full, pool_closed, pool_draining};
+                                          first_byte_timed_out, response_stalled, idle_timed_out, lifetime_over, heartbeat_missed,
+                                          connection_drained};
+    static const std::set<errc> refused{waiters_full, pool_closed, pool_draining, acceptor_closed,
+                                        acceptor_draining};
     static const std::set<errc> certificate{
         certificate_missing,       certificate_expired,     certificate_not_yet_valid,
         certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
@@ -71,6 +74,12 @@ const std::set<errc>& members(condition c) {
                                          body_too_large,
                                          unsolicited_bytes,
                                          upgrade_not_requested};
+    static const std::set<errc> client = [] {
+        std::set<errc> set = response;  // heads and bodies are of the same kind on both sides
+        for (const errc of_responses : {bad_status_line, unsolicited_bytes, upgrade_not_requested}) set.erase(of_responses);
+        set.insert({bad_request_line, bad_method, bad_target, missing_host, repeated_host, bad_host, bad_expectation});
+        return set;
+    }();
     static const std::set<errc> maybe = [] {
         std::set<errc> set = response;  // the request was answered, if badly
         set.erase(unsolicited_bytes);   // found before its first byte
@@ -88,6 +97,7 @@ const std::set<errc>& members(condition c) {
         case condition::maybe_processed: return maybe;
         case condition::bad_request: return request;
         case condition::bad_response: return response;
+        case condition::bad_client: return client;
     }
     return stopped;
 }
@@ -111,7 +121,7 @@ TEST_CASE("every_error_has_words_of_its_own", "[error]") {
 TEST_CASE("every_condition_has_words_of_its_own", "[error]") {
     std::set<std::string> seen;
     for (const condition c : all_conditions) CHECK(seen.insert(make_error_condition(c).message()).second);
-    const int after_last = static_cast<int>(condition::bad_response) + 1;
+    const int after_last = static_cast<int>(condition::bad_client) + 1;
     CHECK(seen.count(hotpool_condition_category().message(after_last)) == 0);
     CHECK(hotpool_condition_category().message(after_last) == hotpool_condition_category().message(0));
     CHECK(hotpool_condition_category().name() == std::string("hotpool.condition"));
