@@ -10,8 +10,8 @@ usage() {
 usage: sh tests/run.sh [options]
 
 Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default (of the tests
-on loopback sockets, only those that count allocations), asan (all, under the address and undefined behaviour
-sanitizers) and, for what uses several threads, tsan (thread sanitizer).
+on sockets, only those that count allocations), asan (all, under the address and undefined behaviour sanitizers) and,
+for what uses several threads, tsan (thread sanitizer).
 The last line is "N passed, N failed", in test cases over all presets; the exit code is 0 when none failed.
 
   --quick         only the default preset, with all tests
@@ -165,8 +165,8 @@ run_preset() {
     as_is=
     case $preset in
     asan)
-        targets="hotpool_tests hotpool_examples"
-        labels='^(unit|net|faults|interop|example)$'
+        targets=hotpool_tests
+        labels='^(unit|net|faults|interop)$'
         ;;
     tsan)
         targets=hotpool_thread_tests
@@ -190,7 +190,7 @@ run_preset() {
     rm -f "$log" "$junit"
     outcome=0
     # shellcheck disable=SC2086
-    $as_is ctest --test-dir "$build" --output-on-failure --output-junit "$root/$junit" -L "$labels" || outcome=1
+    $as_is ctest --test-dir "$build" -j "$jobs" --output-on-failure --output-junit "$root/$junit" -L "$labels" || outcome=1
     counts="0 0 0"
     [ ! -f "$junit" ] || counts=$(awk -f tests/count_tests.awk "$log" "$junit")
     # shellcheck disable=SC2086
@@ -256,9 +256,9 @@ suffix=
 [ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
 for preset in $presets; do
     # What runs under the sanitizers need not be compiled once more without, unless nothing else is run.
-    net=ON
-    [ "$preset $presets" != "default default asan tsan" ] || net=OFF
-    run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_NET_TESTS=$net"
+    sockets=ON
+    [ "$preset $presets" != "default default asan tsan" ] || sockets=OFF
+    run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_SOCKET_TESTS=$sockets"
 done
 [ -z "$storm" ] || run_storm "$storm" "$seed"
 if [ -n "$with_clang" ]; then
