@@ -4,9 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <system_error>
-#include <utility>
-#include <vector>
 
+#include "hotpool/base/event_queue.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/source_location.hpp"
 #include "hotpool/base/time.hpp"
@@ -69,19 +68,6 @@ struct pool_event {
 using pool_listener = std::function<void(const pool_event&)>;
 
 /// Events that have not been told yet; keeps nothing unless somebody listens.
-class event_queue {
-public:
-    void listen(bool on) noexcept { on_ = on; }
-    bool listens() const noexcept { return on_; }
-    bool empty() const noexcept { return events_.empty(); }
-    void add(const pool_event& event) {
-        if (on_) events_.push_back(event);
-    }
-    std::vector<pool_event> take() noexcept { return std::exchange(events_, {}); }
-
-private:
-    bool on_ = false;
-    std::vector<pool_event> events_;
-};
+using event_queue = base::event_queue<pool_event>;
 
 }  // namespace hotpool
