@@ -7,6 +7,7 @@
 
 #include "hotpool/inbound/inbound_counters.hpp"
 #include "hotpool/inbound/life_state.hpp"
+#include "hotpool/inbound/resource_guard.hpp"
 
 namespace hotpool::inbound {
 
@@ -17,12 +18,9 @@ struct inbound_stats {
     std::size_t groups = 0;          ///< groups of peers that are known
     std::size_t blocked_groups = 0;  ///< of them, those that are blocked
     std::size_t ready = 0;           ///< connections that are open and that the program has not accepted yet
-    std::size_t descriptors_used = 0;
-    std::size_t descriptors_limit = 0;  ///< 0: not known
-    std::size_t memory_used_bytes = 0;
-    std::size_t memory_limit_bytes = 0;  ///< 0: not known, or none
-    bool short_of_resources = false;     ///< newcomers are refused for it
-    bool alarm = false;                  ///< too large a share of what happened lately were errors
+    resource_usage resources{};      ///< as they were looked at last
+    bool short_of_resources = false;  ///< newcomers are refused for it
+    bool alarm = false;              ///< too large a share of what happened lately were errors
     bool draining = false;
 };
 
