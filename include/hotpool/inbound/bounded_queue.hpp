@@ -51,7 +51,7 @@ public:
     }
     /// Gives the memory back too.
     void clear() noexcept {
-        slots_ = {};
+        std::vector<Message>().swap(slots_);
         first_ = size_ = 0;
     }
 
