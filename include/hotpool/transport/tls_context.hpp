@@ -15,21 +15,23 @@
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
+#include "hotpool/transport/tls_end.hpp"
+#include "hotpool/transport/tls_handshake.hpp"
 #include "hotpool/transport/tls_hello.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_profile.hpp"
+#include "hotpool/transport/tls_resumption.hpp"
 #include "hotpool/transport/tls_sessions.hpp"
 #include "hotpool/transport/tls_totals.hpp"
 
 namespace hotpool::detail {
 
-/// An `SSL_CTX` made from options, and from one of their profiles if they have any, for one origin. Shared by its
-/// connections, which keep it alive.
+/// A client's end, made from options, and from one of their profiles if they have any, for one origin.
 /// @errors the constructor throws `std::invalid_argument` naming the field and the rule, and
 /// `std::system_error` with `errc::tls_setup_failed` if OpenSSL itself fails
 /// @threads any thread
-class tls_context {
+class tls_context final : public tls_end {
 public:
     using options_ptr = std::shared_ptr<const tls_options>;
 
@@ -38,37 +40,49 @@ public:
     /// @param totals where handshakes are counted; not null
     tls_context(const origin& target, options_ptr options, const tls_profile* profile,
                 const tls_credentials& credentials, std::shared_ptr<tls_totals> totals)
-        : options_(std::move(options)),
+        : tls_end(TLS_client_method()),
+          options_(std::move(options)),
           profile_(profile),
-          sessions_(checked_size(options_->session_cache_size), std::move(totals)),
-          context_(SSL_CTX_new(TLS_client_method())) {
-        require_openssl(context_ != nullptr);
-        set_protocol();
+          sessions_(checked_size(options_->session_cache_size), std::move(totals)) {
+        if (profile_)
+            set_profile();
+        else
+            set_defaults();
         set_session_cache();
+        roots_ = credentials.roots;
         set_credentials(credentials);
         set_peer_rules(options_->server_name.empty() ? target.host : options_->server_name);
     }
-    tls_context(const tls_context&) = delete;
-    tls_context& operator=(const tls_context&) = delete;
 
     const tls_options& options() const noexcept { return *options_; }
-    /// The name of its profile; empty without one.
-    std::string_view profile() const noexcept {
+    std::string_view profile() const noexcept override {
         return profile_ ? std::string_view(profile_->name) : std::string_view{};
     }
-    SSL_CTX* native_handle() const noexcept { return context_.get(); }
     /// They hold under the rules of this context only, and are kept for no other.
     tls_sessions& sessions() const noexcept { return sessions_; }
 
-    /// A new client session; null if OpenSSL fails.
-    ssl_ptr make_session() const noexcept {
-        ssl_ptr session(SSL_new(context_.get()));
+    ssl_ptr make_session(tls_resumption& resumption) const noexcept override {
+        ssl_ptr session(SSL_new(native_handle()));
         if (!session) return nullptr;
         SSL_set_connect_state(session.get());
         // SNI has no addresses (RFC 6066, 3).
         if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1)
             return nullptr;
+        resumption.begin(*session, sessions_);
         return session;
+    }
+    std::error_code completed(SSL& session, tls_resumption& resumption) const noexcept override {
+        const std::error_code error = judge(session);
+        if (error)
+            resumption.failed(error, sessions_);
+        else
+            resumption.accepted(session, sessions_, verifies_chain());
+        return error;
+    }
+    std::error_code failed(const SSL& session, bool lost, tls_resumption& resumption) const noexcept override {
+        const std::error_code error = handshake_error(session, lost);
+        resumption.failed(error, sessions_);
+        return error;
     }
 
     bool offers(std::string_view protocol) const noexcept {
@@ -77,25 +91,28 @@ public:
     }
 
 private:
-    void set_protocol() {
-        if (profile_)
-            set_profile();
-        else
-            set_defaults();
-        SSL_CTX_set_options(context_.get(), SSL_OP_NO_RENEGOTIATION);
-        SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-        // A record is received together with its head, not after it.
-        SSL_CTX_set_read_ahead(context_.get(), 1);
+    bool verifies_chain() const noexcept { return options_->verify == tls_verify::peer; }
+
+    std::error_code judge(const SSL& session) const noexcept {
+        if (verifies_chain()) {
+            if (SSL_get0_peer_certificate(&session) == nullptr) return errc::certificate_missing;
+            // Resumed, the result is the one that the session was kept with.
+            if (const long result = SSL_get_verify_result(&session); result != X509_V_OK)
+                return certificate_error(result);
+        }
+        // Not every OpenSSL checks this itself. A peer that knows no ALPN has chosen nothing, which is fine.
+        const std::string_view protocol = selected_protocol(session);
+        if (!protocol.empty() && !offers(protocol)) return errc::alpn_mismatch;
+        return {};
     }
 
     void set_defaults() {
-        const int version = options_->min_version == tls_version::tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-        require_openssl(SSL_CTX_set_min_proto_version(context_.get(), version) == 1);
-        set_alpn(*context_, alpn_wire(options_->alpn, [](const char* rule) { refuse_tls_option("alpn", rule); }));
+        set_min_version(options_->min_version);
+        set_alpn(*native_handle(), alpn_wire(options_->alpn, [](const char* rule) { refuse_tls_option("alpn", rule); }));
     }
 
     void set_profile() {
-        tls_hello(*profile_).set(*context_);
+        tls_hello(*profile_).set(*native_handle());
         const std::string whose = " profile \"" + profile_->name + '"';
         if (options_->min_version > profile_->min_version)
             refuse_tls_option("min_version", "must not be above that of" + whose);
@@ -111,14 +128,14 @@ private:
     // OpenSSL's own cache would not be asked by a client; it only tells of the sessions that come.
     void set_session_cache() noexcept {
         if (options_->session_cache_size == 0) {
-            SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
+            SSL_CTX_set_session_cache_mode(native_handle(), SSL_SESS_CACHE_OFF);
             return;
         }
-        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_session_cache_mode(native_handle(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         // In TLS 1.3 a server sends tickets whatever the hello said.
         if (profile_ && !profile_->session_tickets) return;
-        SSL_CTX_set_app_data(context_.get(), &sessions_);
-        SSL_CTX_sess_set_new_cb(context_.get(), &session_came);
+        SSL_CTX_set_app_data(native_handle(), &sessions_);
+        SSL_CTX_sess_set_new_cb(native_handle(), &session_came);
     }
     // In TLS 1.3 sessions come with tickets, after the handshake; in TLS 1.2 with the handshake, when it is not
     // yet known whether the peer is accepted.
@@ -129,19 +146,6 @@ private:
         return 1;
     }
 
-    void set_credentials(const tls_credentials& read) {
-        if (read.roots) SSL_CTX_set1_cert_store(context_.get(), read.roots.get());
-        roots_ = read.roots;
-        if (!read.certificate) return;
-        if (SSL_CTX_use_certificate(context_.get(), read.certificate.get()) != 1)
-            refuse_tls_option(read.certificate_field, "must hold a certificate that OpenSSL accepts");
-        for (const x509_ptr& issuer : read.issuers)
-            require_openssl(SSL_CTX_add1_chain_cert(context_.get(), issuer.get()) == 1);
-        if (SSL_CTX_use_PrivateKey(context_.get(), read.private_key.get()) != 1 ||
-            SSL_CTX_check_private_key(context_.get()) != 1)
-            refuse_tls_option(read.private_key_field, "must belong to the certificate");
-    }
-
     void set_peer_rules(std::string name) {
         if (const char* rule = host_fault(name)) refuse_tls_option("server_name", rule);
         std::error_code not_an_address;
@@ -150,22 +154,21 @@ private:
             if (name.ends_with('.')) name.pop_back();
             host_name_ = std::move(name);
         }
-        rules_ = {.verify_chain = options_->verify == tls_verify::peer, .pins = options_->pins};
+        rules_ = {.verify_chain = verifies_chain(), .pins = options_->pins};
         if (!rules_.verify_chain && rules_.pins.empty()) return;
-        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-        SSL_CTX_set_cert_verify_callback(context_.get(), &verify_peer, &rules_);
+        check_peer(SSL_VERIFY_PEER, rules_);
         require_openssl(not_an_address ? expect_name() : expect_address(address));
     }
 
     bool expect_name() noexcept {
-        X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(context_.get());
+        X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(native_handle());
         // The common name is not a host name (RFC 9525, 2), and f*.example.com no wildcard (6.3).
         X509_VERIFY_PARAM_set_hostflags(
             expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
         return X509_VERIFY_PARAM_set1_host(expected, host_name_.data(), host_name_.size()) == 1;
     }
     bool expect_address(const net::ip::address& address) noexcept {
-        X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(context_.get());
+        X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(native_handle());
         if (address.is_v4()) {
             const auto bytes = address.to_v4().to_bytes();
             return X509_VERIFY_PARAM_set1_ip(expected, bytes.data(), bytes.size()) == 1;
@@ -177,7 +180,6 @@ private:
     options_ptr options_;
     const tls_profile* profile_;  // one of theirs, or null
     mutable tls_sessions sessions_;
-    ssl_ctx_ptr context_;
     std::shared_ptr<X509_STORE> roots_;  // keeps the system's for others to share
     std::string host_name_;  // empty if the server is known by its address
     tls_peer_rules rules_;

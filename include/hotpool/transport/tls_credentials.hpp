@@ -15,9 +15,19 @@
 
 namespace hotpool::detail {
 
+/// The name of an option, for messages.
+struct option_name {
+    const char* options;  ///< `tls_options` or `tls_server_options`
+    const char* field;
+
+    [[noreturn]] void refuse(const std::string& rule) const {
+        ERR_clear_error();
+        throw std::invalid_argument(std::string("hotpool::") + options + "::" + field + " " + rule);
+    }
+};
+
 [[noreturn]] inline void refuse_tls_option(const char* field, const std::string& rule) {
-    ERR_clear_error();
-    throw std::invalid_argument(std::string("hotpool::tls_options::") + field + " " + rule);
+    option_name{"tls_options", field}.refuse(rule);
 }
 
 /// Throws unless OpenSSL has `done` what nothing but a lack of memory should keep it from.
@@ -30,28 +40,26 @@ inline void require_openssl(bool done) {
 /// A PEM text from one of its two fields; nothing if both are empty.
 class pem_source {
 public:
-    /// @param fields the names of both, for messages
-    pem_source(const std::string& file, const std::string& text, const char* file_field,
-               const char* text_field)
+    pem_source(const std::string& file, const std::string& text, const option_name& file_field,
+               const option_name& text_field)
         : field_(file.empty() ? text_field : file_field) {
         if (file.empty() && text.empty()) return;
-        if (!file.empty() && !text.empty())
-            refuse_tls_option(file_field, "must not be given together with the text");
+        if (!file.empty() && !text.empty()) field_.refuse("must not be given together with the text");
         if (file.empty())
             bio_.reset(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
         else
             bio_.reset(BIO_new_file(file.c_str(), "r"));
-        if (!bio_) refuse_tls_option(field_, "must be a file that can be read");
+        if (!bio_) field_.refuse("must be a file that can be read");
     }
 
     explicit operator bool() const noexcept { return bio_ != nullptr; }
-    const char* field() const noexcept { return field_; }
+    const option_name& field() const noexcept { return field_; }
 
     /// The next certificate; null at the end of the text.
     x509_ptr next_certificate() {
         x509_ptr certificate(PEM_read_bio_X509(bio_.get(), nullptr, nullptr, nullptr));
         if (!certificate && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-            refuse_tls_option(field_, "must hold certificates in PEM");
+            field_.refuse("must hold certificates in PEM");
         ERR_clear_error();
         return certificate;
     }
@@ -59,12 +67,12 @@ public:
     pkey_ptr private_key(const std::string& password) {
         pkey_ptr key(
             PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
-        if (!key) refuse_tls_option(field_, "must hold a private key in PEM, with its password if encrypted");
+        if (!key) field_.refuse("must hold a private key in PEM, with its password if encrypted");
         return key;
     }
 
 private:
-    const char* field_;
+    option_name field_;
     bio_ptr bio_;
 };
 
@@ -87,38 +95,52 @@ struct tls_credentials {
     x509_ptr certificate;               // null: none is shown
     std::vector<x509_ptr> issuers;
     pkey_ptr private_key;
-    const char* certificate_field = nullptr;  // for messages
-    const char* private_key_field = nullptr;
+    option_name certificate_field{};
+    option_name private_key_field{};
 };
 
-inline std::shared_ptr<X509_STORE> read_roots(const tls_options& options) {
-    pem_source source(options.ca_file, options.ca_pem, "ca_file", "ca_pem");
-    if (!source) return options.verify == tls_verify::none ? nullptr : system_roots();
+/// The roots that the options name; null if they name none.
+/// @param options its fields are those of `tls_options`, as below
+/// @param name the type's, for messages
+/// @errors throws `std::invalid_argument` naming the field and the rule, as below
+template <class Options>
+std::shared_ptr<X509_STORE> read_roots(const Options& options, const char* name) {
+    pem_source source(options.ca_file, options.ca_pem, {name, "ca_file"}, {name, "ca_pem"});
+    if (!source) return nullptr;
     std::shared_ptr<X509_STORE> roots(X509_STORE_new(), freed_by<&X509_STORE_free>{});
     require_openssl(roots != nullptr);
     x509_ptr root = source.next_certificate();
-    if (!root) refuse_tls_option(source.field(), "must hold a certificate in PEM");
+    if (!root) source.field().refuse("must hold a certificate in PEM");
     for (; root; root = source.next_certificate())
         require_openssl(X509_STORE_add_cert(roots.get(), root.get()) == 1);
     return roots;
 }
 
-/// @errors throws `std::invalid_argument` naming the field and the rule
-inline tls_credentials read_credentials(const tls_options& options) {
-    tls_credentials read;
-    read.roots = read_roots(options);
-    pem_source chain(options.certificate_file, options.certificate_pem, "certificate_file", "certificate_pem");
-    pem_source key(options.private_key_file, options.private_key_pem, "private_key_file", "private_key_pem");
-    if (!chain && !key) return read;
-    if (!key) refuse_tls_option(key.field(), "must be given with a certificate");
-    if (!chain) refuse_tls_option(chain.field(), "must be given with a private key");
+/// The certificate that is shown, with its issuers and its key; nothing if the options name none.
+template <class Options>
+void read_certificate(const Options& options, const char* name, tls_credentials& read) {
+    pem_source chain(options.certificate_file, options.certificate_pem, {name, "certificate_file"},
+                     {name, "certificate_pem"});
+    pem_source key(options.private_key_file, options.private_key_pem, {name, "private_key_file"},
+                   {name, "private_key_pem"});
+    if (!chain && !key) return;
+    if (!key) key.field().refuse("must be given with a certificate");
+    if (!chain) chain.field().refuse("must be given with a private key");
 
     read.certificate = chain.next_certificate();
-    if (!read.certificate) refuse_tls_option(chain.field(), "must hold a certificate in PEM");
+    if (!read.certificate) chain.field().refuse("must hold a certificate in PEM");
     while (x509_ptr issuer = chain.next_certificate()) read.issuers.push_back(std::move(issuer));
     read.private_key = key.private_key(options.private_key_password);
     read.certificate_field = chain.field();
     read.private_key_field = key.field();
+}
+
+/// A client's. It trusts the system's roots where the options name none.
+inline tls_credentials read_credentials(const tls_options& options) {
+    tls_credentials read;
+    read.roots = read_roots(options, "tls_options");
+    if (!read.roots && options.verify == tls_verify::peer) read.roots = system_roots();
+    read_certificate(options, "tls_options", read);
     return read;
 }
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "hotpool/error.hpp"
+#include "hotpool/transport/certificate_view.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 
@@ -48,19 +49,33 @@ inline std::error_code certificate_error(long result) noexcept {
 struct tls_peer_rules {
     bool verify_chain = true;
     std::span<const tls_pin> pins{};
+    const certificate_verifier* verifier = nullptr;  ///< null: none
 };
 
-/// OpenSSL's verification callback, `rules` being a `const tls_peer_rules`. The pins are looked at here and
-/// not after the handshake so that a peer that has none of them never sees this side's certificate.
-inline int verify_peer(X509_STORE_CTX* store, void* rules) noexcept {
-    const auto& r = *static_cast<const tls_peer_rules*>(rules);
-    if (r.verify_chain && X509_verify_cert(store) != 1) return 0;
-    if (r.pins.empty()) return 1;
-    X509* const leaf = X509_STORE_CTX_get0_cert(store);
+/// What is wrong with the peer of a session under way, as a result of OpenSSL; `X509_V_OK`: nothing.
+inline int judge_peer(X509_STORE_CTX& store, const tls_peer_rules& rules) noexcept {
+    if (rules.verify_chain && X509_verify_cert(&store) != 1) return X509_STORE_CTX_get_error(&store);
+    X509* const leaf = X509_STORE_CTX_get0_cert(&store);
+    if (leaf == nullptr) return X509_V_ERR_UNSPECIFIED;
     const auto fits = [leaf](const tls_pin& pin) { return matches(pin, *leaf); };
-    const bool known = leaf != nullptr && std::any_of(r.pins.begin(), r.pins.end(), fits);
-    X509_STORE_CTX_set_error(store, known ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-    return known ? 1 : 0;
+    if (!rules.pins.empty() && std::none_of(rules.pins.begin(), rules.pins.end(), fits))
+        return X509_V_ERR_APPLICATION_VERIFICATION;
+    if (rules.verifier == nullptr) return X509_V_OK;
+    try {
+        if ((*rules.verifier)(certificate_view(*leaf)) == certificate_verdict::accepted) return X509_V_OK;
+    } catch (...) {
+    }
+    return X509_V_ERR_CERT_REJECTED;
+}
+
+/// OpenSSL's verification callback, `rules` being a `const tls_peer_rules`. Pins and verifier are asked here and not
+/// after the handshake so that a peer whom they do not know never sees this side's certificate, and hears why.
+inline int verify_peer(X509_STORE_CTX* store, void* rules) noexcept {
+    const int result = judge_peer(*store, *static_cast<const tls_peer_rules*>(rules));
+    X509_STORE_CTX_set_error(store, result);
+    // The first error in the queue is taken for the handshake's.
+    if (result != X509_V_OK) ERR_clear_error();
+    return result == X509_V_OK ? 1 : 0;
 }
 
 }  // namespace hotpool::detail

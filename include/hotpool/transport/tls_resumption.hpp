@@ -7,32 +7,30 @@
 
 #include "hotpool/error.hpp"
 #include "hotpool/transport/openssl.hpp"
-#include "hotpool/transport/tls_context.hpp"
 #include "hotpool/transport/tls_sessions.hpp"
 #include "hotpool/transport/tls_trust.hpp"
 
 namespace hotpool::detail {
 
 /// Told once how its handshake began and once how it ended; not told of an end by timeout or cancellation, which
-/// says nothing about the session. Early data is never sent: whoever records it can send it again
+/// says nothing about the session. A server's connection has one that is told nothing. Early data is never sent: whoever records it can send it again
 /// (RFC 8446, 8).
 /// @threads distinct objects only
 class tls_resumption {
 public:
-    /// Offers the newest session of the context, if there is one.
-    void begin(SSL& ssl, const tls_context& context) noexcept {
-        offered_ = context.sessions().take();
+    /// Offers the newest of `sessions`, if there is one.
+    void begin(SSL& ssl, tls_sessions& sessions) noexcept {
+        offered_ = sessions.take();
         if (offered_ && SSL_set_session(&ssl, offered_.get()) != 1) offered_.reset();
     }
 
     /// The peer has been accepted. In TLS 1.3 the sessions come later, see `tls_context`.
-    void accepted(SSL& ssl, const tls_context& context) noexcept {
-        tls_sessions& sessions = context.sessions();
+    /// @param chain_counts as for `trust_end`
+    void accepted(SSL& ssl, tls_sessions& sessions, bool chain_counts) noexcept {
         if (SSL_session_reused(&ssl) == 1) {
             sessions.resumed();
         } else {
             sessions.shaken_hands(offered_.get());
-            const bool chain_counts = context.options().verify == tls_verify::peer;
             mark_trusted(*SSL_get_session(&ssl), trust_end(ssl, chain_counts, std::time(nullptr)));
         }
         // A server of TLS 1.2 may have renewed the one offered.
@@ -42,9 +40,9 @@ public:
     }
 
     /// The peer has not been accepted, or broke off.
-    void failed(const std::error_code& error, const tls_context& context) noexcept {
+    void failed(const std::error_code& error, tls_sessions& sessions) noexcept {
         if (!std::exchange(offered_, nullptr) || error == condition::certificate) return;
-        context.sessions().rejected();
+        sessions.rejected();
         rejected_ = true;
     }
 

@@ -14,7 +14,7 @@
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/socket_bio.hpp"
-#include "hotpool/transport/tls_context.hpp"
+#include "hotpool/transport/tls_end.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
 #include "hotpool/transport/transport.hpp"
@@ -37,12 +37,13 @@ public:
     static constexpr bool holds_buffers = true;
 
     explicit tls_stream(const executor_type& executor) : state_(std::make_unique<state>(executor)) {}
-    /// A client's session on a connected socket, still to be shaken hands on.
+    /// A session on a connected socket, still to be shaken hands on.
     /// @param socket connected and non-blocking
+    /// @param end whose it is, a client's or a server's; not null
     /// @param error `errc::tls_setup_failed` if OpenSSL fails; the stream may then only be destroyed
-    tls_stream(socket_type socket, std::shared_ptr<const detail::tls_context> context, std::error_code& error)
+    tls_stream(socket_type socket, std::shared_ptr<const detail::tls_end> end, std::error_code& error)
         : state_(std::make_unique<state>(std::move(socket))) {
-        state_->context = std::move(context);
+        state_->end = std::move(end);
         error = state_->set_up() ? std::error_code{} : errc::tls_setup_failed;
     }
 
@@ -56,13 +57,10 @@ public:
         const bool done = SSL_do_handshake(ssl()) == 1;
         if (!done && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
         const bool lost = state_->link.ended || state_->link.failed;
-        const std::error_code error = done ? detail::accept_handshake(*ssl(), *state_->context)
-                                           : detail::handshake_error(*ssl(), lost);
+        const detail::tls_end& end = *state_->end;
+        const std::error_code error = done ? end.completed(*ssl(), state_->resumption)
+                                           : end.failed(*ssl(), lost, state_->resumption);
         ERR_clear_error();
-        if (error)
-            state_->resumption.failed(error, *state_->context);
-        else
-            state_->resumption.accepted(*ssl(), *state_->context);
         return {.error = error};
     }
     /// Whether the handshake failed and may well succeed on a new connection, which will bring no earlier session.
@@ -148,7 +146,7 @@ public:
     /// The name of the `tls_profile` that it was opened with; empty if the options had none.
     /// @lifetime as long as the stream
     std::string_view profile() const noexcept {
-        return state_->context ? state_->context->profile() : std::string_view{};
+        return state_->end ? state_->end->profile() : std::string_view{};
     }
     /// Null if the peer showed none.
     /// @lifetime as long as the stream
@@ -172,20 +170,19 @@ private:
         }
 
         bool set_up() noexcept {
-            ssl = context->make_session();
+            ssl = end->make_session(resumption);
             detail::bio_ptr both_ways = bio::make(link);
             const bool complete = ssl != nullptr && both_ways != nullptr;
             if (complete) {
                 BIO* const owned = both_ways.release();
                 SSL_set_bio(ssl.get(), owned, owned);
-                resumption.begin(*ssl, *context);
             }
             ERR_clear_error();
             return complete;
         }
 
         typename bio::link link;
-        std::shared_ptr<const detail::tls_context> context;
+        std::shared_ptr<const detail::tls_end> end;
         detail::ssl_ptr ssl;
         detail::tls_resumption resumption;
         std::error_code held_back;  // what went wrong behind bytes that had to be handed out first
