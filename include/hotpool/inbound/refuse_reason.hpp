@@ -18,9 +18,10 @@ enum class refuse_reason : std::uint8_t {
     half_open,           ///< too many handshakes under way
     group_requests,      ///< the group's quota of requests is used up
     group_table_full,    ///< every group that is known has connections
+    no_ticket,           ///< the connection was never admitted here, or has ended
 };
 
-inline constexpr std::size_t refuse_reason_count = static_cast<std::size_t>(refuse_reason::group_table_full) + 1;
+inline constexpr std::size_t refuse_reason_count = static_cast<std::size_t>(refuse_reason::no_ticket) + 1;
 
 /// The reason as a metric label, for example `group_connections`.
 constexpr const char* to_string(refuse_reason reason) noexcept {
@@ -35,6 +36,7 @@ constexpr const char* to_string(refuse_reason reason) noexcept {
         case refuse_reason::half_open: return "half_open";
         case refuse_reason::group_requests: return "group_requests";
         case refuse_reason::group_table_full: return "group_table_full";
+        case refuse_reason::no_ticket: return "no_ticket";
     }
     return "unknown";
 }

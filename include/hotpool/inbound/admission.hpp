@@ -1,0 +1,323 @@
+// Who is let in: the verdict on each new connection and each request.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <utility>
+
+#include "hotpool/access_list.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/inbound/admission_options.hpp"
+#include "hotpool/inbound/admission_verdict.hpp"
+#include "hotpool/inbound/group_table.hpp"
+#include "hotpool/inbound/peer_group.hpp"
+#include "hotpool/inbound/refuse_reason.hpp"
+#include "hotpool/inbound/request_quota.hpp"
+
+namespace hotpool::inbound {
+
+/// How many there are, and how many there have been.
+struct admission_counts {
+    using by_reason = std::array<std::uint64_t, refuse_reason_count>;  ///< at `refuse_reason::none` those admitted
+
+    std::size_t connections = 0;  ///< now, half-open ones included
+    std::size_t half_open = 0;    ///< now
+    std::size_t groups = 0;       ///< remembered now
+    by_reason connections_by_verdict{};
+    by_reason requests_by_verdict{};
+    std::uint64_t groups_forgotten = 0;             ///< to make room for others
+    std::uint64_t groups_forgotten_over_limit = 0;  ///< of these, those that were over their limit
+
+    std::uint64_t connections_refused(refuse_reason why) const noexcept {
+        return connections_by_verdict[static_cast<std::size_t>(why)];
+    }
+    std::uint64_t requests_refused(refuse_reason why) const noexcept {
+        return requests_by_verdict[static_cast<std::size_t>(why)];
+    }
+};
+
+/// How a group stands.
+struct group_status {
+    peer_group group;
+    std::uint32_t connections = 0;
+    duration requests_after{};   ///< how long until it may make a request; zero if it may now
+    time_point blocked_until{};  ///< not later than now if it is not blocked
+};
+
+/// What became of a group that was to be blocked.
+enum class block_result : std::uint8_t {
+    blocked,      ///< until that time, whatever was said before
+    not_a_group,  ///< it is more than one group; the access list denies those
+    table_full,   ///< every group that is known has connections
+};
+
+/// Counts connections and requests by group of peers, and refuses what exceeds the limits: a machine without clock, lock
+/// or socket. It is told the time with each call, which never goes back.
+///
+/// A verdict names the first reason in the order of `refuse_reason` that applies. Groups are remembered up to a
+/// ceiling; what is forgotten is the least recently seen of those without connections, and those over their limit only
+/// when there are no others. A group that has been forgotten begins anew.
+///
+/// @threads distinct objects only
+/// @cost a known group: no allocation, and constant but for the access list. An unknown one: no allocation either.
+template <request_quota Quota = fixed_window>
+class basic_admission {
+    struct record {
+        typename Quota::state requests;
+        time_point blocked_until = time_point::min();
+    };
+    using table = group_table<record>;
+    using entry = typename table::entry;
+
+public:
+    /// Of memory, at most, for each of `max_groups`.
+    static constexpr std::size_t bytes_per_group = table::bytes_per_group;
+
+    /// @param window_begins when a window of requests began, such as `hour_begun`; for `fixed_window`
+    /// @param seed any number that peers do not know: with it, none can make groups that are slow to find
+    /// @errors throws as `admission_options::validate`
+    explicit basic_admission(const admission_options& options, time_point window_begins = {}, std::uint64_t seed = 0)
+        : options_(checked(options)),
+          window_begins_(window_begins),
+          quota_(quota_of(options, window_begins)),
+          groups_(options.max_groups, seed) {}
+    basic_admission(const basic_admission&) = delete;
+    basic_admission& operator=(const basic_admission&) = delete;
+
+    /// Somebody has connected. If admitted, the connection counts as half-open until `handshake_done`, for its group and
+    /// in total until `connection_ended`.
+    [[nodiscard]] admission_verdict connection_offered(const ip_address& peer, time_point now) {
+        if (access_.next_expiry() <= now) access_.time_passed(now);
+        const peer_group group = group_of(peer, options_.groups);
+        entry* known = groups_.find(group);
+        refuse_reason why = judge_connection(peer, known, now);
+        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        if (known != nullptr) seen(*known, now);
+        if (why != refuse_reason::none) return verdict_on(counts_.connections_by_verdict, why, known, now);
+        groups_.connection_added(*known);
+        ++counts_.connections;
+        ++counts_.half_open;
+        admission_verdict verdict = verdict_on(counts_.connections_by_verdict, why, known, now);
+        verdict.ticket = {this, *known};
+        return verdict;
+    }
+
+    /// Its handshake is over, well or not, or it needs none.
+    ticket_use handshake_done(admission_ticket& ticket) noexcept {
+        const ticket_use use = use_of(ticket);
+        if (use == ticket_use::taken) counts_.half_open -= std::exchange(ticket.half_open_, false);
+        return use;
+    }
+
+    /// Its place is free; the ticket is empty afterwards.
+    ticket_use connection_ended(admission_ticket& ticket) noexcept {
+        const ticket_use use = handshake_done(ticket);
+        if (use != ticket_use::taken) return use;
+        groups_.connection_removed(entry_of(ticket));
+        --counts_.connections;
+        ticket = {};
+        return use;
+    }
+
+    /// A proxy has said whose connection it is: it counts for the client's group from now on. If refused, it stays where
+    /// it was, and is to be closed.
+    [[nodiscard]] admission_verdict client_named(admission_ticket& ticket, const ip_address& client, time_point now) {
+        if (use_of(ticket) != ticket_use::taken) return {refuse_reason::no_ticket, {}, {}};
+        const peer_group group = group_of(client, options_.groups);
+        if (group == ticket.group()) return {};
+        entry* known = groups_.find(group);
+        refuse_reason why = judge_group(client, known, now);
+        if (why == refuse_reason::none && is_group_full(client, known)) why = refuse_reason::group_connections;
+        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        if (known != nullptr) seen(*known, now);
+        if (why != refuse_reason::none) return {why, retry_after(why, known, now), {}};
+        groups_.connection_added(*known);
+        groups_.connection_removed(entry_of(ticket));
+        ticket.entry_ = known;
+        return {};
+    }
+
+    /// A request has come on an admitted connection. If admitted, it is counted for the connection's group.
+    /// @cost no hash is computed
+    [[nodiscard]] admission_verdict request_offered(const admission_ticket& ticket, time_point now) noexcept {
+        entry* const known = use_of(ticket) == ticket_use::taken ? &entry_of(ticket) : nullptr;
+        return judge_request(known == nullptr ? refuse_reason::no_ticket : refuse_reason::none, known, now);
+    }
+    /// A request of `client` has come, on a connection that a proxy shares between its clients.
+    [[nodiscard]] admission_verdict request_offered(const ip_address& client, time_point now) noexcept {
+        const peer_group group = group_of(client, options_.groups);
+        entry* known = groups_.find(group);
+        refuse_reason why = judge_group(client, known, now);
+        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        return judge_request(why, known, now);
+    }
+
+    /// Refuses all groups' new connections from now on; requests on those that are open are admitted as before.
+    void drain_begun() noexcept { is_draining_ = true; }
+    /// Refuses new connections until `resources_recovered`.
+    void resources_ran_short() noexcept { is_short_ = true; }
+    void resources_recovered() noexcept { is_short_ = false; }
+
+    /// Refuses the group's connections and requests until that time. Its connections stay, which are the caller's to end.
+    /// @param group one, or an address in it
+    /// @param until `never` for as long as it is remembered; a time that is past ends the block
+    block_result block(const peer_group& group, time_point until, time_point now) {
+        const peer_group whole = group_of(group.address(), options_.groups);
+        if (group.unmapped().prefix_length() < whole.prefix_length()) return block_result::not_a_group;
+        entry* known = groups_.find(whole);
+        if (known == nullptr && add(whole, known, now) != refuse_reason::none) return block_result::table_full;
+        known->value.blocked_until = until;
+        seen(*known, now);
+        return block_result::blocked;
+    }
+
+    /// How a group stands that is remembered, else as one that was never seen.
+    group_status status(const ip_address& address, time_point now) const noexcept {
+        const peer_group group = group_of(address, options_.groups);
+        const entry* known = groups_.find(group);
+        return known != nullptr ? status_of(*known, now) : group_status{group, 0, {}, {}};
+    }
+    /// Calls `visit(const group_status&)` for each group that is remembered, in no particular order.
+    template <class Visit>
+    void for_each_group(time_point now, Visit&& visit) const {
+        for (const entry& known : groups_.entries()) visit(status_of(known, now));
+    }
+
+    admission_counts counts() const noexcept {
+        admission_counts now = counts_;
+        now.groups = groups_.size();
+        now.groups_forgotten = groups_.forgotten();
+        now.groups_forgotten_over_limit = groups_.forgotten_over_limit();
+        return now;
+    }
+    /// What has been taken from the allocator for groups: at most `bytes_per_group` times `max_groups`.
+    std::size_t bytes() const noexcept { return groups_.bytes(); }
+
+    /// Who is denied and allowed at all; asked for each connection, and for each client that a proxy names.
+    access_list& access() noexcept { return access_; }
+    const access_list& access() const noexcept { return access_; }
+
+    const admission_options& options() const noexcept { return options_; }
+    /// From now on. Connections that are out stay and count, also where there are more than there may be now; what was
+    /// counted of requests stays as the quota says. With another grouping, groups that are remembered stay what they
+    /// are, new connections are counted for new ones.
+    /// @errors throws as `admission_options::validate`, and if `max_groups` is another; nothing has changed then
+    void set_options(const admission_options& options) {
+        options.validate();
+        if (options.max_groups != options_.max_groups)
+            throw std::invalid_argument("hotpool::inbound::admission_options::max_groups must stay as it was");
+        options_ = options;
+        quota_ = quota_of(options, window_begins_);
+    }
+
+    /// Whether all counts agree with one another; for tests.
+    bool check() const noexcept {
+        std::size_t connections = 0;
+        for (const entry& known : groups_.entries()) connections += known.connections;
+        return groups_.check() && connections == counts_.connections && counts_.half_open <= counts_.connections;
+    }
+
+private:
+    static const admission_options& checked(const admission_options& options) {
+        options.validate();
+        return options;
+    }
+    static Quota quota_of(const admission_options& options, time_point window_begins) {
+        // Of no limit the quota is never asked.
+        const std::uint32_t limit = options.max_requests_per_group;
+        return Quota{quota_options{limit == 0 ? 1 : limit, options.request_window, window_begins}};
+    }
+
+    ticket_use use_of(const admission_ticket& ticket) const noexcept {
+        if (ticket.empty()) return ticket_use::empty;
+        return ticket.owner_ == this ? ticket_use::taken : ticket_use::foreign;
+    }
+    static entry& entry_of(const admission_ticket& ticket) noexcept { return static_cast<entry&>(*ticket.entry_); }
+
+    duration requests_after(const record& known, time_point now) const noexcept {
+        return options_.max_requests_per_group == 0 ? duration::zero() : quota_.wait(known.requests, now);
+    }
+    bool is_over(const record& known, time_point now) const noexcept {
+        return known.blocked_until > now || requests_after(known, now) > duration::zero();
+    }
+    void seen(entry& known, time_point now) noexcept {
+        groups_.seen(known, is_over(known.value, now) ? group_standing::over_limit : group_standing::within_limits);
+    }
+    group_status status_of(const entry& known, time_point now) const noexcept {
+        return {known.group, known.connections, requests_after(known.value, now), known.value.blocked_until};
+    }
+
+    refuse_reason add(const peer_group& group, entry*& known, time_point now) noexcept {
+        known = groups_.add(group, [this, now](const record& other) { return is_over(other, now); });
+        return known != nullptr ? refuse_reason::none : refuse_reason::group_table_full;
+    }
+
+    refuse_reason judge_group(const ip_address& address, const entry* known, time_point now) const noexcept {
+        if (access_.verdict(address, now) == access_verdict::denied) return refuse_reason::denied;
+        if (known != nullptr && known->value.blocked_until > now) return refuse_reason::blocked;
+        return refuse_reason::none;
+    }
+    bool is_group_full(const ip_address& address, const entry* known) const noexcept {
+        return options_.max_connections_per_group != 0 && known != nullptr &&
+               known->connections >= options_.max_connections_per_group && !options_.proxies.contains(address);
+    }
+    refuse_reason judge_connection(const ip_address& peer, const entry* known, time_point now) const noexcept {
+        const auto has_reached = [](std::size_t count, std::size_t limit) { return limit != 0 && count >= limit; };
+        if (is_draining_) return refuse_reason::draining;
+        const refuse_reason why = judge_group(peer, known, now);
+        if (why != refuse_reason::none) return why;
+        if (is_short_) return refuse_reason::resources;
+        if (has_reached(counts_.connections, options_.max_connections)) return refuse_reason::total_connections;
+        if (is_group_full(peer, known)) return refuse_reason::group_connections;
+        if (has_reached(counts_.half_open, options_.max_handshakes)) return refuse_reason::half_open;
+        return refuse_reason::none;
+    }
+    admission_verdict judge_request(refuse_reason why, entry* known, time_point now) noexcept {
+        if (why == refuse_reason::none && known->value.blocked_until > now) why = refuse_reason::blocked;
+        if (why == refuse_reason::none && requests_after(known->value, now) > duration::zero())
+            why = refuse_reason::group_requests;
+        if (why == refuse_reason::none) quota_.count(known->value.requests, now);
+        if (known != nullptr) seen(*known, now);
+        return verdict_on(counts_.requests_by_verdict, why, known, now);
+    }
+
+    duration retry_after(refuse_reason why, const entry* known, time_point now) const noexcept {
+        switch (why) {
+            case refuse_reason::none:
+            case refuse_reason::denied:
+            case refuse_reason::no_ticket: return duration::zero();
+            case refuse_reason::blocked: {
+                const time_point until = known->value.blocked_until;
+                return until == never ? duration::zero() : until - now;
+            }
+            case refuse_reason::group_requests: return requests_after(known->value, now);
+            case refuse_reason::draining:
+            case refuse_reason::resources:
+            case refuse_reason::total_connections:
+            case refuse_reason::group_connections:
+            case refuse_reason::half_open:
+            case refuse_reason::group_table_full: break;
+        }
+        return options_.busy_retry_after;
+    }
+    admission_verdict verdict_on(admission_counts::by_reason& counts, refuse_reason why, const entry* known,
+                                 time_point now) noexcept {
+        ++counts[static_cast<std::size_t>(why)];
+        return {why, retry_after(why, known, now), {}};
+    }
+
+    admission_options options_;
+    time_point window_begins_;
+    Quota quota_;
+    table groups_;
+    access_list access_;
+    admission_counts counts_;
+    bool is_draining_ = false;
+    bool is_short_ = false;
+};
+
+using admission = basic_admission<>;
+
+}  // namespace hotpool::inbound
