@@ -22,7 +22,7 @@ enum class close_reason : std::uint8_t {
     heartbeat_missed,     ///< nothing came back after as many pings as allowed
     protocol_error,       ///< the peer broke the protocol
     transport_error,      ///< reading or writing failed
-    slow_reader,          ///< its queue was full, and the policy is to end it
+    slow_reader,          ///< it read too slowly: its queue was full, or a reply made no progress
     group_blocked,        ///< its group was blocked
     resources,            ///< descriptors or memory were short
     drained,              ///< it left when the server asked it to

@@ -82,8 +82,8 @@ public:
     void handshake_begun(supervised& c) noexcept {
         if (c.state_ == life_state::accepted) enter(c, life_state::handshaking);
     }
-    /// Its handshake failed; the driver goes on to `close_begun` or `ended`. Counts unless its end had begun already, so
-    /// that a handshake that was cut for its time is counted once.
+    /// Its handshake failed; the driver goes on to `close_begun` or `ended`. Counts unless its end had begun before:
+    /// a handshake that was cut for its time is counted already.
     void handshake_failed(supervised& c, std::error_code error) noexcept {
         if (c.state_ != life_state::draining) counters_.handshake_failed(error);
     }
@@ -96,18 +96,19 @@ public:
         c.dies_at_ = base::after(now, policies_.lifetime.life(random_.uniform()));
         c.pings_ = 0;
         c.pinged_at_ = time_point::min();
-        c.bytes_seen(now);
+        c.hear(now);
         turn_to(c, activity::idle, now);
         if (draining_) tell(c);
         return close_reason::none;
     }
 
     /// Bytes came. They keep it from being idle, and answer pings.
-    /// @threads any thread, as long as `c` lives
-    /// @cost one relaxed store
+    /// @threads any, one at a time for one connection
+    /// @cost a relaxed load and a relaxed store
     static void bytes_seen(supervised& c, time_point now) noexcept { c.bytes_seen(now); }
 
-    /// The end has begun, in order: last words are written, and the peer's close is waited for. The first reason counts.
+    /// Its end has begun, in order: last words are written, and the peer's close is waited for. The first reason
+    /// counts.
     void close_begun(supervised& c, close_reason why, time_point now) noexcept {
         if (c.state_ != life_state::draining)
             leave(c, why, now);
@@ -139,7 +140,7 @@ public:
 
     // --- requests, for protocols that have them ----------------------------------------------------------------
 
-    /// A request is to begin within `request_timeout`: told of a new connection whose protocol has the peer speak first.
+    /// A request is to begin within `request_timeout`: told of a new connection whose protocol has requests.
     void request_awaited(supervised& c, time_point now) noexcept {
         if (c.state_ == life_state::open && c.doing_ == activity::idle) turn_to(c, activity::awaiting, now);
     }
@@ -163,7 +164,8 @@ public:
         if (c.has_request()) turn_to(c, activity::replying, now);
     }
     /// The reply has been written. Where it was the connection's last one, `close` is asked for.
-    void request_ended(supervised& c, time_point now, request_outcome outcome = request_outcome::served) noexcept {
+    void request_ended(supervised& c, time_point now,
+                       request_outcome outcome = request_outcome::served) noexcept {
         if (!c.has_request()) return;
         ++(outcome == request_outcome::served    ? counters_.served
            : outcome == request_outcome::refused ? counters_.refused_requests
@@ -282,7 +284,8 @@ public:
 
 private:
     struct policy_values {
-        explicit policy_values(const life_options& options) : policy_values(detail::as_pool_options(options)) {}
+        explicit policy_values(const life_options& options)
+            : policy_values(detail::as_pool_options(options)) {}
         explicit policy_values(const pool_options& o)
             : idle(hotpool::detail::make_policy<typename Policies::idle_timeout>(o)),
               lifetime(hotpool::detail::make_policy<typename Policies::max_lifetime>(o)),
@@ -415,11 +418,10 @@ private:
             case life_state::closed: return;
         }
         if (end_of_activity(c) > now) return beat(c, now);
+        if (!c.has_request() && c.dies_at_ <= now) return end(c, close_reason::max_lifetime, now);
         switch (c.doing_) {
-            case activity::idle:
+            case activity::idle: return end(c, close_reason::idle_timeout, now);
             case activity::awaiting:
-                if (c.dies_at_ <= now) return end(c, close_reason::max_lifetime, now);
-                return end(c, c.doing_ == activity::idle ? close_reason::idle_timeout : close_reason::request_timed_out, now);
             case activity::receiving: return end(c, close_reason::request_timed_out, now);
             case activity::replying: return cut(c, close_reason::slow_reader);
             case activity::working: return;

@@ -26,7 +26,8 @@ namespace detail {
 inline std::string beginning_of(const std::string& path) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
     std::array<char, 4096> text;
-    return file == nullptr ? std::string() : std::string(text.data(), std::fread(text.data(), 1, text.size(), file.get()));
+    return file == nullptr ? std::string()
+                           : std::string(text.data(), std::fread(text.data(), 1, text.size(), file.get()));
 }
 
 /// The number that `text` begins with; 0 where it begins with none.
@@ -81,7 +82,8 @@ class process_resources {
 public:
     process_resources()
         : page_bytes_(positive(::sysconf(_SC_PAGESIZE))),
-          memory_limit_(detail::memory_limit_of_groups(detail::beginning_of("/proc/self/cgroup"), "/sys/fs/cgroup")) {
+          memory_limit_(
+              detail::memory_limit_of_groups(detail::beginning_of("/proc/self/cgroup"), "/sys/fs/cgroup")) {
         const std::size_t machine = positive(::sysconf(_SC_PHYS_PAGES)) * page_bytes_;
         if (memory_limit_ == 0 || machine < memory_limit_) memory_limit_ = machine;
     }
@@ -93,7 +95,9 @@ public:
     }
 
 private:
-    static std::size_t positive(long value) noexcept { return value > 0 ? static_cast<std::size_t>(value) : 0; }
+    static std::size_t positive(long value) noexcept {
+        return value > 0 ? static_cast<std::size_t>(value) : 0;
+    }
 
     static std::size_t descriptors_limit() noexcept {
         rlimit limit{};
@@ -109,12 +113,15 @@ private:
         if (open == nullptr) return 0;
         std::size_t entries = 0;
         while (::readdir(open.get()) != nullptr) ++entries;
-        return entries - std::min<std::size_t>(entries, 3);  // the directory itself, and those named with dots
+        return entries -
+               std::min<std::size_t>(entries, 3);  // the directory itself, and those named with dots
     }
     std::size_t memory_used() const {
         const std::string pages = detail::beginning_of("/proc/self/statm");
         const std::size_t second = pages.find(' ');
-        return second == pages.npos ? 0 : detail::number_at(std::string_view(pages).substr(second + 1)) * page_bytes_;
+        return second == pages.npos
+                   ? 0
+                   : detail::number_at(std::string_view(pages).substr(second + 1)) * page_bytes_;
     }
 
     std::size_t page_bytes_;

@@ -92,7 +92,8 @@ public:
 
 private:
     /// Short from the higher share on, until there is less than the lower one.
-    static bool is_short(bool before, std::size_t used, std::size_t limit, double refuse_at, double resume_at) noexcept {
+    static bool is_short(bool before, std::size_t used, std::size_t limit, double refuse_at,
+                         double resume_at) noexcept {
         if (limit == 0) return false;
         return static_cast<double>(used) >= static_cast<double>(limit) * (before ? resume_at : refuse_at);
     }

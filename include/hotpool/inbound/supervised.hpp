@@ -30,7 +30,7 @@ struct action_list_tag;
 
 /// A driver's connection derives from it, or has it as a member, and tells the supervisor what happens to it. It is a
 /// supervisor's from `accepted` to `ended`, and may neither move nor end meanwhile.
-/// @threads those of the supervisor; `bytes_seen` any thread
+/// @threads those of the supervisor, except for `bytes_seen`
 class supervised : public base::wheel_hook,
                    public base::list_hook<supervised>,
                    public base::list_hook<supervised, action_list_tag> {
@@ -51,9 +51,10 @@ public:
     bool told_to_leave() const noexcept { return told_; }
 
     /// The peer is alive. To be told where bytes come in.
-    /// @cost one relaxed store
+    /// @threads any, one at a time
+    /// @cost a relaxed load and a relaxed store
     void bytes_seen(time_point now) noexcept {
-        heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+        if (now > heard_at()) hear(now);
     }
 
 private:
@@ -63,22 +64,25 @@ private:
     time_point heard_at() const noexcept {
         return time_point{duration{heard_at_.load(std::memory_order_relaxed)}};
     }
+    void hear(time_point now) noexcept {
+        heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    }
     bool has_request() const noexcept { return state_ == life_state::open && doing_ >= activity::receiving; }
 
     std::atomic<duration::rep> heard_at_{0};
-    time_point since_{};           // when the present activity began, or its orderly end; before, when it was accepted
+    time_point since_{};  // when it was accepted, when its present activity began, or its orderly end
     time_point dies_at_ = never;
     time_point request_began_{};
     time_point pinged_at_{};
     std::uint64_t requests_ = 0;
     std::uint64_t linger_bytes_ = 0;
-    std::uint32_t pings_ = 0;      // sent since it was heard last, as far as it has been looked at
+    std::uint32_t pings_ = 0;  // sent since it was heard last, as far as it has been looked at
     life_state state_ = life_state::closed;
     activity doing_ = activity::idle;
     close_reason reason_ = close_reason::none;
-    std::uint8_t wanted_ = 0;      // the actions that are to be handed out, one bit each
+    std::uint8_t wanted_ = 0;  // the actions that are to be handed out, one bit each
     bool told_ = false;
-    bool cut_ = false;             // nothing is left to wait for
+    bool cut_ = false;  // nothing is left to wait for
 };
 
 }  // namespace hotpool::inbound
