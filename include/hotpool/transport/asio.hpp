@@ -26,6 +26,7 @@
 #include <asio/ip/address.hpp>
 #include <asio/ip/basic_resolver.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/ip/v6_only.hpp>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 #include <asio/redirect_error.hpp>

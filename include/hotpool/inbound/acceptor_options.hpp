@@ -1,0 +1,66 @@
+// Where an acceptor listens, what it lets in, and how long that may stay.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "hotpool/base/ip_address.hpp"
+#include "hotpool/inbound/accept_backoff.hpp"
+#include "hotpool/inbound/admission_options.hpp"
+#include "hotpool/inbound/error_alarm.hpp"
+#include "hotpool/inbound/life_options.hpp"
+#include "hotpool/inbound/resource_guard.hpp"
+
+namespace hotpool::inbound {
+
+/// Fill in what differs from the defaults: `acceptor_options{.addresses = {"127.0.0.1", "::1"}, .port = 8080}`. Those
+/// of the listening sockets, down to `reuse_address`, mean something when the acceptor is made only.
+struct acceptor_options {
+    /// IPv4 and IPv6 addresses to listen at; an IPv6 one takes IPv6 connections only. None given: all that the machine
+    /// has of both families, of which it may lack one.
+    std::vector<std::string> addresses{};
+    /// The same for all addresses. 0: one that the system picks.
+    std::uint16_t port = 0;
+    /// Connections that the system accepts ahead, for each address. 1 to 65535; the system has a limit of its own.
+    int backlog = 1024;
+    /// Whether the port may be taken while connections of an earlier process are still winding up (SO_REUSEADDR).
+    bool reuse_address = true;
+
+    /// Connections that are open and that no `async_accept` has taken yet; at so many, accepting pauses, and newcomers
+    /// wait in the system's backlog. 1 or more.
+    std::size_t max_ready = 64;
+    /// Connections accepted in one turn of the loop, so that a flood leaves time for those that are open. 1 or more.
+    std::size_t accepts_per_turn = 32;
+
+    admission_options admission{};
+    life_options life{};
+    accept_backoff_options accept_errors{};
+    resource_options resources{};
+    error_alarm_options alarm{};
+
+    /// Refuses values out of range; corrects nothing.
+    /// @errors throws `std::invalid_argument` naming the field and the rule
+    void validate() const {
+        const auto refuse = [](const char* field, const char* rule) {
+            throw std::invalid_argument(std::string("hotpool::inbound::acceptor_options::") + field + " " + rule);
+        };
+        for (const std::string& text : addresses) {
+            if (!ip_address::parse(text)) refuse("addresses", "must be IPv4 or IPv6 addresses");
+            if (std::count(addresses.begin(), addresses.end(), text) != 1) refuse("addresses", "must differ");
+        }
+        if (backlog < 1 || backlog > 65535) refuse("backlog", "must be from 1 to 65535");
+        if (max_ready == 0) refuse("max_ready", "must be 1 or more");
+        if (accepts_per_turn == 0) refuse("accepts_per_turn", "must be 1 or more");
+        admission.validate();
+        inbound::validate(life);
+        inbound::validate(accept_errors);
+        inbound::validate(resources);
+        inbound::validate(alarm);
+    }
+};
+
+}  // namespace hotpool::inbound

@@ -1,0 +1,722 @@
+// The driver of admission and supervision: a lock, a timer, sockets. Every decision is a machine's.
+//
+// Longer than other files: all of it runs on one lock, and each step must be seen beside those it may meet.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "hotpool/base/linked_list.hpp"
+#include "hotpool/base/mutex.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/inbound/acceptor_options.hpp"
+#include "hotpool/inbound/acceptor_services.hpp"
+#include "hotpool/inbound/admission.hpp"
+#include "hotpool/inbound/connection.hpp"
+#include "hotpool/inbound/connection_supervisor.hpp"
+#include "hotpool/inbound/detail/accept_waiters.hpp"
+#include "hotpool/inbound/detail/connection_state.hpp"
+#include "hotpool/inbound/detail/end_names.hpp"
+#include "hotpool/inbound/detail/listening_socket.hpp"
+#include "hotpool/inbound/detail/stream_op.hpp"
+#include "hotpool/inbound/inbound_stats.hpp"
+#include "hotpool/inbound/process_resources.hpp"
+#include "hotpool/inbound/request_quota.hpp"
+#include "hotpool/policy/policies.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/server.hpp"
+#include "hotpool/transport/tcp_stream.hpp"
+
+namespace hotpool::inbound::detail {
+
+/// The quota that a bundle of policies names as its `request_quota`, or `fixed_window`.
+template <class Policies>
+struct quota_of {
+    using type = fixed_window;
+};
+template <class Policies>
+    requires requires { typename Policies::request_quota; }
+struct quota_of<Policies> {
+    using type = typename Policies::request_quota;
+};
+
+/// Shared by an acceptor, its connections and its pending operations.
+/// @threads any thread
+template <class Server, class Executor, policy_bundle Policies>
+class acceptor_core final : public connection_home<connection_state<typename Server::template stream<Executor>>>,
+                            public std::enable_shared_from_this<acceptor_core<Server, Executor, Policies>> {
+public:
+    using executor_type = Executor;
+    using stream_type = typename Server::template stream<Executor>;
+    using state_type = connection_state<stream_type>;
+    using connection_type = connection<stream_type>;
+    using waiter_type = accept_waiter<stream_type>;
+    using services_type = acceptor_services<stream_type>;
+    using admission_type = basic_admission<typename quota_of<Policies>::type>;
+    using supervisor_type = connection_supervisor<Policies>;
+
+    acceptor_core(const Executor& executor, const acceptor_options& options, Server server, services_type services)
+        : executor_(executor),
+          server_(std::move(server)),
+          services_(std::move(services)),
+          timer_(executor),
+          admission_(options.admission, hour_begun(std::chrono::system_clock::now(), clock_type::now()), random_seed()),
+          supervisor_(options.life, random_seed()),
+          guard_(options.resources),
+          alarm_(options.alarm),
+          max_ready_(options.max_ready),
+          accepts_per_turn_(options.accepts_per_turn) {
+        events_.listen(services_.listener != nullptr);
+        listen(options);
+    }
+
+    void start() {
+        if (guard_.options().check_interval != duration::zero()) read_resources();
+        for (const auto& l : listeners_) watch(*l);
+    }
+
+    const Executor& executor() const noexcept { return executor_; }
+    Server& server() noexcept { return server_; }
+
+    // --- for the acceptor's callers ------------------------------------------------------------------------------
+
+    void accept(waiter_type& w) {
+        tell([&](time_point) {
+            waiters_.push_back(w);
+            if (w.link_to_me) w.link_to_me->waiting = &w;
+        });
+    }
+    /// The waiter behind the link if it was still waiting, or null: it will not be answered any more.
+    waiter_type* forget(typename waiter_type::link& link) {
+        const std::lock_guard lock(mutex_);
+        waiter_type* w = std::exchange(link.waiting, nullptr);
+        if (w != nullptr) waiters_.remove(*w);
+        return w;
+    }
+
+    void drain(time_point deadline, drain_waiter::pointer waiter) {
+        tell([&](time_point) {
+            drains_.push_back(std::move(waiter));
+            if (is_closed_) return;
+            if (!supervisor_.is_draining()) add_event({.kind = inbound_event_kind::draining});
+            stop_listening();
+            drain_deadline_ = std::min(drain_deadline_, deadline);
+            supervisor_.drain_requested(drain_deadline_);
+        });
+    }
+    void close() {
+        tell([&](time_point) {
+            if (std::exchange(is_closed_, true)) return;
+            stop_listening();
+            supervisor_.stop_requested(close_reason::acceptor_closed);
+        });
+    }
+
+    void set_options(const acceptor_options& options) {
+        tell([&](time_point now) {
+            admission_.set_options(options.admission);
+            supervisor_.options_changed(options.life);
+            for (const auto& l : listeners_) l->backoff = accept_backoff(options.accept_errors);
+            guard_ = resource_guard(options.resources);
+            admission_.resources_recovered();
+            check_due_ = options.resources.check_interval == duration::zero() ? never : now;
+            alarm_ = error_alarm(options.alarm);
+            max_ready_ = options.max_ready;
+            accepts_per_turn_ = options.accepts_per_turn;
+            resume_ = true;
+        });
+    }
+    block_result block(const peer_group& group, duration span) {
+        block_result result{};
+        tell([&](time_point now) {
+            result = admission_.block(group, base::after(now, span), now);
+            if (result != block_result::blocked) return;
+            const peer_group whole = group_of(group.address(), admission_.options().groups);
+            add_event({.kind = inbound_event_kind::group_blocked, .group = whole, .span = span});
+            supervisor_.for_each([&](supervised& s) {
+                if (!of(s).ticket.empty() && of(s).ticket.group() == whole)
+                    supervisor_.end_requested(s, close_reason::group_blocked, now);
+            });
+        });
+        return result;
+    }
+    template <class Function>
+    auto with_admission(Function function) {
+        const std::lock_guard lock(mutex_);
+        return function(admission_);
+    }
+
+    inbound_stats stats() const {
+        inbound_stats s;
+        const std::lock_guard lock(mutex_);
+        s.now = supervisor_.counts();
+        s.total = supervisor_.counters();
+        s.total.bytes_in = this->bytes_in.load(std::memory_order_relaxed);
+        s.total.bytes_out = this->bytes_out.load(std::memory_order_relaxed);
+        s.groups = admission_.counts().groups;
+        s.ready = ready_.size();
+        s.resources = guard_.usage();
+        s.short_of_resources = guard_.state() != resource_state::ample;
+        s.alarm = alarm_.is_raised();
+        s.draining = supervisor_.is_draining();
+        return s;
+    }
+    std::vector<ip_endpoint> local_endpoints() const {
+        std::vector<ip_endpoint> all;
+        for (const auto& l : listeners_) all.push_back(l->where);
+        return all;
+    }
+
+    // --- for connections -----------------------------------------------------------------------------------------
+
+    void handshake_succeeded(state_type& c) override {
+        tell([&](time_point now) {
+            if (c.state() == life_state::closed) return;
+            admission_.handshake_done(c.ticket);
+            if (supervisor_.opened(c, now) != close_reason::none) return;
+            c.ready = true;
+            ready_.push_back(c);
+            add_event(c, {.kind = inbound_event_kind::connection_opened});
+            if constexpr (Server::handshakes) note_alarm(alarm_.success_seen(now), {});
+        });
+    }
+    void handshake_failed(state_type& c, std::error_code error) override {
+        tell([&](time_point now) { count_failed_handshake(c, error, now); });
+    }
+    void ended(state_type& c, close_reason why, std::error_code) override {
+        tell([&](time_point now) {
+            if (std::exchange(c.ready, false)) ready_.remove(c);
+            admission_.connection_ended(c.ticket);
+            const close_reason counted = supervisor_.ended(c, why);
+            if (counted == close_reason::handshake_timed_out) count_failed_handshake(c, errc::handshake_timed_out, now);
+            overdue_ = overdue_ || counted == close_reason::drain_timed_out;
+            add_event(c, {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
+            note_resources(guard_.descriptor_given_back());
+        });
+        c.release();  // the acceptor's reference
+    }
+    std::uint64_t close_begun(state_type& c, close_reason why) override {
+        std::uint64_t may_come = 0;
+        tell([&](time_point now) {
+            if (c.state() == life_state::closed) return;
+            supervisor_.close_begun(c, why, now);
+            may_come = supervisor_.options().max_linger_bytes;
+        });
+        return may_come;
+    }
+
+    void request_awaited(state_type& c) override {
+        tell([&](time_point now) { supervisor_.request_awaited(c, now); });
+    }
+    close_reason request_begun(state_type& c) override {
+        close_reason why = close_reason::none;
+        tell([&](time_point now) { why = supervisor_.request_begun(c, now); });
+        return why;
+    }
+    void request_received(state_type& c) override {
+        tell([&](time_point now) { supervisor_.request_received(c, now); });
+    }
+    void reply_progressed(state_type& c) override {
+        tell([&](time_point now) { supervisor_.reply_progressed(c, now); });
+    }
+    void request_ended(state_type& c, request_outcome outcome) override {
+        tell([&](time_point now) {
+            supervisor_.request_ended(c, now, outcome);
+            if (outcome == request_outcome::refused) return;
+            const bool failed = outcome == request_outcome::failed;
+            note_alarm(failed ? alarm_.error_seen(now) : alarm_.success_seen(now), {});
+        });
+    }
+    close_reason last_request(const state_type& c) override {
+        const std::lock_guard lock(mutex_);
+        return supervisor_.last_request(c, base::coarse_now());
+    }
+    admission_verdict request_offered(state_type& c, const ip_address* client) override {
+        const std::lock_guard lock(mutex_);
+        const time_point now = base::coarse_now();
+        return client != nullptr ? admission_.request_offered(*client, now) : admission_.request_offered(c.ticket, now);
+    }
+    admission_verdict client_named(state_type& c, const ip_address& client) override {
+        const std::lock_guard lock(mutex_);
+        return admission_.client_named(c.ticket, client, base::coarse_now());
+    }
+
+private:
+    using state_ref = hotpool::detail::connection_ref<state_type>;
+    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
+
+    struct listener {
+        listener(typename listening_socket<Executor>::socket_type s, const accept_backoff_options& errors)
+            : socket(std::move(s)), where(socket.local_endpoint()), backoff(errors) {}
+
+        listening_socket<Executor> socket;
+        const ip_endpoint where;
+        // Under the core's lock.
+        accept_backoff backoff;
+        time_point resume_at = never;  // accepting pauses until then
+        bool lost = false;             // and is to be opened again then
+    };
+
+    /// What is to be done outside the lock.
+    struct order {
+        life_action action;
+        state_type* connection = nullptr;  // of the action, with a reference
+        waiter_type* answered = nullptr;
+        drain_waiter::pointer drained;
+        std::error_code outcome;           // of the drain
+        std::vector<inbound_event> events;
+        bool stop_listening = false;
+        bool resume = false;
+        bool read_resources = false;
+    };
+
+    /// Wakes the acceptor, or says that nothing ever will again.
+    class wake_handler {
+    public:
+        using allocator_type = base::recycling_allocator<void>;
+        using run_type = void (*)(acceptor_core&, listener*);
+        wake_handler(std::shared_ptr<acceptor_core> core, listener* l, run_type run) noexcept
+            : core_(std::move(core)), listener_(l), run_(run) {}
+        wake_handler(wake_handler&&) noexcept = default;
+        ~wake_handler() {
+            if (core_ != nullptr) core_->close();
+        }
+        allocator_type get_allocator() const noexcept { return {}; }
+        void operator()(const std::error_code& error) {
+            const auto core = std::move(core_);
+            if (!error) run_(*core, listener_);
+        }
+
+    private:
+        std::shared_ptr<acceptor_core> core_;
+        listener* listener_;
+        run_type run_;
+    };
+
+    static std::uint64_t random_seed() {
+        std::random_device source;
+        return std::uint64_t{source()} << 32 | source();
+    }
+    static state_type& of(supervised& s) noexcept { return static_cast<state_type&>(s); }
+
+    // --- the machines under their lock
+
+    /// Runs `input(now)` on the machines and then performs what they ask for, one thing at a time and never under the
+    /// lock.
+    template <class Input>
+    void tell(Input input) {
+        tell_at(base::coarse_now(), std::move(input));
+    }
+    template <class Input>
+    void tell_at(time_point now, Input input) {
+        bool settled;
+        bool rearm = false;
+        {
+            const std::lock_guard lock(mutex_);
+            input(now);
+            settled = !has_order();
+            if (settled) rearm = is_due_sooner();
+        }
+        if (!settled) return carry_out();
+        if (rearm) arm_timer();
+    }
+    void carry_out() {
+        // Who is told may let go of the acceptor.
+        const auto keep = this->shared_from_this();
+        while (perform_next()) continue;
+    }
+    /// False when there was nothing to do.
+    bool perform_next() {
+        order next;
+        bool found;
+        bool rearm = false;
+        {
+            const std::lock_guard lock(mutex_);
+            found = take_order(next);
+            if (!found) rearm = is_due_sooner();
+        }
+        if (found) perform(next);
+        if (rearm) arm_timer();
+        return found;
+    }
+
+    bool has_order() const noexcept {
+        return !events_.empty() || stop_ || read_ || supervisor_.has_action() || can_answer() || may_resume() ||
+               (!drains_.empty() && supervisor_.all_gone());
+    }
+    bool take_order(order& next) {
+        if (!events_.empty()) {
+            next.events = events_.take();
+        } else if (std::exchange(stop_, false)) {
+            next.stop_listening = true;
+        } else if (std::exchange(read_, false)) {
+            next.read_resources = true;
+        } else if (supervisor_.has_action()) {
+            next.action = supervisor_.next_action();
+            next.connection = &of(*next.action.connection);
+            next.connection->add_ref();
+        } else if (can_answer()) {
+            next.answered = waiters_.pop_front();
+            answer(*next.answered);
+        } else if (may_resume()) {
+            resume_ = false;
+            next.resume = true;
+        } else if (!drains_.empty() && supervisor_.all_gone()) {
+            if (!std::exchange(told_drained_, true)) add_event({.kind = inbound_event_kind::drained});
+            next.drained = std::move(drains_.back());
+            drains_.pop_back();
+            next.outcome = overdue_ ? make_error_code(errc::drain_timed_out) : std::error_code();
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    /// What callers of `async_accept` are told when no connection is left for them, if none will come.
+    std::error_code nothing_more() const noexcept {
+        if (is_closed_) return errc::acceptor_closed;
+        if (supervisor_.is_draining() && supervisor_.counts().half_open() == 0) return errc::acceptor_draining;
+        return lost_ ? make_error_code(errc::listener_lost) : std::error_code();
+    }
+    bool can_answer() const noexcept { return !waiters_.empty() && (!ready_.empty() || nothing_more()); }
+    void answer(waiter_type& w) {
+        if (w.link_to_me) w.link_to_me->waiting = nullptr;
+        if (state_type* c = ready_.pop_front()) {
+            c->ready = false;
+            c->add_ref();
+            w.granted = connection_type(c);
+            resume_ = resume_ || std::exchange(held_back_, false);
+        } else {
+            w.error = nothing_more();
+            if (waiters_.empty()) lost_ = false;
+        }
+    }
+    bool is_accepting() const noexcept { return !is_closed_ && !supervisor_.is_draining(); }
+    bool may_resume() const noexcept { return resume_ && is_accepting(); }
+    void stop_listening() {
+        stop_ = true;
+        admission_.drain_begun();
+    }
+
+    /// Whether the timer must fire sooner than it would, or not any more.
+    bool is_due_sooner() noexcept {
+        const bool over = !is_accepting() && supervisor_.all_gone();
+        const time_point due = over ? never : next_due();
+        if (due >= timer_due_ && !(over && timer_due_ != never)) return false;
+        timer_due_ = due;
+        return true;
+    }
+    time_point next_due() const noexcept {
+        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline()});
+        for (const auto& l : listeners_) due = std::min(due, l->resume_at);
+        return due;
+    }
+
+    // --- what is told
+
+    void add_event(const inbound_event& event) { events_.add(event); }
+    void add_event(const state_type& c, inbound_event event) {
+        if (!events_.listens()) return;
+        event.peer = c.peer;
+        event.group = c.group;
+        events_.add(event);
+    }
+    void count_failed_handshake(const state_type& c, std::error_code error, time_point now) {
+        supervisor_.counters().handshake_failed(error);
+        add_event(c, {.kind = inbound_event_kind::handshake_failed, .error = error});
+        note_alarm(alarm_.error_seen(now), error);
+    }
+    void note_alarm(alarm_change change, std::error_code error) {
+        if (change == alarm_change::none) return;
+        const bool raised = change == alarm_change::raised;
+        supervisor_.counters().alarms += raised;
+        add_event({.kind = raised ? inbound_event_kind::alarm_raised : inbound_event_kind::alarm_cleared, .error = error});
+    }
+    void note_resources(resource_change change) {
+        if (change == resource_change::became_short) {
+            admission_.resources_ran_short();
+            add_event({.kind = inbound_event_kind::resources_short});
+        } else if (change == resource_change::recovered) {
+            admission_.resources_recovered();
+            add_event({.kind = inbound_event_kind::resources_recovered});
+        }
+    }
+
+    // --- what the machines ask for
+
+    void perform(order& o) {
+        for (const inbound_event& event : o.events) services_.listener(event);
+        if (o.connection != nullptr) perform(o.action, *o.connection);
+        if (o.answered != nullptr) o.answered->answered();
+        if (o.drained) o.drained.release()->complete(o.outcome);
+        if (o.stop_listening)
+            for (const auto& l : listeners_) l->socket.close();
+        if (o.resume)
+            for (const auto& l : listeners_) resume(*l);
+        if (o.read_resources) read_resources();
+    }
+    void perform(const life_action& action, state_type& c) {
+        switch (action.task) {
+            case life_task::none: break;
+            case life_task::send_ping: c.tell_ping(); break;
+            case life_task::tell_draining: c.tell_draining(); break;
+            case life_task::close: start_linger(&c, action.reason, error_of(action.reason), ignore_end{}); break;
+            case life_task::abort: c.end(action.reason, error_of(action.reason), ending_of(action.reason)); break;
+        }
+        c.release();
+    }
+    struct ignore_end {
+        void operator()(const std::error_code&) const noexcept {}
+    };
+
+    void read_resources() {
+        const resource_usage usage = resources_.read();
+        tell([&](time_point now) {
+            note_resources(guard_.usage_read(usage));
+            check_due_ = base::after(now, guard_.options().check_interval);
+        });
+    }
+
+    // --- accepting
+
+    void listen(const acceptor_options& options) {
+        listen_request request{.port = options.port, .backlog = options.backlog, .reuse_address = options.reuse_address};
+        for (const std::string& text : options.addresses) request.addresses.push_back(*ip_address::parse(text));
+        if (request.addresses.empty()) {
+            request.addresses = {ip_address(), ip_address(ip_address::v6_bytes_type{})};
+            request.any_will_do = true;
+        }
+        for (auto& socket : listen_on_all(executor_, request))
+            listeners_.push_back(std::make_unique<listener>(std::move(socket), options.accept_errors));
+        backlog_ = options.backlog;
+        reuse_address_ = options.reuse_address;
+    }
+
+    void watch(listener& l) {
+        l.socket.async_wait([&] {
+            return wake_handler(this->shared_from_this(), &l,
+                                [](acceptor_core& self, listener* woken) { self.accept_some(*woken); });
+        });
+    }
+
+    void resume(listener& l) {
+        bool reopen;
+        {
+            const std::lock_guard lock(mutex_);
+            if (l.resume_at != never) return;
+            reopen = l.lost;
+        }
+        if (reopen && !this->reopen(l)) return;
+        watch(l);
+    }
+    bool reopen(listener& l) {
+        const std::error_code error = l.socket.reopen(
+            executor_, l.where, {.port = l.where.port, .backlog = backlog_, .reuse_address = reuse_address_});
+        tell([&](time_point now) {
+            l.lost = static_cast<bool>(error);
+            if (error)
+                l.resume_at = base::after(now, l.backoff.accept_failed(error).pause);
+            else
+                add_event({.kind = inbound_event_kind::listener_reopened, .peer = l.where});
+            // It may have been closed for good meanwhile, and found closed by that.
+            if (!is_accepting()) stop_ = true;
+        });
+        return !error;
+    }
+
+    void accept_some(listener& l) {
+        std::size_t left = may_accept(l);
+        for (; left != 0; --left) {
+            accepted_socket a = l.socket.accept();
+            if (a.error) {
+                if (!goes_on_after(l, a.error)) return;
+                if (hotpool::detail::would_block(a.error)) break;
+                continue;
+            }
+            admit(std::move(a), l.where.address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4());
+            if (left != 1 && may_accept(l) == 0) return;
+        }
+        if (may_accept(l) != 0) watch(l);
+    }
+    /// How many may be accepted in this turn. Where none may, somebody will resume it.
+    std::size_t may_accept(listener& l) {
+        const std::lock_guard lock(mutex_);
+        if (!is_accepting() || l.resume_at != never) return 0;
+        held_back_ = ready_.size() >= max_ready_;
+        return held_back_ ? 0 : accepts_per_turn_;
+    }
+    /// Whether accepting goes on with the next connection, or with the next readiness.
+    bool goes_on_after(listener& l, std::error_code error) {
+        accept_answer answer;
+        tell([&](time_point now) {
+            answer = l.backoff.accept_failed(error);
+            if (answer.verdict == accept_verdict::wait) return;
+            ++supervisor_.counters().accept_errors;
+            if (answer.verdict == accept_verdict::go_on) return;
+            l.resume_at = base::after(now, answer.pause);
+            const bool dead = answer.verdict == accept_verdict::dead;
+            supervisor_.counters().accept_pauses += !dead;
+            add_event({.kind = dead ? inbound_event_kind::listener_lost : inbound_event_kind::accepting_paused,
+                       .peer = l.where,
+                       .error = error,
+                       .span = answer.pause});
+            if (!dead) return;
+            l.lost = true;
+            lost_ = std::all_of(listeners_.begin(), listeners_.end(), [](const auto& each) { return each->lost; });
+        });
+        if (answer.verdict == accept_verdict::dead) l.socket.close();
+        if (answer.verdict == accept_verdict::pause) shed(l);
+        return answer.verdict == accept_verdict::wait || answer.verdict == accept_verdict::go_on;
+    }
+    /// Who waits while there are no descriptors is told to go, not left hanging.
+    void shed(listener& l) {
+        std::size_t count;
+        {
+            const std::lock_guard lock(reserve_mutex_);
+            count = l.socket.shed(reserve_, accepts_per_turn_);
+        }
+        const std::lock_guard lock(mutex_);
+        for (; count != 0; --count) supervisor_.counters().connection_refused(refuse_reason::resources);
+    }
+
+    void admit(accepted_socket a, const net::ip::tcp& protocol) {
+        admission_verdict verdict;
+        tell([&](time_point now) {
+            verdict = admission_.connection_offered(a.peer.address, now);
+            if (verdict.admitted()) return;
+            supervisor_.counters().connection_refused(verdict.refused);
+            add_event({.kind = inbound_event_kind::connection_refused,
+                       .peer = a.peer,
+                       .group = group_of(a.peer.address, admission_.options().groups),
+                       .refused = verdict.refused});
+        });
+        try {
+            const Executor where = services_.connection_executor ? services_.connection_executor() : executor_;
+            if (!verdict.admitted()) return refuse(std::move(a), protocol, where, verdict);
+            std::error_code error;
+            stream_type stream = stream_of(a, protocol, where, error);
+            if (error) {
+                stream.close();
+                return give_up(verdict.ticket);
+            }
+            const state_ref c(new state_type(this->shared_from_this(), std::move(stream), a.peer,
+                                             verdict.ticket.group(), verdict.ticket));
+            begin(*c);
+        } catch (...) {  // of memory, or the user's: this connection's affair
+            give_up(verdict.ticket);
+        }
+    }
+    void begin(state_type& c) {
+        c.add_ref();  // the acceptor's
+        tell([&](time_point now) {
+            c.accepted_at = now;
+            supervisor_.accepted(c, now);
+            if constexpr (Server::handshakes) supervisor_.handshake_begun(c);
+            note_resources(guard_.descriptor_taken());
+        });
+        c.start();
+    }
+    stream_type stream_of(accepted_socket& a, const net::ip::tcp& protocol, const Executor& where,
+                          std::error_code& error) {
+        typename stream_type::socket_type socket(where);
+        socket.assign(protocol, a.descriptor.get(), error);
+        if (error) return stream_type(where);
+        a.descriptor.release();
+        return server_.template make<Executor>(std::move(socket), error);
+    }
+    void refuse(accepted_socket a, const net::ip::tcp& protocol, const Executor& where,
+                const admission_verdict& verdict) {
+        if constexpr (!Server::handshakes) {
+            if (!services_.refused) return;
+            std::error_code error;
+            stream_type stream = stream_of(a, protocol, where, error);
+            if (!error) services_.refused(std::move(stream), verdict);
+        }
+    }
+    void give_up(admission_ticket& ticket) {
+        const std::lock_guard lock(mutex_);
+        admission_.connection_ended(ticket);
+    }
+
+    // --- time
+
+    void arm_timer() {
+        const std::lock_guard timer_lock(timer_mutex_);
+        time_point due;
+        {
+            const std::lock_guard lock(mutex_);
+            due = timer_due_;
+        }
+        if (due == never) {
+            timer_.cancel();
+            return;
+        }
+        timer_.expires_at(due);
+        timer_.async_wait(wake_handler(this->shared_from_this(), nullptr,
+                                       [](acceptor_core& self, listener*) { self.time_is_up(); }));
+    }
+    void time_is_up() {
+        tell_at(clock_type::now(), [&](time_point now) {
+            timer_due_ = never;
+            supervisor_.time_passed(now);
+            note_alarm(alarm_.time_passed(now), {});
+            if (check_due_ <= now) {
+                check_due_ = never;
+                read_ = true;
+            }
+            for (const auto& l : listeners_) {
+                if (l->resume_at > now) continue;
+                l->resume_at = never;
+                resume_ = true;
+            }
+        });
+    }
+
+    const Executor executor_;
+    Server server_;
+    const services_type services_;
+    const process_resources resources_;
+    std::vector<std::unique_ptr<listener>> listeners_;  // as many as when it was made
+    int backlog_ = 0;
+    bool reuse_address_ = true;
+
+    std::mutex reserve_mutex_;
+    reserve_descriptor reserve_;
+
+    std::mutex timer_mutex_;  // taken before `mutex_`
+    timer_type timer_;
+
+    mutable base::mutex mutex_;
+    admission_type admission_;
+    supervisor_type supervisor_;
+    resource_guard guard_;
+    error_alarm alarm_;
+    inbound_event_queue events_;
+    base::linked_list<state_type, ready_tag> ready_;
+    base::linked_list<waiter_type> waiters_;
+    std::vector<drain_waiter::pointer> drains_;
+    std::size_t max_ready_;
+    std::size_t accepts_per_turn_;
+    time_point timer_due_ = never;
+    time_point check_due_ = never;
+    time_point drain_deadline_ = never;
+    bool is_closed_ = false;
+    bool stop_ = false;       // the listening sockets are to be closed
+    bool read_ = false;       // resources are to be looked at
+    bool resume_ = false;     // accepting is to go on
+    bool held_back_ = false;  // accepting waits for somebody to take a connection
+    bool lost_ = false;       // no listening socket is left, and not all callers have been told
+    bool overdue_ = false;    // a drain has cut connections
+    bool told_drained_ = false;
+};
+
+}  // namespace hotpool::inbound::detail

@@ -1,0 +1,154 @@
+// Reading, writing and closing an accepted connection.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "hotpool/detail/completion.hpp"
+#include "hotpool/detail/stream_op.hpp"
+#include "hotpool/error.hpp"
+#include "hotpool/inbound/detail/connection_state.hpp"
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/tcp_stream.hpp"
+
+namespace hotpool::inbound::detail {
+
+struct read_attempt {
+    static constexpr io_want direction = io_want::read;
+    using signature = void(std::error_code, std::size_t);
+    net::mutable_buffer room;
+
+    template <class Stream>
+    io_result operator()(Stream& stream) noexcept {
+        return room.size() == 0 ? io_result{} : stream.try_read(room);
+    }
+};
+
+struct write_attempt {
+    static constexpr io_want direction = io_want::write;
+    using signature = void(std::error_code, std::size_t);
+    net::const_buffer head;
+    net::const_buffer body{};
+
+    template <class Stream>
+    io_result operator()(Stream& stream) noexcept {
+        return head.size() + body.size() == 0 ? io_result{} : stream.try_write(head, body);
+    }
+};
+
+/// Waits until a read is worth trying, and holds no buffers of the stream's meanwhile.
+struct wait_attempt {
+    static constexpr io_want direction = io_want::read;
+    using signature = void(std::error_code);
+    bool waited = false;
+
+    template <class Stream>
+    io_result operator()(Stream& stream) noexcept {
+        if (std::exchange(waited, true) || stream.has_buffered()) return {};
+        if constexpr (Stream::holds_buffers) stream.release_buffers();
+        return {.want = io_want::read};
+    }
+};
+
+/// One of the three: tries at once, waits for readiness, tries again.
+template <class Stream, class Attempt, class Handler>
+class stream_op final : public stream_waiter<Stream> {
+public:
+    using state_type = connection_state<Stream>;
+
+    stream_op(Handler handler, state_type& c, Attempt attempt)
+        : completion_(std::move(handler), c.get_executor()), connection_(c), attempt_(attempt) {}
+
+    void start() {
+        const std::uint64_t serial = connection_->next_serial();
+        hotpool::detail::make_cancellable(completion_, *connection_, serial);
+        connection_->begin(*this, Attempt::direction, serial);
+    }
+    void attempt(Stream& stream) noexcept override { this->outcome = attempt_(stream); }
+    void complete(delivery how) override {
+        const std::error_code error = this->outcome.error;
+        [[maybe_unused]] const std::size_t bytes = this->outcome.bytes;
+        auto completion = std::move(completion_);
+        hotpool::detail::free_op(this, completion.get_allocator());
+        if constexpr (std::is_same_v<typename Attempt::signature, void(std::error_code)>)
+            completion.deliver(how, error);
+        else
+            completion.deliver(how, error, bytes);
+    }
+
+private:
+    hotpool::detail::completion<Handler, typename state_type::executor_type> completion_;
+    hotpool::detail::connection_ref<state_type> connection_;
+    Attempt attempt_;
+};
+
+/// Reads the rest of what the peer sends and drops it, until the peer has closed too: closing before that would cut
+/// off what it has not received yet. TLS is left aside, since nobody looks at these bytes.
+/// @source RFC 9112, 9.6: reset problem
+template <class Stream, class Handler>
+class linger_op final : public stream_waiter<Stream> {
+public:
+    using state_type = connection_state<Stream>;
+
+    linger_op(Handler handler, state_type& c) : completion_(std::move(handler), c.get_executor()), connection_(c) {}
+
+    /// @param error what other operations of the connection fail with
+    void start(close_reason why, std::error_code error) {
+        const std::uint64_t serial = connection_->next_serial();
+        hotpool::detail::make_cancellable(completion_, *connection_, serial);
+        connection_->begin_linger(*this, serial, error, [&] { left_ = connection_->home->close_begun(*connection_, why); });
+    }
+    void attempt(Stream& stream) noexcept override {
+        std::array<char, 4096> dropped;
+        this->outcome = {};
+        while (left_ != 0) {
+            std::error_code error;
+            const std::size_t bytes = stream.socket().receive(net::buffer(dropped), 0, error);
+            if (hotpool::detail::would_block(error)) {
+                this->outcome.want = io_want::read;
+                return;
+            }
+            if (error) return;
+            left_ -= std::min<std::uint64_t>(left_, bytes);
+        }
+    }
+    void complete(delivery how) override {
+        const std::error_code error = this->outcome.error;
+        if (error != errc::exchange_in_progress)
+            connection_->end(close_reason::finished, errc::cancelled, ending::orderly);
+        auto completion = std::move(completion_);
+        hotpool::detail::free_op(this, completion.get_allocator());
+        completion.deliver(how, error);
+    }
+
+private:
+    hotpool::detail::completion<Handler, typename state_type::executor_type> completion_;
+    hotpool::detail::connection_ref<state_type> connection_;
+    std::uint64_t left_ = 0;  // that may still come
+};
+
+template <class Stream, class Attempt, class Handler>
+void start_stream_op(connection_state<Stream>* c, Attempt attempt, Handler handler) {
+    if (c != nullptr)
+        return hotpool::detail::allocate_op<stream_op<Stream, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
+    const std::error_code none = make_error_code(errc::lease_empty);
+    if constexpr (std::is_same_v<typename Attempt::signature, void(std::error_code)>)
+        hotpool::detail::post_outcome(std::move(handler), none);
+    else
+        hotpool::detail::post_outcome(std::move(handler), none, std::size_t{0});
+}
+
+/// @param c null in an empty handle
+template <class Stream, class Handler>
+void start_linger(connection_state<Stream>* c, close_reason why, std::error_code error, Handler handler) {
+    if (c == nullptr)
+        return hotpool::detail::post_outcome(std::move(handler), make_error_code(errc::lease_empty));
+    hotpool::detail::allocate_op<linger_op<Stream, Handler>>(std::move(handler), *c)->start(why, error);
+}
+
+}  // namespace hotpool::inbound::detail
