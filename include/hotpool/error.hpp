@@ -125,6 +125,7 @@ enum class errc {
     bad_request_line,
     bad_method,
     bad_target,
+    request_line_too_large,
     missing_host,
     repeated_host,
     bad_host,
@@ -223,7 +224,7 @@ inline const char* describe(errc e) noexcept {
         case errc::body_source_failed: return "body: its source failed, or yielded another length than was declared";
         case errc::body_not_replayable: return "body: its source cannot be read again for a retry";
         case errc::bad_status_line: return "status line: malformed";
-        case errc::bad_version: return "status line: HTTP version is not 1.0 or 1.1";
+        case errc::bad_version: return "first line: HTTP version is not 1.0 or 1.1";
         case errc::bad_status_code: return "status line: status code is not three digits from 100 to 599";
         case errc::bad_reason: return "status line: control character in the reason phrase";
         case errc::bad_line_ending: return "line ending: CR without LF or LF without CR";
@@ -231,7 +232,7 @@ inline const char* describe(errc e) noexcept {
         case errc::bad_field_value: return "field value: control character";
         case errc::bad_field_folding: return "field line: obsolete line folding";
         case errc::bad_content_length: return "Content-Length: not a decimal number";
-        case errc::conflicting_content_length: return "Content-Length: differing values";
+        case errc::conflicting_content_length: return "Content-Length: differing values, or a second one in a request";
         case errc::length_with_transfer_encoding: return "Content-Length together with Transfer-Encoding";
         case errc::bad_transfer_encoding: return "Transfer-Encoding: unknown coding, or chunked is not the last";
         case errc::bad_chunk_size: return "chunk size: not a hexadecimal number in range";
@@ -255,11 +256,12 @@ inline const char* describe(errc e) noexcept {
         case errc::connection_drained: return "the connection was still open when the drain's deadline passed";
         case errc::resources_short: return "descriptors or memory are short";
         case errc::bad_request_line: return "request line: malformed";
-        case errc::bad_method: return "request line: the method is no token, or too long";
+        case errc::bad_method: return "request line: the method is not of capital letters, or too long";
         case errc::bad_target: return "request line: the target has no form that the method allows";
+        case errc::request_line_too_large: return "request line: larger than max_request_line_bytes";
         case errc::missing_host: return "Host: missing";
         case errc::repeated_host: return "Host: given more than once";
-        case errc::bad_host: return "Host: not a host with an optional port";
+        case errc::bad_host: return "Host: not a host with an optional port, or another one than in the target";
         case errc::bad_expectation: return "Expect: something other than 100-continue";
     }
     return "unknown hotpool error";

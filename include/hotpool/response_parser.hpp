@@ -1,7 +1,6 @@
 // The response parser: bytes to events, strict RFC 9112.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +8,7 @@
 #include <string_view>
 
 #include "hotpool/error.hpp"
-#include "hotpool/http/chunk_reader.hpp"
+#include "hotpool/http/body_reader.hpp"
 #include "hotpool/http/head_parser.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/http/parse_result.hpp"
@@ -17,9 +16,6 @@
 #include "hotpool/http/response_head.hpp"
 
 namespace hotpool {
-
-/// How the end of a body is found.
-enum class body_kind : std::uint8_t { none, length, chunked, until_close };
 
 /// Reads one response after another from a window that the caller keeps: the bytes received and not consumed.
 /// Copies nothing, allocates nothing, does no I/O.
@@ -59,10 +55,7 @@ public:
         switch (state_) {
             case state::interim: start_head(); [[fallthrough]];
             case state::head: return parse_head(input);
-            case state::length: return parse_length(input);
-            case state::chunked: return parse_chunked(input);
-            case state::until_close: return parse_until_close(input);
-            case state::end: return {parse_event::end, 0, {}, {}};
+            case state::body: return body_.parse(input);
             case state::failed: break;
         }
         return fail(error_);
@@ -72,56 +65,59 @@ public:
     /// @return `parse_event::end`, or `parse_event::failed` with `errc::response_missing` if no byte of the
     /// response has come and `errc::response_truncated` if some have
     result finish() noexcept {
-        if (state_ == state::until_close) state_ = state::end;
-        if (state_ == state::end) return {parse_event::end, 0, {}, {}};
         if (state_ == state::failed) return fail(error_);
+        body_.finish();
+        if (body_.complete() || body_.failed()) return body_.parse({});
         return fail(begun() ? errc::response_truncated : errc::response_missing);
     }
 
     /// Whether any byte of the response has been seen.
     bool begun() const noexcept { return state_ != state::head || head_.begun() || interim_bytes_ != 0; }
     /// Whether the response has been read to its end; `parse` would say `parse_event::end`.
-    bool complete() const noexcept { return state_ == state::end; }
+    bool complete() const noexcept { return body_.complete(); }
 
     /// Where the parts of the head are, relative to its first byte.
-    const http::response_head& head() const noexcept { return head_.head(); }
+    const http::response_head& head() const noexcept { return head_.rules().head; }
     std::uint16_t status() const noexcept { return head().status; }
     std::uint8_t version_minor() const noexcept { return head().version_minor; }
 
-    body_kind body() const noexcept { return body_; }
+    body_kind body() const noexcept { return body_.kind(); }
     /// What Content-Length says, even where no body follows, as after HEAD.
-    std::optional<std::uint64_t> content_length() const noexcept { return head_.framing().content_length(); }
+    std::optional<std::uint64_t> content_length() const noexcept { return framing().content_length(); }
     /// Bytes of the body still to come, for reading them straight to where they belong; 0 when unknown.
-    std::uint64_t remaining_body_hint() const noexcept { return state_ == state::length ? body_left_ : 0; }
+    std::uint64_t remaining_body_hint() const noexcept { return body_.remaining_hint(); }
 
     /// Whether the connection may carry another exchange once this response has been read to its end.
     /// @source RFC 9112, 9.3
     bool keep_alive() const noexcept {
-        return !switched_ && body_ != body_kind::until_close && head_.framing().persistent(version_minor());
+        return !switched_ && body() != body_kind::until_close && framing().persistent(version_minor());
     }
     /// How long the peer keeps the connection while it is idle, if it says so (`Keep-Alive: timeout=5`).
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept {
-        return head_.framing().keep_alive_timeout();
+        return framing().keep_alive_timeout();
     }
     /// Whether the connection speaks another protocol from here on, after 101 or a 2xx to CONNECT. The bytes
     /// behind the head are that protocol's.
     bool switched() const noexcept { return switched_; }
 
 private:
-    enum class state : std::uint8_t { head, interim, length, chunked, until_close, end, failed };
+    enum class state : std::uint8_t { head, interim, body, failed };
+    using head_parser = http::head_parser<http::response_rules>;
+
+    const http::framing_fields& framing() const noexcept { return head_.rules().framing; }
 
     void start_head() noexcept {
         state_ = state::head;
-        body_ = body_kind::none;
+        body_.reset();
         switched_ = false;
         head_.start(limits_.max_head_bytes - interim_bytes_, limits_.max_fields);
     }
 
     result parse_head(std::string_view input) noexcept {
         switch (head_.parse(input)) {
-            case http::head_parser::verdict::need_more: return {};
-            case http::head_parser::verdict::failed: return fail(head_.error());
-            case http::head_parser::verdict::complete: break;
+            case head_parser::verdict::need_more: return {};
+            case head_parser::verdict::failed: return fail(head_.error());
+            case head_parser::verdict::complete: break;
         }
         if (is_interim(status())) {
             if (interim_responses_++ == limits_.max_interim_responses)
@@ -142,46 +138,12 @@ private:
         const std::uint16_t code = status();
         if (code == 101 && !upgrade_requested_) return errc::upgrade_not_requested;
         switched_ = code == 101 || (kind_ == request_kind::connect && code < 300);
-        state_ = state::end;
-        if (switched_ || kind_ == request_kind::head || code == 204 || code == 304) return http::no_error;
-
-        const http::framing_fields& framing = head_.framing();
-        body_left_ = framing.content_length().value_or(limits_.max_body_bytes);
-        if (framing.chunked()) {
-            body_ = body_kind::chunked;
-            state_ = state::chunked;
-            chunks_.start(limits_);
-        } else if (framing.content_length()) {
-            body_ = body_kind::length;
-            if (body_left_ > limits_.max_body_bytes) return errc::body_too_large;
-            if (body_left_ != 0) state_ = state::length;
-        } else {
-            body_ = body_kind::until_close;
-            state_ = state::until_close;
+        state_ = state::body;
+        if (switched_ || kind_ == request_kind::head || code == 204 || code == 304) {
+            body_.start_none();
+            return http::no_error;
         }
-        return http::no_error;
-    }
-
-    result parse_length(std::string_view input) noexcept {
-        if (input.empty()) return {};
-        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input.size()));
-        body_left_ -= size;
-        if (body_left_ == 0) state_ = state::end;
-        return {parse_event::body, size, input.substr(0, size), {}};
-    }
-
-    result parse_chunked(std::string_view input) noexcept {
-        const result step = chunks_.parse(input);
-        if (step.event == parse_event::failed) return fail(step.error);
-        if (step.event == parse_event::end) state_ = state::end;
-        return step;
-    }
-
-    result parse_until_close(std::string_view input) noexcept {
-        if (input.empty()) return {};
-        if (input.size() > body_left_) return fail(errc::body_too_large);
-        if (body_left_ != http::unlimited) body_left_ -= input.size();
-        return {parse_event::body, input.size(), input, {}};
+        return body_.start(framing(), limits_, body_kind::until_close);
     }
 
     result fail(errc e) noexcept {
@@ -191,16 +153,14 @@ private:
     }
 
     http::limits limits_;
-    http::head_parser head_;
-    http::chunk_reader chunks_;
-    std::uint64_t body_left_ = 0;  // of a close-delimited body: what its limit leaves
+    head_parser head_;
+    http::body_reader body_;
     std::size_t interim_bytes_ = 0;
     std::size_t interim_responses_ = 0;
     errc error_ = http::no_error;
     request_kind kind_ = request_kind::plain;
     bool upgrade_requested_ = false;
     bool switched_ = false;
-    body_kind body_ = body_kind::none;
     state state_ = state::head;
 };
 

@@ -1,4 +1,4 @@
-// One response head, parsed line by line as its bytes arrive.
+// One head, parsed line by line as its bytes arrive.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,6 @@
 
 #include "hotpool/error.hpp"
 #include "hotpool/http/field_line.hpp"
-#include "hotpool/http/framing_fields.hpp"
-#include "hotpool/http/response_head.hpp"
 #include "hotpool/http/scan.hpp"
 
 namespace hotpool::http {
@@ -20,7 +18,15 @@ namespace hotpool::http {
 ///
 /// A line is refused once it is complete and within the bound, for the first thing wrong with it, so the
 /// reason does not depend on the pieces either.
+///
+/// `Rules` tells requests from responses, and keeps what the lines say:
+///
+/// - `may_begin(bytes)`: whether such a start line can begin with them; `foreign`: the refusal if not.
+/// - `take_start_line(line)`, without its CRLF; `take_field(name, value)`: `no_error`, or the refusal.
+/// - `finish(lines)`, all of them, each with its CRLF: `no_error`, or what is wrong with them together.
+/// - `max_start_line_bytes()`, with its CRLF, and `start_line_excess`, the refusal: only if it has a bound of its own.
 /// @threads distinct objects only
+template <class Rules>
 class head_parser {
 public:
     enum class verdict : std::uint8_t { need_more, complete, failed };
@@ -32,10 +38,15 @@ public:
         max_bytes_ = max_bytes;
         fields_left_ = max_fields;
     }
+    /// @param rules such as have something to be told first
+    void start(std::size_t max_bytes, std::size_t max_fields, const Rules& rules) noexcept {
+        start(max_bytes, max_fields);
+        rules_ = rules;
+    }
 
     /// @param window every byte of the head received so far, and possibly more
     verdict parse(std::string_view window) noexcept {
-        if (line_begin_ == 0 && !may_begin_status_line(window)) return fail(errc::bad_status_line);
+        if (line_begin_ == 0 && !Rules::may_begin(window)) return fail(Rules::foreign);
         const char* const begin = window.data();
         const char* const end = begin + std::min(window.size(), max_bytes_);
         const bool seen_before = scanned_ != line_begin_;
@@ -50,7 +61,7 @@ public:
             line = next;
         }
         line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
-        return finish();
+        return finish(window);
     }
 
     /// Whether any byte of the head has been seen.
@@ -59,10 +70,12 @@ public:
 
     /// The head's size in bytes once it is complete.
     std::size_t size() const noexcept { return line_begin_ + 2; }
-    const response_head& head() const noexcept { return head_; }
-    const framing_fields& framing() const noexcept { return framing_; }
+    /// What the lines said so far.
+    const Rules& rules() const noexcept { return rules_; }
 
 private:
+    static constexpr bool bounds_start_line = requires { Rules::start_line_excess; };
+
     /// Whether the line that begins at `line_begin_` has its line feed; looks at each byte once.
     bool line_is_complete(const char* begin, const char* end) noexcept {
         const char* const feed = find_line_feed(begin + scanned_, end);
@@ -71,29 +84,32 @@ private:
     }
 
     verdict lack(std::string_view window) noexcept {
+        if constexpr (bounds_start_line)
+            if (line_begin_ == 0 && scanned_ >= std::min(rules_.max_start_line_bytes(), max_bytes_))
+                return fail(Rules::start_line_excess);
         return window.size() > max_bytes_ ? fail(errc::head_too_large) : verdict::need_more;
     }
 
     /// @param at the line's first byte; behind its CRLF afterwards, and anywhere if it is refused
     errc take_line(const char* begin, const char*& at, const char* end) noexcept {
-        if (at == begin) return take_status_line(at);
+        if (at == begin) return take_start_line(at);
         field f;
         if (const errc e = take_field_line(at, end, f); e != no_error) return e;
         if (fields_left_-- == 0) return errc::too_many_fields;
-        return framing_.take(f.name, f.value);
+        return rules_.take_field(f.name, f.value);
     }
 
-    errc take_status_line(const char*& at) noexcept {
+    errc take_start_line(const char*& at) noexcept {
         const std::string_view line{at, scanned_};
+        if constexpr (bounds_start_line)
+            if (line.size() >= rules_.max_start_line_bytes()) return Rules::start_line_excess;
         if (!line.ends_with('\r')) return errc::bad_line_ending;
         at += line.size() + 1;
-        head_.fields_begin = static_cast<std::uint32_t>(line.size() + 1);
-        return parse_status_line({line.data(), line.size() - 1}, head_);
+        return rules_.take_start_line({line.data(), line.size() - 1});
     }
 
-    verdict finish() noexcept {
-        head_.fields_size = static_cast<std::uint32_t>(line_begin_ - head_.fields_begin);
-        const errc e = framing_.check(head_.version_minor);
+    verdict finish(std::string_view window) noexcept {
+        const errc e = rules_.finish({window.data(), line_begin_});
         return e == no_error ? verdict::complete : fail(e);
     }
 
@@ -106,8 +122,7 @@ private:
     std::size_t fields_left_ = 0;
     std::size_t line_begin_ = 0;
     std::size_t scanned_ = 0;  // up to here the current line has no line feed
-    response_head head_;
-    framing_fields framing_;
+    Rules rules_;
     errc error_ = no_error;
 };
 

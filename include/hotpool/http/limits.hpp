@@ -1,4 +1,4 @@
-// Every bound that the response parser keeps.
+// Every bound that the parsers keep.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,10 @@ struct limits {
     /// whoever reads a body piece by piece sets `unlimited`.
     std::uint64_t max_body_bytes = 64 * 1024 * 1024;
 
+    /// Bytes of a request line with its CRLF; responses have no bound but that of the head. 16 to 16 Mi; RFC 9112, 3 asks
+    /// for 8,000 at least, and the line is refused by a status of its own, so that a client can tell what to shorten.
+    std::size_t max_request_line_bytes = 8 * 1024;
+
     /// @errors throws `std::invalid_argument` that names the field and its rule
     void validate() const {
         constexpr std::size_t kibi = 1024;
@@ -46,6 +50,8 @@ struct limits {
             throw std::invalid_argument("limits.max_chunk_line_bytes: must be 18 to 65536");
         if (max_trailer_bytes > 16 * mebi)
             throw std::invalid_argument("limits.max_trailer_bytes: must be 0 to 16777216");
+        if (max_request_line_bytes < 16 || max_request_line_bytes > 16 * mebi)
+            throw std::invalid_argument("limits.max_request_line_bytes: must be 16 to 16777216");
     }
 };
 

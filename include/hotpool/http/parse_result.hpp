@@ -9,14 +9,14 @@
 
 namespace hotpool {
 
-/// What happened next in a response.
+/// What happened next in a message.
 enum class parse_event : std::uint8_t {
     need_more,     ///< nothing can be told without more bytes
-    interim_head,  ///< a 1xx head other than 101; another head follows
-    head,          ///< the final head
+    interim_head,  ///< of a response: a 1xx head other than 101; another head follows
+    head,          ///< the final head of a response, the head of a request
     body,          ///< some bytes of the body
-    end,           ///< the response is complete
-    failed,        ///< the response is refused; the connection is not usable any more
+    end,           ///< the message is complete
+    failed,        ///< the message is refused; the connection is not usable any more
 };
 
 /// One step of a parser.

@@ -6,6 +6,7 @@
 
 #include "hotpool/error.hpp"
 #include "hotpool/http/fields_view.hpp"
+#include "hotpool/http/framing_fields.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/scan.hpp"
 
@@ -72,5 +73,24 @@ inline errc parse_status_line(std::string_view line, response_head& out) noexcep
     out.reason_size = static_cast<std::uint32_t>(line.size() - reason_begin);
     return no_error;
 }
+
+/// What `head_parser` asks of a response.
+struct response_rules {
+    static constexpr errc foreign = errc::bad_status_line;
+
+    static bool may_begin(std::string_view received) noexcept { return may_begin_status_line(received); }
+    errc take_start_line(std::string_view line) noexcept {
+        head.fields_begin = static_cast<std::uint32_t>(line.size() + 2);
+        return parse_status_line(line, head);
+    }
+    errc take_field(std::string_view name, std::string_view value) noexcept { return framing.take(name, value); }
+    errc finish(std::string_view lines) noexcept {
+        head.fields_size = static_cast<std::uint32_t>(lines.size() - head.fields_begin);
+        return framing.check(head.version_minor);
+    }
+
+    response_head head;
+    framing_fields framing;
+};
 
 }  // namespace hotpool::http
