@@ -140,7 +140,7 @@ TEST_CASE("a peer that speaks something else is refused at its first byte") {
     CHECK(parser.parse("\x16").error == errc::bad_request_line);
 }
 
-TEST_CASE("a refusal stands until the next start") {
+TEST_CASE("a refused request stays refused until the next start") {
     request_parser parser;
     CHECK(parser.parse("(").error == errc::bad_request_line);
     CHECK(parser.parse(get("\r\n")).error == errc::bad_request_line);
