@@ -77,7 +77,8 @@ const std::set<errc>& members(condition c) {
     static const std::set<errc> client = [] {
         std::set<errc> set = response;  // heads and bodies are of the same kind on both sides
         for (const errc of_responses : {bad_status_line, unsolicited_bytes, upgrade_not_requested}) set.erase(of_responses);
-        set.insert({bad_request_line, bad_method, bad_target, missing_host, repeated_host, bad_host, bad_expectation});
+        set.insert({bad_request_line, bad_method, bad_target, missing_host, repeated_host, bad_host, bad_expectation,
+                    request_line_too_large});
         return set;
     }();
     static const std::set<errc> maybe = [] {
