@@ -76,6 +76,7 @@ public:
     }
 
     access_judgement judge(const ip_address& address, time_point now) const noexcept {
+        if (entries_.size() == 0) return {default_verdict_, std::nullopt};
         const ip_address judged = address.unmapped();
         // Blocks sort by address, an outer one before those in it. So what lies between a block with the address in it
         // and the address lies in that block too, and no block with the address in it is longer than what the address
