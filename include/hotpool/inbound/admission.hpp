@@ -53,8 +53,8 @@ enum class block_result : std::uint8_t {
     table_full,   ///< every group that is known has connections
 };
 
-/// Counts connections and requests by group of peers, and refuses what exceeds the limits: a machine without clock, lock
-/// or socket. It is told the time with each call, which never goes back.
+/// Counts connections and requests by group of peers, and refuses what exceeds the limits: a machine without clock,
+/// lock or socket. It is told the time with each call, which never goes back.
 ///
 /// A verdict names the first reason in the order of `refuse_reason` that applies. Groups are remembered up to a
 /// ceiling; what is forgotten is the least recently seen of those without connections, and those over their limit only
@@ -82,18 +82,19 @@ public:
         : options_(checked(options)),
           window_begins_(window_begins),
           quota_(quota_of(options, window_begins)),
+          key_of_(options.groups),
           groups_(options.max_groups, seed) {}
     basic_admission(const basic_admission&) = delete;
     basic_admission& operator=(const basic_admission&) = delete;
 
-    /// Somebody has connected. If admitted, the connection counts as half-open until `handshake_done`, for its group and
-    /// in total until `connection_ended`.
+    /// Somebody has connected. If admitted, the connection counts as half-open until `handshake_done`, for its group
+    /// and in total until `connection_ended`.
     [[nodiscard]] admission_verdict connection_offered(const ip_address& peer, time_point now) {
         if (access_.next_expiry() <= now) access_.time_passed(now);
-        const peer_group group = group_of(peer, options_.groups);
-        entry* known = groups_.find(group);
+        const group_key key = key_of_(peer);
+        entry* known = groups_.find(key);
         refuse_reason why = judge_connection(peer, known, now);
-        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        if (why == refuse_reason::none && known == nullptr) why = add(key, known, now);
         if (known != nullptr) seen(*known, now);
         if (why != refuse_reason::none) return verdict_on(counts_.connections_by_verdict, why, known, now);
         groups_.connection_added(*known);
@@ -121,18 +122,18 @@ public:
         return use;
     }
 
-    /// A proxy has said whose connection it is: it counts for the client's group from now on. If refused, it stays where
-    /// it was, and is to be closed.
+    /// A proxy has said whose connection it is: it counts for the client's group from now on. If refused, it stays
+    /// where it was, is counted as refused too, and is to be closed.
     [[nodiscard]] admission_verdict client_named(admission_ticket& ticket, const ip_address& client, time_point now) {
         if (use_of(ticket) != ticket_use::taken) return {refuse_reason::no_ticket, {}, {}};
-        const peer_group group = group_of(client, options_.groups);
-        if (group == ticket.group()) return {};
-        entry* known = groups_.find(group);
+        const group_key key = key_of_(client);
+        if (key == ticket.entry_->key) return {};
+        entry* known = groups_.find(key);
         refuse_reason why = judge_group(client, known, now);
         if (why == refuse_reason::none && is_group_full(client, known)) why = refuse_reason::group_connections;
-        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        if (why == refuse_reason::none && known == nullptr) why = add(key, known, now);
         if (known != nullptr) seen(*known, now);
-        if (why != refuse_reason::none) return {why, retry_after(why, known, now), {}};
+        if (why != refuse_reason::none) return verdict_on(counts_.connections_by_verdict, why, known, now);
         groups_.connection_added(*known);
         groups_.connection_removed(entry_of(ticket));
         ticket.entry_ = known;
@@ -147,10 +148,10 @@ public:
     }
     /// A request of `client` has come, on a connection that a proxy shares between its clients.
     [[nodiscard]] admission_verdict request_offered(const ip_address& client, time_point now) noexcept {
-        const peer_group group = group_of(client, options_.groups);
-        entry* known = groups_.find(group);
+        const group_key key = key_of_(client);
+        entry* known = groups_.find(key);
         refuse_reason why = judge_group(client, known, now);
-        if (why == refuse_reason::none && known == nullptr) why = add(group, known, now);
+        if (why == refuse_reason::none && known == nullptr) why = add(key, known, now);
         return judge_request(why, known, now);
     }
 
@@ -160,14 +161,16 @@ public:
     void resources_ran_short() noexcept { is_short_ = true; }
     void resources_recovered() noexcept { is_short_ = false; }
 
-    /// Refuses the group's connections and requests until that time. Its connections stay, which are the caller's to end.
+    /// Refuses the group's connections and requests until that time. Its connections stay, which are the caller's to
+    /// end.
     /// @param group one, or an address in it
     /// @param until `never` for as long as it is remembered; a time that is past ends the block
     block_result block(const peer_group& group, time_point until, time_point now) {
         const peer_group whole = group_of(group.address(), options_.groups);
         if (group.unmapped().prefix_length() < whole.prefix_length()) return block_result::not_a_group;
-        entry* known = groups_.find(whole);
-        if (known == nullptr && add(whole, known, now) != refuse_reason::none) return block_result::table_full;
+        const group_key key = key_of_(group.address());
+        entry* known = groups_.find(key);
+        if (known == nullptr && add(key, known, now) != refuse_reason::none) return block_result::table_full;
         known->value.blocked_until = until;
         seen(*known, now);
         return block_result::blocked;
@@ -175,9 +178,9 @@ public:
 
     /// How a group stands that is remembered, else as one that was never seen.
     group_status status(const ip_address& address, time_point now) const noexcept {
-        const peer_group group = group_of(address, options_.groups);
-        const entry* known = groups_.find(group);
-        return known != nullptr ? status_of(*known, now) : group_status{group, 0, {}, {}};
+        const group_key key = key_of_(address);
+        const entry* known = groups_.find(key);
+        return known != nullptr ? status_of(*known, now) : group_status{key.group(), 0, {}, {}};
     }
     /// Calls `visit(const group_status&)` for each group that is remembered, in no particular order.
     template <class Visit>
@@ -210,6 +213,7 @@ public:
             throw std::invalid_argument("hotpool::inbound::admission_options::max_groups must stay as it was");
         options_ = options;
         quota_ = quota_of(options, window_begins_);
+        key_of_ = group_key_maker{options.groups};
     }
 
     /// Whether all counts agree with one another; for tests.
@@ -246,11 +250,11 @@ private:
         groups_.seen(known, is_over(known.value, now) ? group_standing::over_limit : group_standing::within_limits);
     }
     group_status status_of(const entry& known, time_point now) const noexcept {
-        return {known.group, known.connections, requests_after(known.value, now), known.value.blocked_until};
+        return {known.key.group(), known.connections, requests_after(known.value, now), known.value.blocked_until};
     }
 
-    refuse_reason add(const peer_group& group, entry*& known, time_point now) noexcept {
-        known = groups_.add(group, [this, now](const record& other) { return is_over(other, now); });
+    refuse_reason add(const group_key& key, entry*& known, time_point now) noexcept {
+        known = groups_.add(key, [this, now](const record& other) { return is_over(other, now); });
         return known != nullptr ? refuse_reason::none : refuse_reason::group_table_full;
     }
 
@@ -311,6 +315,7 @@ private:
     admission_options options_;
     time_point window_begins_;
     Quota quota_;
+    group_key_maker key_of_;
     table groups_;
     access_list access_;
     admission_counts counts_;

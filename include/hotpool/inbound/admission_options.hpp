@@ -22,8 +22,8 @@ namespace hotpool::inbound {
 struct admission_options {
     /// What is counted as one peer.
     grouping groups{};
-    /// Connections of one group. 0: no limit. 10: a browser opens 6. Those from trusted proxies are not held to it, since
-    /// they are of many clients.
+    /// Connections of one group. 0: no limit. 10: a browser opens 6. Those from trusted proxies are not held to it,
+    /// since they are of many clients.
     std::uint32_t max_connections_per_group = 10;
     /// Connections of all groups, half-open ones included. 0: no limit. Below the number of descriptors.
     std::size_t max_connections = 10'000;
@@ -37,8 +37,8 @@ struct admission_options {
     /// When to come back after a refusal of which nobody knows when its cause ends, since it ends with others'
     /// connections. 0 or more; 0 says nothing.
     duration busy_retry_after = std::chrono::seconds(1);
-    /// Groups remembered, the ceiling of memory: `basic_admission::bytes_per_group` for each. 1 to 2^31; stays as it was
-    /// made. More than `max_connections`, or new groups may be refused.
+    /// Groups remembered, the ceiling of memory: `basic_admission::bytes_per_group` for each. 1 to 2^31; stays as it
+    /// was made. More than `max_connections`, or new groups may be refused.
     std::size_t max_groups = 64 * 1024;
     /// Whose word about their clients is taken; nobody's unless named.
     trusted_proxies proxies{};
@@ -58,8 +58,8 @@ struct admission_options {
         require(max_groups <= std::size_t{1} << 31, "max_groups", "must be at most 2^31");
     }
 
-    /// `base` with what the environment says otherwise: `MAX_CONNECTIONS_PER_IP` and `MAX_REQUESTS_PER_IP_PER_HOUR`, 0 to
-    /// 4294967295 in decimal digits without zeros in front; 0 is no limit. The latter sets `request_window` too.
+    /// `base` with what the environment says otherwise: `MAX_CONNECTIONS_PER_IP` and `MAX_REQUESTS_PER_IP_PER_HOUR`, 0
+    /// to 4294967295 in decimal digits without zeros in front; 0 is no limit. The latter sets `request_window` too.
     /// @param lookup the value of a variable by its name, null if it is not set
     /// @errors throws `std::invalid_argument` naming the variable, its text and the rule
     template <class Lookup>

@@ -37,7 +37,7 @@ public:
     /// Whether its handshake is under way.
     bool half_open() const noexcept { return half_open_; }
     /// The group that it counts for. Only if not `empty`.
-    const peer_group& group() const noexcept { return entry_->group; }
+    peer_group group() const noexcept { return entry_->key.group(); }
 
 private:
     template <request_quota Quota>

@@ -103,8 +103,8 @@ inline std::optional<ip_address> read_node(std::string_view node) noexcept {
     return address && address->is_v6() && !parts->bracketed ? std::nullopt : address;
 }
 
-/// Takes a token or a quoted string, its quotation marks left out, off the front of `rest`. Nothing if there is none, or
-/// the string is not closed. Escaped characters stay as they are: no address needs one.
+/// Takes a token or a quoted string, its quotation marks left out, off the front of `rest`. Nothing if there is none,
+/// or the string is not closed. Escaped characters stay as they are: no address needs one.
 constexpr std::optional<std::string_view> take_value(std::string_view& rest) noexcept {
     std::size_t end = 0;
     if (rest.empty() || rest.front() != '"') {

@@ -6,69 +6,57 @@
 #include <cstdint>
 #include <vector>
 
-#include "hotpool/base/linked_list.hpp"
-#include "hotpool/inbound/keyed_hash.hpp"
-#include "hotpool/inbound/peer_group.hpp"
+#include "hotpool/inbound/group_key.hpp"
+#include "hotpool/inbound/group_list.hpp"
 
 namespace hotpool::inbound {
 
-/// How much it matters that a group is remembered.
-enum class group_standing : std::uint8_t {
-    within_limits,
-    over_limit,  ///< blocked, or its quota is used up: forgotten last
-};
-
-/// What a table knows of every group, whatever else is remembered of it.
-struct known_group {
-    peer_group group;
-    std::uint32_t connections = 0;  ///< with any it is not forgotten
-    group_standing standing = group_standing::within_limits;
-};
-
-/// Groups by their block, `Value` with each, `max_groups` at most. Once there are as many, a new one takes the place of
-/// one without connections: first of those within their limits, then of those over them, each time of the one that was
-/// seen least recently. Peers choose their addresses, so the hash has a key that they do not know.
+/// Groups, `max_groups` at most, and a `Value` with each. Once there are as many, a new one takes the place of one
+/// without connections: of the one seen least recently among those within their limits, or if there is none, among
+/// those over them.
 /// @threads distinct objects only
 /// @cost constant, up to chains that are as long as chance makes them; nothing is allocated but in the constructor,
 /// which takes the memory for all groups at once. Of that the system hands out what has been used.
 template <class Value>
 class group_table {
-public:
-    struct entry : known_group, base::list_hook<entry> {
+    struct content : known_group {
         Value value{};
-
-    private:
-        friend group_table;
-        std::uint32_t next_in_chain = none;
     };
+    static constexpr std::size_t cache_line = 64;
+
+public:
+    /// Within one line of the cache if it fits: a table of many groups is not in the cache.
+    struct alignas(sizeof(content) <= cache_line ? cache_line : alignof(content)) entry : content {};
 
     /// The most memory that a group takes, its share of the hash table included.
-    static constexpr std::size_t bytes_per_group = sizeof(entry) + 2 * sizeof(std::uint32_t);
+    static constexpr std::size_t bytes_per_group = sizeof(entry) + 4 * sizeof(std::uint32_t);
 
     /// @param max_groups 1 to 2^31
     /// @param seed any number that peers do not know
     group_table(std::size_t max_groups, std::uint64_t seed)
-        : chains_(std::bit_ceil(max_groups), none), max_groups_(max_groups), hash_(seed) {
+        // Twice as many chains as groups: most lookups then read one group.
+        : chains_(2 * std::bit_ceil(max_groups), no_group), max_groups_(max_groups), hash_(seed) {
         entries_.reserve(max_groups);
     }
     group_table(const group_table&) = delete;
     group_table& operator=(const group_table&) = delete;
 
     /// Null if it is not known. It stays as recently seen as it was.
-    entry* find(const peer_group& group) noexcept {
-        const std::uint32_t place = place_of(group);
-        return place == none ? nullptr : &entries_[place];
+    entry* find(const group_key& key) noexcept {
+        const std::uint32_t place = place_of(key);
+        return place == no_group ? nullptr : &entries_[place];
     }
-    const entry* find(const peer_group& group) const noexcept {
-        const std::uint32_t place = place_of(group);
-        return place == none ? nullptr : &entries_[place];
+    const entry* find(const group_key& key) const noexcept {
+        const std::uint32_t place = place_of(key);
+        return place == no_group ? nullptr : &entries_[place];
     }
 
-    /// The group, which is known from now on, with a `Value` as it is made; null if all that are known have connections.
-    /// @param group one that is not known
-    /// @param is_still_over whether a group that was over its limit is so now
+    /// The group, which is known from now on, with a `Value` as it is made; null if all that are known have
+    /// connections.
+    /// @param key of one that is not known
+    /// @param is_still_over whether a group that was over its limit is so now, by its `Value`
     template <class IsStillOver>
-    entry* add(const peer_group& group, IsStillOver is_still_over) noexcept {
+    entry* add(const group_key& key, IsStillOver is_still_over) noexcept {
         entry* place = nullptr;
         if (entries_.size() < max_groups_) {
             place = &entries_.emplace_back();
@@ -77,30 +65,29 @@ public:
             if (place == nullptr) return nullptr;
             *place = {};
         }
-        std::uint32_t& chain = chains_[chain_of(group)];
-        place->group = group;
+        place->key = key;
+        std::uint32_t& chain = chains_[chain_of(key)];
         place->next_in_chain = chain;
         chain = index_of(*place);
-        list_of(*place).push_back(*place);
+        list_of(*place).push_back(entries_, chain);
         return place;
     }
 
     /// The group has been seen, and stands so.
     void seen(entry& known, group_standing standing) noexcept {
-        if (known.connections == 0) list_of(known).remove(known);
+        if (known.connections == 0) list_of(known).remove(entries_, index_of(known));
         known.standing = standing;
-        if (known.connections == 0) list_of(known).push_back(known);
+        if (known.connections == 0) list_of(known).push_back(entries_, index_of(known));
     }
 
     void connection_added(entry& known) noexcept {
-        if (known.connections++ == 0) list_of(known).remove(known);
+        if (known.connections++ == 0) list_of(known).remove(entries_, index_of(known));
     }
     void connection_removed(entry& known) noexcept {
-        if (--known.connections == 0) list_of(known).push_back(known);
+        if (--known.connections == 0) list_of(known).push_back(entries_, index_of(known));
     }
 
     std::size_t size() const noexcept { return entries_.size(); }
-    std::size_t max_groups() const noexcept { return max_groups_; }
     /// Groups that had to make room for others.
     std::uint64_t forgotten() const noexcept { return forgotten_; }
     /// Those of them that were over their limit then.
@@ -112,64 +99,66 @@ public:
     /// In no particular order.
     const std::vector<entry>& entries() const noexcept { return entries_; }
 
-    /// Whether every group is found by its block and is in the list where it belongs; for tests.
+    /// Whether every group is found by its key and is in the list where it belongs; for tests.
     bool check() const noexcept {
         std::size_t idle = 0;
-        for (const entry& e : entries_) {
-            if (find(e.group) != &e) return false;
-            idle += e.connections == 0;
+        for (const entry& known : entries_) {
+            if (find(known.key) != &known) return false;
+            idle += known.connections == 0;
         }
-        const auto all_stand_so = [](const list_type& list, group_standing standing) {
-            for (const entry* e = list.front(); e != nullptr; e = list_type::next(*e))
-                if (e->connections != 0 || e->standing != standing) return false;
-            return true;
-        };
-        return all_stand_so(within_, group_standing::within_limits) && all_stand_so(over_, group_standing::over_limit) &&
-               idle == within_.size() + over_.size() && entries_.size() <= max_groups_;
+        std::size_t listed = 0;
+        for (const auto standing : {group_standing::within_limits, group_standing::over_limit})
+            for (std::uint32_t at = lists_[static_cast<std::size_t>(standing)].front(); at != no_group;
+                 at = entries_[at].next, ++listed)
+                if (entries_[at].connections != 0 || entries_[at].standing != standing) return false;
+        return idle == listed && entries_.size() <= max_groups_;
     }
 
 private:
-    using list_type = base::linked_list<entry>;
-    static constexpr std::uint32_t none = static_cast<std::uint32_t>(-1);
-
-    std::size_t chain_of(const peer_group& group) const noexcept {
-        return static_cast<std::size_t>(hash_(group)) & (chains_.size() - 1);
+    std::size_t chain_of(const group_key& key) const noexcept {
+        return static_cast<std::size_t>(hash_(key)) & (chains_.size() - 1);
     }
-    std::uint32_t place_of(const peer_group& group) const noexcept {
-        std::uint32_t place = chains_[chain_of(group)];
-        while (place != none && entries_[place].group != group) place = entries_[place].next_in_chain;
+    std::uint32_t place_of(const group_key& key) const noexcept {
+        std::uint32_t place = chains_[chain_of(key)];
+        while (place != no_group && entries_[place].key != key) place = entries_[place].next_in_chain;
         return place;
     }
-    std::uint32_t index_of(const entry& e) const noexcept { return static_cast<std::uint32_t>(&e - entries_.data()); }
-    list_type& list_of(const entry& e) noexcept {
-        return e.standing == group_standing::within_limits ? within_ : over_;
+    std::uint32_t index_of(const entry& known) const noexcept {
+        return static_cast<std::uint32_t>(&known - entries_.data());
     }
+    group_list& list_of(const entry& known) noexcept { return lists_[static_cast<std::size_t>(known.standing)]; }
 
     /// Of the groups over their limit one is looked at each time: that one goes if it no longer is, since then nothing
-    /// is lost with it. So those whose time has passed are found without a timer, and a flood of new groups pays little.
+    /// is lost with it. So those whose time has passed are found without a timer, and a flood of new groups pays
+    /// little.
     template <class IsStillOver>
     entry* take_victim(IsStillOver is_still_over) noexcept {
-        entry* victim = over_.front();
-        const bool still_over = victim != nullptr && is_still_over(victim->value);
-        if (victim != nullptr) over_.remove(*victim);
-        if (victim == nullptr || (still_over && !within_.empty())) {
-            if (victim != nullptr) over_.push_back(*victim);
-            victim = within_.pop_front();
+        group_list& within = lists_[static_cast<std::size_t>(group_standing::within_limits)];
+        group_list& over = lists_[static_cast<std::size_t>(group_standing::over_limit)];
+        std::uint32_t victim = over.front();
+        const bool still_over = victim != no_group && is_still_over(entries_[victim].value);
+        if (victim != no_group) over.remove(entries_, victim);
+        if (still_over && within.front() != no_group) {
+            over.push_back(entries_, victim);
+            victim = no_group;
         } else {
             forgotten_over_limit_ += still_over;
         }
-        if (victim == nullptr) return nullptr;
+        if (victim == no_group) {
+            victim = within.front();
+            if (victim == no_group) return nullptr;
+            within.remove(entries_, victim);
+        }
         ++forgotten_;
-        std::uint32_t* link = &chains_[chain_of(victim->group)];
-        while (*link != index_of(*victim)) link = &entries_[*link].next_in_chain;
-        *link = victim->next_in_chain;
-        return victim;
+        std::uint32_t* link = &chains_[chain_of(entries_[victim].key)];
+        while (*link != victim) link = &entries_[*link].next_in_chain;
+        *link = entries_[victim].next_in_chain;
+        return &entries_[victim];
     }
 
     std::vector<entry> entries_;  // reserved once: they never move
     std::vector<std::uint32_t> chains_;
-    list_type within_;
-    list_type over_;
+    group_list lists_[2];  // by standing, those without connections, the one seen least recently first
     std::size_t max_groups_;
     group_hash hash_;
     std::uint64_t forgotten_ = 0;

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <type_traits>
@@ -21,9 +20,9 @@ struct quota_options {
     time_point window_begins{};               ///< a point at which one began, where windows are fixed
 };
 
-/// Counts the requests of a group. Its `state` is what it remembers of one, nothing used as it is made; the quota itself
-/// is the same for all groups. `wait` is how long until a request may come, zero if one may now; `count` notes one that
-/// was admitted. A state that a quota with other options has left is taken over.
+/// Counts the requests of a group. Its `state` is what it remembers of one, nothing used as it is made; the quota
+/// itself is the same for all groups. `wait` is how long until a request may come, zero if one may now; `count` notes
+/// one that was admitted. A state that a quota with other options has left is taken over.
 template <class Q>
 concept request_quota =
     std::copyable<Q> && std::constructible_from<Q, const quota_options&> &&
@@ -79,7 +78,7 @@ private:
 /// were counted with another length pass as if they had the present one.
 class sliding_window {
 public:
-    static constexpr std::size_t parts = 12;
+    static constexpr int parts = 12;  // signed: an unsigned one would make durations unsigned that it multiplies
 
     struct state {
         time_point part_began = time_point::min();
@@ -93,8 +92,8 @@ public:
         const state present = moved(s, now);
         std::uint64_t left = std::accumulate(present.used.begin(), present.used.end(), std::uint64_t{0});
         time_point until = present.part_began;
-        for (std::size_t oldest = parts; left >= limit_; --oldest) {
-            left -= present.used[oldest];
+        for (auto oldest = present.used.rbegin(); left >= limit_; ++oldest) {
+            left -= *oldest;
             until += part_;
         }
         return until > now ? until - now : duration::zero();

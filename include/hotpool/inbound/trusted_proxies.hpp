@@ -11,8 +11,8 @@
 
 namespace hotpool::inbound {
 
-/// A set of addresses, none unless made from some. IPv4-mapped addresses and blocks are IPv4 ones, so that no IPv6 block
-/// shorter than /96 speaks for IPv4; scopes make no difference.
+/// A set of addresses, none unless made from some. IPv4-mapped addresses and blocks are IPv4 ones, so that no IPv6
+/// block shorter than /96 speaks for IPv4; scopes make no difference.
 /// @threads distinct objects only; `contains` from any thread while nothing else happens
 class trusted_proxies {
 public:
