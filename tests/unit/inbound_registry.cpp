@@ -293,6 +293,17 @@ TEST_CASE("a_queue_that_has_been_full_takes_no_more_memory", "[inbound]") {
     CHECK(message.use_count() == 1);
 }
 
+TEST_CASE("what_waits_for_an_ended_connection_is_freed", "[inbound]") {
+    connection_registry<std::shared_ptr<const int>, int> all(
+        {.queue_limit = 1, .when_full = slow_reader::disconnect});
+    all.join(home, id(1), 0);
+    const auto message = std::make_shared<const int>(1);
+    all.send(id(1), message);
+    CHECK(message.use_count() == 2);
+    all.send(id(1), message);
+    CHECK(message.use_count() == 1);
+}
+
 TEST_CASE("a_queue_of_nothing_is_refused", "[inbound]") {
     CHECK_THROWS_WITH(registry({.queue_limit = 0}),
                       "hotpool::inbound::registry_options::queue_limit must be 1 or more");
