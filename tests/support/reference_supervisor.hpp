@@ -1,7 +1,8 @@
-// A supervisor of connections as its rules say it, with plain times and no wheel: every connection is looked at each time.
+// The supervisor's rules with plain times and no wheel: every connection is looked at each time.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -13,6 +14,7 @@
 namespace hotpool::testing {
 
 using namespace hotpool::inbound;
+using namespace std::chrono_literals;
 
 /// What the rules know of one connection.
 struct reference_connection {
@@ -28,7 +30,7 @@ struct reference_connection {
     bool in_request() const { return state == life_state::open && doing > activity::awaiting; }
 };
 
-/// @tparam Policies with `idle(options)`, `life(options)` and `spent(options, requests)`
+/// @tparam Rules with `idle(options)`, `life(options)` and `spent(options, requests)`
 template <class Rules>
 class reference_supervisor {
 public:

@@ -6,13 +6,9 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "support/catch.hpp"
-
-using namespace std::chrono_literals;
-
 #include "support/reference_supervisor.hpp"
 
 using namespace hotpool;
@@ -63,17 +59,17 @@ public:
     explicit random_life(std::uint64_t seed)
         : dice_(seed), options_(some_options()), machine_(options_, seed), reference_(options_) {}
     ~random_life() {
-        for (auto& [id, c] : live_) machine_.ended(c, close_reason::aborted);
+        for (auto& [id, c] : live_) machine_.ended(*c, close_reason::aborted);
     }
 
     /// Null as long as both agree.
     const char* step() {
-        std::uint64_t kind = dice_.next() % 64;
+        const std::uint64_t kind = dice_.next() % 64;
         if (kind < 6) {
             accept();
         } else if (kind < 20) {
             pass_time();
-        } else if (kind == 20 && dice_.next() % 40 == 0) {
+        } else if (kind == 20 && dice_.next() % 12 == 0) {
             const time_point deadline = base::after(now_, some_span(20));
             machine_.drain_requested(deadline);
             reference_.drain(deadline);
@@ -87,7 +83,7 @@ public:
         } else if (!live_.empty()) {
             auto place = live_.begin();
             std::advance(place, static_cast<std::ptrdiff_t>(dice_.next() % live_.size()));
-            if (const char* told = change(place->first, place->second)) return told;
+            if (const char* told = change(place->first, *place->second)) return told;
         }
         return compare();
     }
@@ -112,7 +108,10 @@ private:
     }
     void accept() {
         const int id = next_id_++;
-        connection& c = live_[id];
+        if (unused_.empty()) unused_.push_back(&storage_.emplace_back());
+        connection& c = *unused_.back();
+        unused_.pop_back();
+        live_[id] = &c;
         c.id = id;
         machine_.accepted(c, now_);
         reference_.accepted(id, now_);
@@ -201,6 +200,7 @@ private:
                 const close_reason told = reference_.ended(id, why);
                 if (machine_.ended(c, why) != told || c.reason() != told) return "ended";
                 live_.erase(id);
+                unused_.push_back(&c);
                 break;
             }
         }
@@ -215,10 +215,11 @@ private:
         if (machine_.next_deadline() > reference_.next()) return "next_deadline too late";
         for (const auto& [id, c] : live_) {
             const reference_connection& r = reference_.all[id];
-            if (c.state() != r.state || c.reason() != r.reason || c.told_to_leave() != r.told) return "state";
-            if (r.state == life_state::open && c.doing() != r.doing) return "doing";
+            if (c->state() != r.state || c->reason() != r.reason || c->told_to_leave() != r.told) return "state";
+            if (r.state == life_state::open && c->doing() != r.doing) return "doing";
         }
-        if (dice_.next() % 4 == 0) return nullptr;  // leave the actions for later now and then
+        if (dice_.next() % 8 == 0) lazy_ = !lazy_;
+        if (lazy_) return nullptr;
         while (const life_action action = machine_.next_action()) {
             reference_connection& r = reference_.all[static_cast<connection*>(action.connection)->id];
             if (r.wanted.erase(action.task) != 1) return "an action nobody asked for";
@@ -235,9 +236,12 @@ private:
     life_options options_;
     connection_supervisor<typename Rules::policies> machine_;
     reference_supervisor<Rules> reference_;
-    std::map<int, connection> live_;
+    std::deque<connection> storage_;
+    std::vector<connection*> unused_;
+    std::map<int, connection*> live_;
     time_point now_ = start;
     int next_id_ = 0;
+    bool lazy_ = false;  // actions are left for later
 };
 
 template <class Rules>

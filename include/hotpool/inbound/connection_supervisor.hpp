@@ -94,7 +94,6 @@ public:
         ++counters_.opened;
         counters_.establish_us.record(in_microseconds(now - c.since_));
         c.dies_at_ = base::after(now, policies_.lifetime.life(random_.uniform()));
-        c.pings_ = 0;
         c.pinged_at_ = time_point::min();
         c.hear(now);
         turn_to(c, activity::idle, now);
