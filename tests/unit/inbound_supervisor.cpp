@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <deque>
 #include <stdexcept>
-#include <string>
-#include <system_error>
 
 #include "hotpool/inbound/connection_supervisor.hpp"
 #include "support/catch.hpp"
@@ -72,38 +70,9 @@ TEST_CASE("connection_that_is_not_open_in_time_is_cut", "[inbound]") {
     if (handshaking) b.machine.handshake_begun(b.one);
     CHECK(b.one.state() == (handshaking ? life_state::handshaking : life_state::accepted));
     CHECK(b.asks(b.at(10s), life_task::abort, close_reason::handshake_timed_out));
-    CHECK(b.machine.counters().handshake_failures_for(errc::handshake_timed_out) == 1);
-    b.machine.handshake_failed(b.one, errc::handshake_closed);  // what the driver's own call ends with then
-    CHECK(b.machine.counters().handshake_failures_for(errc::handshake_closed) == 0);
     CHECK(b.machine.opened(b.one, b.now) == close_reason::handshake_timed_out);
     CHECK(b.machine.ended(b.one, close_reason::transport_error) == close_reason::handshake_timed_out);
     CHECK(b.machine.counters().closed_for(close_reason::handshake_timed_out) == 1);
-}
-
-TEST_CASE("handshakes_are_counted_by_their_errors", "[inbound]") {
-    bench b;
-    b.machine.accepted(b.one, start);
-    b.machine.handshake_begun(b.one);
-    b.machine.handshake_failed(b.one, errc::certificate_missing);
-    b.machine.handshake_failed(b.one, std::make_error_code(std::errc::io_error));
-    b.machine.handshake_failed(b.one, errc::connection_reset);
-    const inbound_counters& n = b.machine.counters();
-    CHECK(n.handshake_failures_for(errc::certificate_missing) == 1);
-    CHECK(n.handshake_failures.back() == 2);
-    CHECK(b.machine.ended(b.one, close_reason::handshake_failed) == close_reason::handshake_failed);
-}
-
-TEST_CASE("every_handshake_error_has_a_label_of_its_own", "[inbound]") {
-    for (std::size_t i = 0; i + 1 < handshake_error_count; ++i) {
-        const auto e = static_cast<errc>(static_cast<int>(first_handshake_error) + static_cast<int>(i));
-        CHECK(handshake_error_index(e) == i);
-        CHECK(std::string(handshake_error_label(i)) != "other");
-        for (std::size_t j = 0; j < i; ++j)
-            CHECK(std::string(handshake_error_label(i)) != handshake_error_label(j));
-    }
-    CHECK(handshake_error_index(errc::resolve_empty) == handshake_error_count - 1);
-    CHECK(handshake_error_index(errc::access_denied) == handshake_error_count - 1);
-    CHECK(std::string(handshake_error_label(handshake_error_count - 1)) == "other");
 }
 
 TEST_CASE("time_from_accept_to_open_is_recorded", "[inbound]") {

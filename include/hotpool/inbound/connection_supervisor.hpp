@@ -6,7 +6,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <system_error>
 
 #include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/linked_list.hpp"
@@ -81,11 +80,6 @@ public:
     }
     void handshake_begun(supervised& c) noexcept {
         if (c.state_ == life_state::accepted) enter(c, life_state::handshaking);
-    }
-    /// Its handshake failed; the driver goes on to `close_begun` or `ended`. Counts unless its end had begun before:
-    /// a handshake that was cut for its time is counted already.
-    void handshake_failed(supervised& c, std::error_code error) noexcept {
-        if (c.state_ != life_state::draining) counters_.handshake_failed(error);
     }
     /// It may be used from now on. `none`, or why it is ended instead.
     close_reason opened(supervised& c, time_point now) noexcept {
@@ -409,9 +403,7 @@ private:
     void limit_reached(supervised& c, time_point now) noexcept {
         switch (c.state_) {
             case life_state::accepted:
-            case life_state::handshaking:
-                counters_.handshake_failed(errc::handshake_timed_out);
-                return cut(c, close_reason::handshake_timed_out);
+            case life_state::handshaking: return cut(c, close_reason::handshake_timed_out);
             case life_state::draining: return cut(c, c.reason_);
             case life_state::open: break;
             case life_state::closed: return;

@@ -70,12 +70,12 @@ struct inbound_counters {
     std::uint64_t pings = 0;         ///< asked for
     std::uint64_t examined = 0;      ///< connections that a sweep has looked at
     std::array<std::uint64_t, close_reason_count> closed{};  ///< connections ended, by `close_reason`
-    std::array<std::uint64_t, handshake_error_count> handshake_failures{};  ///< by `handshake_error_index`
     metrics::histogram establish_us;  ///< from accept to open
     metrics::histogram request_us;    ///< from a request's first byte to the end of its reply
 
     // the driver's
     std::array<std::uint64_t, refuse_reason_count> refused{};  ///< connections, by `refuse_reason`
+    std::array<std::uint64_t, handshake_error_count> handshake_failures{};  ///< by `handshake_error_index`
     std::uint64_t accept_errors = 0;                                        ///< of the listening socket
     std::uint64_t accept_pauses = 0;  ///< times that accepting was put off for want of descriptors or memory
     std::uint64_t bytes_in = 0;

@@ -22,7 +22,7 @@ struct label {
     std::string_view value;
 };
 
-/// The powers of two between which a histogram's values are told apart, 0 to 32, and what one of its units is.
+/// The powers of two between which a histogram's values are told apart, 0 to 31, and what one of its units is.
 struct histogram_scale {
     unsigned first_power = 6;  ///< 64 us
     unsigned last_power = 26;  ///< 67 s

@@ -52,7 +52,7 @@ public:
     }
 
     /// How many values are less than `bound`.
-    /// @param bound a power of two of at most 2^32, where buckets meet
+    /// @param bound a power of two of at most 2^31, where buckets meet
     std::uint64_t count_below(std::uint64_t bound) const noexcept {
         std::uint64_t seen = 0;
         for (std::size_t i = 0; i < bucket_count && start_of(i + 1) <= bound; ++i) seen += buckets_[i];
