@@ -71,6 +71,13 @@ TEST_CASE("alarm_is_cleared_when_nothing_happens_any_more", "[inbound]") {
     CHECK(a.next_deadline() == never);
 }
 
+TEST_CASE("alarm_that_no_share_clears_is_cleared_when_there_are_no_errors", "[inbound]") {
+    error_alarm a({.window = 10s, .min_events = 1, .clear_below = 0});
+    a.error_seen(start);
+    CHECK(a.time_passed(start + 9s) == alarm_change::none);
+    CHECK(a.time_passed(start + 10s) == alarm_change::cleared);
+}
+
 TEST_CASE("alarm_that_is_off_says_nothing", "[inbound]") {
     error_alarm a({.min_events = 0});
     for (int i = 0; i < 1000; ++i) CHECK(a.error_seen(start) == alarm_change::none);

@@ -75,6 +75,8 @@ TEST_CASE("group_whose_last_error_is_longest_ago_is_forgotten_for_another", "[in
     h.error_seen(group(3), start + 3s);
     CHECK(h.size() == 2);
     CHECK(h.error_seen(group(1), start + 4s) == group_verdict::block);
+    h.error_seen(group(3), start + 5s);
+    CHECK(h.error_seen(group(3), start + 5s) == group_verdict::block);
 }
 
 TEST_CASE("however_many_groups_err_memory_is_bounded", "[inbound]") {
