@@ -77,7 +77,8 @@ TEST_CASE("level_of_an_event_says_what_recovery_means", "[inbound]") {
         return kinds.size();
     };
     const std::size_t seen =
-        levels({kind::connection_opened, kind::connection_refused, kind::handshake_failed, kind::connection_ended},
+        levels({kind::connection_opened, kind::connection_refused, kind::handshake_failed,
+                kind::connection_ended},
                inbound_level::connection) +
         levels({kind::group_blocked, kind::group_recovered}, inbound_level::group) +
         levels({kind::accepting_paused, kind::accepting_resumed, kind::listener_lost, kind::listener_reopened,
@@ -103,9 +104,14 @@ TEST_CASE("events_are_kept_in_order_for_who_listens_and_for_nobody_else", "[inbo
 
 TEST_CASE("defaults_of_the_limits_are_sound", "[inbound]") {
     CHECK(complaint({}) == "none");
-    CHECK(complaint({.handshake_timeout = 0s, .request_timeout = 0s, .reply_timeout = 0s, .idle_timeout = 0s,
-                     .lifetime_jitter = 1, .max_missed_heartbeats = 1, .linger_timeout = 0s, .max_linger_bytes = 0}) ==
-          "none");
+    CHECK(complaint({.handshake_timeout = 0s,
+                     .request_timeout = 0s,
+                     .reply_timeout = 0s,
+                     .idle_timeout = 0s,
+                     .lifetime_jitter = 1,
+                     .max_missed_heartbeats = 1,
+                     .linger_timeout = 0s,
+                     .max_linger_bytes = 0}) == "none");
     // So that a pool with hotpool's own defaults closes an idle connection before its server does.
     CHECK(life_options{}.idle_timeout > pool_options{}.idle_timeout);
 }

@@ -72,7 +72,8 @@ TEST_CASE("guard_of_memory_is_independent_of_descriptors", "[inbound]") {
 
 TEST_CASE("what_is_not_known_guards_nothing", "[inbound]") {
     resource_guard g(shares);
-    CHECK(g.usage_read({.descriptors_used = 1'000'000, .memory_used_bytes = 1'000'000}) == resource_change::none);
+    CHECK(g.usage_read({.descriptors_used = 1'000'000, .memory_used_bytes = 1'000'000}) ==
+          resource_change::none);
     CHECK(g.descriptor_given_back() == resource_change::none);
     resource_guard untold(shares);
     CHECK(untold.descriptor_given_back() == resource_change::none);
@@ -89,7 +90,8 @@ TEST_CASE("guard_agrees_with_its_rule_whatever_is_told", "[inbound]") {
         resource_change told;
         switch (dice.next() % 4) {
             case 0:
-                usage = {dice.next() % 101, dice.next() % 8 == 0 ? 0u : 100u, dice.next() % 1001, dice.next() % 8 == 0 ? 0u : 1000u};
+                usage = {dice.next() % 101, dice.next() % 8 == 0 ? 0u : 100u, dice.next() % 1001,
+                         dice.next() % 8 == 0 ? 0u : 1000u};
                 told = g.usage_read(usage);
                 break;
             case 1:
@@ -100,7 +102,8 @@ TEST_CASE("guard_agrees_with_its_rule_whatever_is_told", "[inbound]") {
                 if (usage.descriptors_used != 0) --usage.descriptors_used;
                 told = g.descriptor_given_back();
         }
-        const auto used = static_cast<double>(usage.descriptors_used), held = static_cast<double>(usage.memory_used_bytes);
+        const auto used = static_cast<double>(usage.descriptors_used),
+                   held = static_cast<double>(usage.memory_used_bytes);
         few = usage.descriptors_limit != 0 && (few ? used >= 50 : used >= 75);
         little = usage.memory_limit_bytes != 0 && (little ? held >= 250 : held >= 500);
         const bool after = few || little;

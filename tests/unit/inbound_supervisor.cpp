@@ -196,9 +196,7 @@ TEST_CASE("lifetime_ends_a_connection_at_its_first_pause", "[inbound]") {
     short_life.lifetime_jitter = 0;
     bench b(short_life);
     b.open();
-    SECTION("when it is idle") {
-        CHECK(b.asks(b.at(40s), life_task::close, close_reason::max_lifetime));
-    }
+    SECTION("when it is idle") { CHECK(b.asks(b.at(40s), life_task::close, close_reason::max_lifetime)); }
     SECTION("after the request that is under way") {
         b.machine.request_begun(b.one, start + 39s);
         b.machine.time_passed(start + 41s);

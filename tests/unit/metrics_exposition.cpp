@@ -1,8 +1,8 @@
 // Metrics as text, byte by byte, and those of a server by the rules of the format.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -19,28 +19,74 @@ using metrics::metric_type;
 
 namespace {
 
+/// What is left of a line, read from its beginning.
+class reader {
+public:
+    explicit reader(const std::string& line) : rest_(line) {}
+
+    bool skip(const std::string& text) {
+        if (rest_.compare(0, text.size(), text) != 0) return false;
+        rest_.erase(0, text.size());
+        return true;
+    }
+    std::string take(const std::string& allowed) {
+        const std::size_t end = std::min(rest_.find_first_not_of(allowed), rest_.size());
+        const std::string taken = rest_.substr(0, end);
+        rest_.erase(0, end);
+        return taken;
+    }
+    /// Whether a quoted value came, its escapes no other than the format's.
+    bool skip_value() {
+        if (!skip("\"")) return false;
+        while (!skip("\"")) {
+            if (rest_.empty()) return false;
+            if (rest_[0] == '\\' &&
+                (rest_.size() < 2 || std::string("\\\"n").find(rest_[1]) == std::string::npos))
+                return false;
+            rest_.erase(0, rest_[0] == '\\' ? 2 : 1);
+        }
+        return true;
+    }
+    const std::string& rest() const { return rest_; }
+
+private:
+    std::string rest_;
+};
+
+const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+
+bool skip_labels(reader& line) {
+    if (!line.skip("{")) return true;
+    do
+        if (line.take(letters).empty() || !line.skip("=") || !line.skip_value()) return false;
+    while (line.skip(","));
+    return line.skip("}");
+}
+
 /// The samples of a text by name and labels; a line that breaks the format ends the test.
 std::map<std::string, std::string> samples_of(const std::string& text) {
-    static const std::regex help("# HELP [a-zA-Z_:][a-zA-Z0-9_:]* .*");
-    static const std::regex type("# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)");
-    static const std::regex sample(
-        "(([a-zA-Z_:][a-zA-Z0-9_:]*)(\\{[a-zA-Z_]\\w*=\"([^\"\\\\]|\\\\.)*\"(,[a-zA-Z_]\\w*=\"([^\"\\\\]|\\\\.)*\")*\\})?) "
-        "([0-9.e+-]+)");
     std::map<std::string, std::string> found;
     std::set<std::string> families;
     std::string family;
     std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        std::smatch part;
-        CAPTURE(line);
-        if (std::regex_match(line, part, type)) {
-            family = part[1];
+    for (std::string whole; std::getline(lines, whole);) {
+        CAPTURE(whole);
+        reader line(whole);
+        if (line.skip("# HELP ")) continue;
+        if (line.skip("# TYPE ")) {
+            family = line.take(letters);
             REQUIRE(families.insert(family).second);  // each family in one place
-        } else if (!std::regex_match(line, help)) {
-            REQUIRE(std::regex_match(line, part, sample));
-            REQUIRE(part[2].str().compare(0, family.size(), family) == 0);
-            REQUIRE(found.emplace(part[1], part[7]).second);  // each sample once
+            REQUIRE((line.skip(" counter") || line.skip(" gauge") || line.skip(" histogram")));
+            REQUIRE(line.rest().empty());
+            continue;
         }
+        REQUIRE(line.take(letters).compare(0, family.size(), family) == 0);
+        REQUIRE(skip_labels(line));
+        const std::string sample = whole.substr(0, whole.size() - line.rest().size());
+        REQUIRE(line.skip(" "));
+        const std::string value = line.take("0123456789.e+-");
+        REQUIRE(line.rest().empty());
+        REQUIRE(found.emplace(sample, value).second);  // each sample once
     }
     return found;
 }
@@ -66,7 +112,7 @@ TEST_CASE("family_and_samples_are_written_as_prometheus_reads_them", "[metrics]"
 
 TEST_CASE("histogram_is_written_with_cumulative_buckets", "[metrics]") {
     metrics::histogram h;
-    for (const std::uint64_t us : {3, 4, 15, 16, 5000}) h.record(us);
+    for (const std::uint64_t us : {3u, 4u, 15u, 16u, 5000u}) h.record(us);
     exposition out;
     out.family("wait_seconds", metric_type::histogram, "Waits.");
     out.sample(h, {{"of", "all"}}, {.first_power = 2, .last_power = 4, .unit = 0.5});
@@ -98,11 +144,15 @@ TEST_CASE("every_statistic_of_a_server_is_exposed", "[metrics]") {
     // A number of its own for each counter, so that none stands for another.
     std::uint64_t n = 1000;
     std::map<std::string, std::uint64_t> expected;
-    const auto expect = [&](const std::string& sample) { return expected["hotpool_inbound_" + sample] = ++n; };
+    const auto expect = [&](const std::string& sample) {
+        return expected["hotpool_inbound_" + sample] = ++n;
+    };
     for (std::size_t i = 1; i < refuse_reason_count; ++i)
-        s.total.refused[i] = expect("refused_total{reason=\"" + std::string(to_string(static_cast<refuse_reason>(i))) + "\"}");
+        s.total.refused[i] =
+            expect("refused_total{reason=\"" + std::string(to_string(static_cast<refuse_reason>(i))) + "\"}");
     for (std::size_t i = 1; i < close_reason_count; ++i)
-        s.total.closed[i] = expect("closed_total{reason=\"" + std::string(to_string(static_cast<close_reason>(i))) + "\"}");
+        s.total.closed[i] =
+            expect("closed_total{reason=\"" + std::string(to_string(static_cast<close_reason>(i))) + "\"}");
     for (std::size_t i = 0; i < handshake_error_count; ++i)
         s.total.handshake_failures[i] =
             expect("handshake_failures_total{error=\"" + std::string(handshake_error_label(i)) + "\"}");
