@@ -32,6 +32,7 @@ struct certificate_spec {
     std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  ///< host names and addresses
     std::chrono::seconds not_before = std::chrono::hours(-1);         ///< from now
     std::chrono::seconds not_after = std::chrono::hours(24);          ///< from now
+    std::string purpose{};  ///< "clientAuth" or "serverAuth"; empty: any
 };
 
 namespace detail {
@@ -137,6 +138,7 @@ inline x509_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X5
     add_extension(c, signer, NID_basic_constraints, is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
     if (is_authority) add_extension(c, signer, NID_key_usage, "critical,keyCertSign,cRLSign");
     add_extension(c, signer, NID_subject_key_identifier, "hash");
+    if (!spec.purpose.empty()) add_extension(c, signer, NID_ext_key_usage, spec.purpose);
     if (!spec.names.empty()) add_extension(c, signer, NID_subject_alt_name, alternative_names(spec.names));
     require(X509_sign(c, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) > 0, "X509_sign");
     return made;

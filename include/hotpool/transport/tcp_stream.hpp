@@ -69,6 +69,11 @@ public:
     bool has_buffered() const noexcept { return false; }
     void release_buffers() noexcept {}
 
+    /// Says that nothing more will be written; what the peer sends can still be read.
+    void end_writing() noexcept {
+        std::error_code ignored;
+        socket_.shutdown(net::socket_base::shutdown_send, ignored);
+    }
     void close() noexcept {
         std::error_code ignored;
         socket_.close(ignored);

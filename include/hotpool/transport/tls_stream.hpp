@@ -107,10 +107,14 @@ public:
     /// @cost frees about 33 KB; the next read and the next write each allocate their half again
     void release_buffers() noexcept { SSL_free_buffers(ssl()); }
 
+    /// Says that nothing more will be written, as far as it can at once; what the peer sends can still be read.
+    void end_writing() noexcept {
+        say_goodbye();
+        std::error_code ignored;
+        socket().shutdown(net::socket_base::shutdown_send, ignored);
+    }
     void close() noexcept {
-        // Says goodbye where something was said before; OpenSSL refuses to after a failure.
-        if (ssl() != nullptr && SSL_is_init_finished(ssl()) == 1) SSL_shutdown(ssl());
-        ERR_clear_error();
+        say_goodbye();
         std::error_code ignored;
         socket().close(ignored);
     }
@@ -187,6 +191,14 @@ private:
         detail::tls_resumption resumption;
         std::error_code held_back;  // what went wrong behind bytes that had to be handed out first
     };
+
+    // Where something was said before; OpenSSL refuses to after a failure.
+    void say_goodbye() noexcept {
+        const bool due = ssl() != nullptr && SSL_is_init_finished(ssl()) == 1;
+        // Called again, it would read.
+        if (due && (SSL_get_shutdown(ssl()) & SSL_SENT_SHUTDOWN) == 0) SSL_shutdown(ssl());
+        ERR_clear_error();
+    }
 
     io_result read_record(net::mutable_buffer room) noexcept {
         std::size_t bytes = 0;
