@@ -130,15 +130,15 @@ public:
         acceptor_.async_accept([&](const std::error_code& failed, net::ip::tcp::socket got) {
             if (!failed) socket = std::move(got);
         });
-        io_.restart();
-        io_.run();
-        if (!socket) throw std::runtime_error("accept failed");
+        if (!run_until(io_, [&] { return socket.has_value(); })) throw std::runtime_error("nobody came");
         std::optional stream(server_.make(std::move(*socket), error));
         while (!error) {
             const io_result step = stream->try_handshake();
             error = step.error;
             if (error || step.want == io_want::none) break;
-            wait(io_, *stream, step.want);
+            bool ready = false;
+            stream->async_wait(step.want, [&ready](const std::error_code&) { ready = true; });
+            if (!run_until(io_, [&] { return ready; })) throw std::runtime_error("the handshake stands still");
         }
         if (error) stream.reset();
         return stream;
