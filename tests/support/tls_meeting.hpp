@@ -106,10 +106,12 @@ struct tls_client : server_connection {
         ERR_clear_error();
         return done;
     }
-    /// Reads on until the server has closed, so that it never meets a reset.
+    /// Reads on until the server has closed, so that it never meets a reset. Without a goodbye of its own OpenSSL
+    /// would not go on with the session.
     void see_off() {
         while (!peer_has_closed()) {
         }
+        close_notify();
     }
 };
 
@@ -124,22 +126,30 @@ public:
     net::io_context& io() noexcept { return io_; }
     tls_server& server() noexcept { return server_; }
 
-    /// The next connection's stream, through its handshake or not; an error closes it.
-    std::optional<tls_stream<net::any_io_executor>> accept(std::error_code& error) {
+    using stream_type = tls_stream<net::any_io_executor>;
+
+    /// The next connection's stream, its handshake still to be made.
+    stream_type accept_unshaken(std::error_code& error) {
         std::optional<net::ip::tcp::socket> socket;
         acceptor_.async_accept([&](const std::error_code& failed, net::ip::tcp::socket got) {
             if (!failed) socket = std::move(got);
         });
         if (!run_until(io_, [&] { return socket.has_value(); })) throw std::runtime_error("nobody came");
-        std::optional stream(server_.make(std::move(*socket), error));
-        while (!error) {
-            const io_result step = stream->try_handshake();
-            error = step.error;
-            if (error || step.want == io_want::none) break;
+        return server_.make(std::move(*socket), error);
+    }
+    std::error_code shake_hands(stream_type& stream) {
+        for (;;) {
+            const io_result step = stream.try_handshake();
+            if (step.want == io_want::none) return step.error;
             bool ready = false;
-            stream->async_wait(step.want, [&ready](const std::error_code&) { ready = true; });
+            stream.async_wait(step.want, [&ready](const std::error_code&) { ready = true; });
             if (!run_until(io_, [&] { return ready; })) throw std::runtime_error("the handshake stands still");
         }
+    }
+    /// The next connection's stream, its handshake made; an error closes it.
+    std::optional<stream_type> accept(std::error_code& error) {
+        std::optional stream(accept_unshaken(error));
+        if (!error) error = shake_hands(*stream);
         if (error) stream.reset();
         return stream;
     }
@@ -167,16 +177,16 @@ struct meeting {
     meeting& operator=(const meeting&) = delete;
     ~meeting() { part(); }
 
-    /// Ends the server's side, if it has not, and waits for the client's script.
+    /// Closes the server's side, if it is not, and waits for the client's script.
     void part() {
-        stream.reset();
+        if (stream) stream->close();
         if (client.joinable()) client.join();
     }
 
     net::io_context& io;
     std::thread client;
     std::error_code error;
-    std::optional<tls_stream<net::any_io_executor>> stream;
+    std::optional<tls_listener::stream_type> stream;
 };
 
 /// A script: shakes hands and stays until the server closes.
