@@ -194,7 +194,7 @@ public:
     }
     void ended(state_type& c, close_reason why, std::error_code) override {
         tell([&](time_point now) {
-            if (std::exchange(c.ready, false)) ready_.remove(c);
+            not_ready(c);
             admission_.connection_ended(c.ticket);
             const close_reason counted = supervisor_.ended(c, why);
             if (counted == close_reason::handshake_timed_out) count_failed_handshake(c, errc::handshake_timed_out, now);
@@ -208,6 +208,7 @@ public:
         std::uint64_t may_come = 0;
         tell([&](time_point now) {
             if (c.state() == life_state::closed) return;
+            not_ready(c);
             supervisor_.close_begun(c, why, now);
             may_come = supervisor_.options().max_linger_bytes;
         });
@@ -330,9 +331,13 @@ private:
         if (rearm) arm_timer();
     }
     void carry_out() {
-        // Who is told may let go of the acceptor.
-        const auto keep = this->shared_from_this();
+        // What is told while something is performed is carried out after it: ending thousands of connections must not
+        // take thousands of stack frames.
+        if (carrying_ == this) return;
+        const auto keep = this->shared_from_this();  // who is told may let go of the acceptor
+        const acceptor_core* const outer = std::exchange(carrying_, this);
         while (perform_next()) continue;
+        carrying_ = outer;
     }
     /// False when there was nothing to do.
     bool perform_next() {
@@ -399,6 +404,11 @@ private:
             w.error = nothing_more();
             if (waiters_.empty()) lost_ = false;
         }
+    }
+    void not_ready(state_type& c) {
+        if (!std::exchange(c.ready, false)) return;
+        ready_.remove(c);
+        resume_ = resume_ || std::exchange(held_back_, false);
     }
     bool is_accepting() const noexcept { return !is_closed_ && !supervisor_.is_draining(); }
     bool may_resume() const noexcept { return resume_ && is_accepting(); }
@@ -542,7 +552,7 @@ private:
                 if (hotpool::detail::would_block(a.error)) break;
                 continue;
             }
-            admit(std::move(a), l.where.address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4());
+            admit(std::move(a), l);
             if (left != 1 && may_accept(l) == 0) return;
         }
         if (may_accept(l) != 0) watch(l);
@@ -551,8 +561,9 @@ private:
     std::size_t may_accept(listener& l) {
         const std::lock_guard lock(mutex_);
         if (!is_accepting() || l.resume_at != never) return 0;
-        held_back_ = ready_.size() >= max_ready_;
-        return held_back_ ? 0 : accepts_per_turn_;
+        if (ready_.size() < max_ready_) return accepts_per_turn_;
+        held_back_ = true;
+        return 0;
     }
     /// Whether accepting goes on with the next connection, or with the next readiness.
     bool goes_on_after(listener& l, std::error_code error) {
@@ -588,9 +599,12 @@ private:
         for (; count != 0; --count) supervisor_.counters().connection_refused(refuse_reason::resources);
     }
 
-    void admit(accepted_socket a, const net::ip::tcp& protocol) {
+    void admit(accepted_socket a, listener& l) {
+        const net::ip::tcp protocol = l.where.address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4();
         admission_verdict verdict;
         tell([&](time_point now) {
+            if (l.backoff.is_pausing()) add_event({.kind = inbound_event_kind::accepting_resumed, .peer = l.where});
+            l.backoff.accepted();
             verdict = admission_.connection_offered(a.peer.address, now);
             if (verdict.admitted()) return;
             supervisor_.counters().connection_refused(verdict.refused);
@@ -680,6 +694,8 @@ private:
             }
         });
     }
+
+    static inline thread_local const acceptor_core* carrying_ = nullptr;
 
     const Executor executor_;
     Server server_;
