@@ -20,6 +20,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -376,6 +377,75 @@ struct echo_server {
     running_loop loop;
     acceptor_type acceptor;
     std::shared_ptr<echo_service<acceptor_type>> service;
+};
+
+/// One accepted connection and its client, on a loop that the test runs.
+template <class Kind>
+struct accepted_pair {
+    using acceptor_type = typename Kind::acceptor_type;
+    using connection_type = typename acceptor_type::connection_type;
+
+    explicit accepted_pair(const inbound::acceptor_options& options = {})
+        : acceptor(std::make_unique<acceptor_type>(io->get_executor(), on_loopback(options), Kind::options())) {
+        connect();
+    }
+
+    /// Connects (anew), and waits until that is accepted.
+    void connect() {
+        connection = {};
+        client.reset();
+        bool over = false;
+        acceptor->async_accept([&](std::error_code error, connection_type c) {
+            over = true;
+            CHECK_FALSE(error);
+            connection = std::move(c);
+        });
+        auto connecting = std::async(std::launch::async, [port = acceptor->port()] { return Kind::connect(port); });
+        REQUIRE(run([&] { return over && connecting.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
+        client.emplace(connecting.get());
+    }
+    template <class Condition>
+    bool run(Condition done) {
+        return run_loop_until(*io, done);
+    }
+    /// What `operation(handler)` ended with.
+    template <class Operation>
+    std::error_code outcome(Operation operation) {
+        std::optional<std::error_code> result;
+        operation([&](std::error_code error, auto...) {
+            CHECK_FALSE(result);
+            result = error;
+        });
+        CHECK_FALSE(result);  // never inside the call
+        if (!run([&] { return result.has_value(); })) return std::make_error_code(std::errc::timed_out);
+        return *result;
+    }
+    /// What one read brings.
+    std::string read() {
+        std::string room(1000, '\0');
+        std::size_t bytes = 0;
+        const std::error_code error = outcome([&](auto done) {
+            connection.async_read_some(net::buffer(room), [&bytes, done](std::error_code e, std::size_t n) mutable {
+                bytes = n;
+                done(e);
+            });
+        });
+        return error ? error.message() : room.substr(0, bytes);
+    }
+    std::error_code read_error() {
+        char byte;
+        return outcome([&](auto done) { connection.async_read_some(net::buffer(&byte, 1), done); });
+    }
+    std::error_code write(std::string_view text) {
+        return outcome([&](auto done) { connection.async_write_some(net::buffer(text), done); });
+    }
+    std::uint64_t closed(inbound::close_reason why) const { return acceptor->stats().total.closed_for(why); }
+    std::size_t left() const { return acceptor->stats().now.total(); }
+
+    std::unique_ptr<net::io_context> io = std::make_unique<net::io_context>();
+    std::unique_ptr<acceptor_type> acceptor;
+    connection_type connection;
+    std::optional<client_socket> client;
 };
 
 }  // namespace hotpool::test

@@ -239,16 +239,16 @@ public:
     }
     close_reason last_request(const state_type& c) override {
         const std::lock_guard lock(mutex_);
-        return supervisor_.last_request(c, base::coarse_now());
+        return supervisor_.last_request(c, clock_type::now());
     }
     admission_verdict request_offered(state_type& c, const ip_address* client) override {
         const std::lock_guard lock(mutex_);
-        const time_point now = base::coarse_now();
+        const time_point now = clock_type::now();
         return client != nullptr ? admission_.request_offered(*client, now) : admission_.request_offered(c.ticket, now);
     }
     admission_verdict client_named(state_type& c, const ip_address& client) override {
         const std::lock_guard lock(mutex_);
-        return admission_.client_named(c.ticket, client, base::coarse_now());
+        return admission_.client_named(c.ticket, client, clock_type::now());
     }
 
 private:
@@ -312,18 +312,14 @@ private:
     // --- the machines under their lock
 
     /// Runs `input(now)` on the machines and then performs what they ask for, one thing at a time and never under the
-    /// lock.
+    /// lock. The time is read under it, so that they are never told an earlier one than before.
     template <class Input>
     void tell(Input input) {
-        tell_at(base::coarse_now(), std::move(input));
-    }
-    template <class Input>
-    void tell_at(time_point now, Input input) {
         bool settled;
         bool rearm = false;
         {
             const std::lock_guard lock(mutex_);
-            input(now);
+            input(clock_type::now());
             settled = !has_order();
             if (settled) rearm = is_due_sooner();
         }
@@ -679,7 +675,7 @@ private:
                                        [](acceptor_core& self, listener*) { self.time_is_up(); }));
     }
     void time_is_up() {
-        tell_at(clock_type::now(), [&](time_point now) {
+        tell([&](time_point now) {
             timer_due_ = never;
             supervisor_.time_passed(now);
             note_alarm(alarm_.time_passed(now), {});
