@@ -65,27 +65,33 @@ enum class peer_end { none, closed, reset, timed_out };
 /// A client on a blocking socket, which gives up after `long_enough`.
 class client_socket {
 public:
-    explicit client_socket(std::uint16_t port, const char* to = "127.0.0.1", const char* from = nullptr) {
+    /// Not connected yet.
+    explicit client_socket(bool six = false) : six_(six) {
         ::signal(SIGPIPE, SIG_IGN);
-        const bool six = std::string_view(to).find(':') != std::string_view::npos;
         fd_ = ::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd_ < 0) throw std::runtime_error("no socket");
         const timeval limit{static_cast<time_t>(long_enough.count()), 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-        sockaddr_storage address{};
-        if (from != nullptr) {
-            const socklen_t size = fill(address, six, from, 0);
-            if (::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0) throw std::runtime_error("cannot bind");
-        }
-        const socklen_t size = fill(address, six, to, port);
-        connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0;
+    }
+    explicit client_socket(std::uint16_t port, const char* to = "127.0.0.1", const char* from = nullptr)
+        : client_socket(std::string_view(to).find(':') != std::string_view::npos) {
+        connect(port, to, from);
     }
     client_socket(client_socket&& other) noexcept
-        : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_), ssl_(std::move(other.ssl_)),
+        : fd_(std::exchange(other.fd_, -1)), six_(other.six_), connected_(other.connected_), ssl_(std::move(other.ssl_)),
           context_(std::move(other.context_)) {}
     ~client_socket() { close(); }
 
+    void connect(std::uint16_t port, const char* to = "127.0.0.1", const char* from = nullptr) {
+        sockaddr_storage address{};
+        if (from != nullptr) {
+            const socklen_t size = fill(address, six_, from, 0);
+            if (::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0) throw std::runtime_error("cannot bind");
+        }
+        const socklen_t size = fill(address, six_, to, port);
+        connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0;
+    }
     bool is_connected() const noexcept { return connected_; }
     int fd() const noexcept { return fd_; }
     SSL* ssl() const noexcept { return ssl_.get(); }
@@ -197,6 +203,7 @@ private:
     }
 
     int fd_ = -1;
+    bool six_ = false;
     bool connected_ = false;
     bool said_goodbye_ = false;
     peer_end end_ = peer_end::none;

@@ -1,0 +1,205 @@
+// Graceful ends of an acceptor: nobody is cut before the deadline, and one call completes when all are gone.
+#include "support/inbound_test.hpp"
+
+using namespace hotpool;
+using namespace hotpool::test;
+using namespace std::chrono_literals;
+using inbound::close_reason;
+
+namespace {
+
+/// What a client saw until the server left.
+struct visit {
+    int answers = 0;
+    bool cut = false;  ///< inside an answer
+};
+
+/// Asks again and again until the server closes.
+visit ask_until_closed(client_socket& client) {
+    const std::string question(1000, 'q');
+    visit v;
+    while (client.write(question)) {
+        const std::string answer = client.read_exactly(question.size());
+        if (answer.size() != question.size()) {
+            v.cut = !answer.empty();
+            break;
+        }
+        ++v.answers;
+    }
+    return v;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("draining_an_empty_acceptor_is_over_at_once", "[inbound][drain]", accept_tcp, accept_tls) {
+    net::io_context io;
+    typename TestType::acceptor_type acceptor(io.get_executor(), on_loopback(), TestType::options());
+    std::vector<std::error_code> accepts, drains;
+    acceptor.async_accept([&](std::error_code e, auto) { accepts.push_back(e); });
+    acceptor.async_drain(1h, [&](std::error_code e) { drains.push_back(e); });
+    acceptor.async_drain(1h, [&](std::error_code e) { drains.push_back(e); });
+    CHECK(drains.empty());
+    acceptor.async_accept([&](std::error_code e, auto) { accepts.push_back(e); });
+    io.run();
+    CHECK(accepts == std::vector<std::error_code>(2, errc::acceptor_draining));
+    CHECK(drains == std::vector<std::error_code>(2));
+    CHECK_FALSE(client_socket(acceptor.port()).is_connected());
+    CHECK(acceptor.stats().draining);
+}
+
+TEMPLATE_TEST_CASE("a_drain_under_load_cuts_nobody", "[inbound][drain]", accept_tcp, accept_tls) {
+    echo_server<TestType> server;
+    constexpr int count = 16;
+    std::vector<std::future<visit>> visits;
+    for (int i = 0; i < count; ++i)
+        visits.push_back(std::async(std::launch::async, [&] {
+            client_socket client = server.connect();
+            return ask_until_closed(client);
+        }));
+    REQUIRE(eventually([&] { return server.acceptor.stats().now.open == count; }));
+    REQUIRE(eventually([&] { return server.acceptor.stats().total.bytes_in > 100'000; }));
+    std::promise<std::error_code> over;
+    server.acceptor.async_drain(1h, [&](std::error_code e) { over.set_value(e); });
+    auto result = over.get_future();
+    REQUIRE(result.wait_for(long_enough) == std::future_status::ready);
+    CHECK_FALSE(result.get());
+    for (auto& v : visits) {
+        const visit seen = v.get();
+        CHECK(seen.answers > 0);
+        CHECK_FALSE(seen.cut);
+    }
+    CHECK(server.is_spent());
+    CHECK(server.service->drained == count);
+    CHECK(server.closed(close_reason::drained) == count);
+    CHECK(eventually([&] { return server.service->accept_error() == errc::acceptor_draining; }));
+    server.loop.finish();  // nothing is left to wait for
+}
+
+TEMPLATE_TEST_CASE("who_stays_is_cut_at_the_deadline", "[inbound][drain]", accept_tcp, accept_tls) {
+    accepted_pair<TestType> p;
+    int told = 0;
+    p.connection.on_drain([&] { ++told; });
+    CHECK_FALSE(p.connection.draining());
+    std::error_code read;
+    char byte = 0;
+    p.connection.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { read = e; });
+    std::error_code outcome;
+    bool over = false;
+    const time_point begun = clock_type::now();
+    p.acceptor->async_drain(60ms, [&](std::error_code e) {
+        over = true;
+        outcome = e;
+    });
+    CHECK(told == 0);
+    REQUIRE(p.run([&] { return told == 1; }));
+    CHECK(p.connection.draining());
+    CHECK_FALSE(p.write("last words"));
+    CHECK_FALSE(over);
+    REQUIRE(p.run([&] { return over && read; }));
+    CHECK(clock_type::now() - begun >= 60ms);
+    CHECK(outcome == errc::drain_timed_out);
+    CHECK(read == errc::connection_drained);
+    CHECK(p.closed(close_reason::drain_timed_out) == 1);
+    CHECK(p.client->read_exactly(10) == "last words");
+    CHECK(p.client->wait_for_end() == peer_end::reset);
+    CHECK(told == 1);
+}
+
+TEST_CASE("who_has_no_hook_may_stay_until_the_deadline", "[inbound][drain]") {
+    accepted_pair<accept_tcp> p;
+    bool over = false;
+    p.acceptor->async_drain(1h, [&](std::error_code e) {
+        CHECK_FALSE(e);
+        over = true;
+    });
+    REQUIRE(p.client->write("hello"));
+    CHECK(p.read() == "hello");
+    CHECK_FALSE(over);
+    // A hook that comes late is told at once.
+    int told = 0;
+    p.connection.on_drain([&] {
+        ++told;
+        p.connection = {};
+    });
+    CHECK(told == 0);
+    REQUIRE(p.run([&] { return over; }));
+    CHECK(told == 1);
+    CHECK(p.closed(close_reason::drained) == 1);
+}
+
+TEST_CASE("connections_that_nobody_has_accepted_are_handed_out_during_a_drain", "[inbound][drain]") {
+    net::io_context io;
+    inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback());
+    client_socket client(acceptor.port());
+    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().ready == 1; }));
+    bool over = false;
+    acceptor.async_drain(1h, [&](std::error_code) { over = true; });
+    inbound::tcp_connection c;
+    std::error_code after;
+    acceptor.async_accept([&](std::error_code e, inbound::tcp_connection given) {
+        CHECK_FALSE(e);
+        c = std::move(given);
+    });
+    acceptor.async_accept([&](std::error_code e, inbound::tcp_connection) { after = e; });
+    REQUIRE(run_loop_until(io, [&] { return c && after == errc::acceptor_draining; }));
+    CHECK(c.draining());
+    CHECK_FALSE(over);
+    c = {};
+    REQUIRE(run_loop_until(io, [&] { return over; }));
+}
+
+TEST_CASE("a_handshake_under_way_may_finish_during_a_drain", "[inbound][drain]") {
+    net::io_context io;
+    inbound::tls_acceptor acceptor(io.get_executor(), on_loopback(), accept_tls::options());
+    client_socket client(acceptor.port());
+    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().now.half_open() == 1; }));
+    bool over = false;
+    acceptor.async_drain(1h, [&](std::error_code e) {
+        CHECK_FALSE(e);
+        over = true;
+    });
+    std::vector<std::error_code> errors;
+    inbound::tls_connection c;
+    for (int i = 0; i < 2; ++i)
+        acceptor.async_accept([&](std::error_code e, inbound::tls_connection given) {
+            errors.push_back(e);
+            if (given) c = std::move(given);
+        });
+    io.run_for(20ms);
+    CHECK(errors.empty());
+    auto shaking = std::async(std::launch::async, [&] { return client.shake_hands(); });
+    REQUIRE(run_loop_until(io, [&] { return errors.size() == 2; }));
+    CHECK(shaking.get());
+    CHECK(errors == std::vector<std::error_code>{std::error_code(), errc::acceptor_draining});
+    CHECK(c.draining());
+    c.close();
+    REQUIRE(run_loop_until(io, [&] { return over; }));
+}
+
+TEST_CASE("closing_ends_a_drain", "[inbound][drain]") {
+    accepted_pair<accept_tcp> p;
+    bool over = false;
+    p.acceptor->async_drain(1h, [&](std::error_code) { over = true; });
+    p.io->poll();
+    CHECK_FALSE(over);
+    p.acceptor->close();
+    REQUIRE(p.run([&] { return over; }));
+    CHECK(p.read_error() == errc::acceptor_closed);
+    CHECK(p.left() == 0);
+}
+
+TEST_CASE("ten_thousand_ends_need_no_deep_stack", "[inbound][drain]") {
+    // Each end is told while another is carried out.
+    net::io_context io;
+    inbound::acceptor_options options = on_loopback({.backlog = 4096, .max_ready = 20'000});
+    inbound::tcp_acceptor acceptor(io.get_executor(), options);
+    std::vector<client_socket> clients;
+    for (int i = 0; i < 3000; ++i) {
+        clients.emplace_back(acceptor.port());
+        if (i % 100 == 0) io.poll();
+    }
+    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().ready == clients.size(); }));
+    acceptor.close();
+    CHECK(acceptor.stats().now.total() == 0);
+    CHECK(acceptor.stats().total.closed_for(close_reason::acceptor_closed) == clients.size());
+}
