@@ -235,3 +235,24 @@ TEST_CASE("a_listening_socket_that_dies_is_reported_and_replaced", "[inbound][fl
     server.service->start();
     CHECK(serves(server));
 }
+
+TEST_CASE("a_group_that_makes_too_many_errors_is_kept_out_for_a_time", "[inbound][flood]") {
+    event_counter events;
+    inbound::tls_acceptor::services_type services;
+    services.listener = events.listener();
+    inbound::acceptor_options options;
+    options.health = {.errors_to_block = 3, .block_for = 200ms};
+    echo_server<accept_tls> server(options, services);
+    for (int i = 0; i < 3; ++i) {
+        client_socket client(server.port(), "127.0.0.1", "127.0.0.2");
+        client.write("not TLS at all");
+        client.wait_for_end();
+    }
+    REQUIRE(eventually([&] { return events[inbound_event_kind::group_blocked] == 1; }));
+    client_socket out(server.port(), "127.0.0.1", "127.0.0.2");
+    CHECK(out.wait_for_end() == peer_end::closed);
+    CHECK(server.refused(refuse_reason::blocked) == 1);
+    CHECK(serves(server));
+    CHECK(eventually([&] { return events[inbound_event_kind::group_recovered] == 1; }));
+    CHECK(serves(server, "127.0.0.2"));
+}

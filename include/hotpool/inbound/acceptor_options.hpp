@@ -12,6 +12,7 @@
 #include "hotpool/inbound/accept_backoff.hpp"
 #include "hotpool/inbound/admission_options.hpp"
 #include "hotpool/inbound/error_alarm.hpp"
+#include "hotpool/inbound/group_health.hpp"
 #include "hotpool/inbound/life_options.hpp"
 #include "hotpool/inbound/resource_guard.hpp"
 
@@ -41,6 +42,7 @@ struct acceptor_options {
     accept_backoff_options accept_errors{};
     resource_options resources{};
     error_alarm_options alarm{};
+    group_health_options health{};
 
     /// Refuses values out of range; corrects nothing.
     /// @errors throws `std::invalid_argument` naming the field and the rule
@@ -60,6 +62,7 @@ struct acceptor_options {
         inbound::validate(accept_errors);
         inbound::validate(resources);
         inbound::validate(alarm);
+        inbound::validate(health);
     }
 };
 

@@ -28,6 +28,7 @@
 #include "hotpool/inbound/detail/end_names.hpp"
 #include "hotpool/inbound/detail/listening_socket.hpp"
 #include "hotpool/inbound/detail/stream_op.hpp"
+#include "hotpool/inbound/group_health.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/inbound/process_resources.hpp"
 #include "hotpool/inbound/request_quota.hpp"
@@ -73,6 +74,7 @@ public:
           supervisor_(options.life, random_seed()),
           guard_(options.resources),
           alarm_(options.alarm),
+          health_(options.health),
           max_ready_(options.max_ready),
           accepts_per_turn_(options.accepts_per_turn) {
         events_.listen(services_.listener != nullptr);
@@ -130,6 +132,7 @@ public:
             admission_.resources_recovered();
             check_due_ = options.resources.check_interval == duration::zero() ? never : now;
             alarm_ = error_alarm(options.alarm);
+            health_ = group_health(options.health);
             max_ready_ = options.max_ready;
             accepts_per_turn_ = options.accepts_per_turn;
             resume_ = true;
@@ -137,16 +140,7 @@ public:
     }
     block_result block(const peer_group& group, duration span) {
         block_result result{};
-        tell([&](time_point now) {
-            result = admission_.block(group, base::after(now, span), now);
-            if (result != block_result::blocked) return;
-            const peer_group whole = group_of(group.address(), admission_.options().groups);
-            add_event({.kind = inbound_event_kind::group_blocked, .group = whole, .span = span});
-            supervisor_.for_each([&](supervised& s) {
-                if (!of(s).ticket.empty() && of(s).ticket.group() == whole)
-                    supervisor_.end_requested(s, close_reason::group_blocked, now);
-            });
-        });
+        tell([&](time_point now) { result = block_group(group, span, errc::group_blocked, now); });
         return result;
     }
     template <class Function>
@@ -190,14 +184,18 @@ public:
         });
     }
     void handshake_failed(state_type& c, std::error_code error) override {
-        tell([&](time_point now) { count_failed_handshake(c, error, now); });
+        tell([&](time_point now) {
+            if (c.state() != life_state::draining) note_failed_handshake(c, error, now);
+        });
     }
     void ended(state_type& c, close_reason why, std::error_code) override {
         tell([&](time_point now) {
             not_ready(c);
             admission_.connection_ended(c.ticket);
             const close_reason counted = supervisor_.ended(c, why);
-            if (counted == close_reason::handshake_timed_out) count_failed_handshake(c, errc::handshake_timed_out, now);
+            if (counted == close_reason::handshake_timed_out) note_failed_handshake(c, errc::handshake_timed_out, now);
+            if (counted == close_reason::protocol_error || counted == close_reason::request_timed_out)
+                note_error_of(c.group, error_of(counted), now);
             overdue_ = overdue_ || counted == close_reason::drain_timed_out;
             add_event(c, {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
             note_resources(guard_.descriptor_given_back());
@@ -422,7 +420,7 @@ private:
         return true;
     }
     time_point next_due() const noexcept {
-        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline()});
+        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline(), health_.next_deadline()});
         for (const auto& l : listeners_) due = std::min(due, l->resume_at);
         return due;
     }
@@ -436,10 +434,27 @@ private:
         event.group = c.group;
         events_.add(event);
     }
-    void count_failed_handshake(const state_type& c, std::error_code error, time_point now) {
+    void note_failed_handshake(const state_type& c, std::error_code error, time_point now) {
         supervisor_.counters().handshake_failed(error);
         add_event(c, {.kind = inbound_event_kind::handshake_failed, .error = error});
         note_alarm(alarm_.error_seen(now), error);
+        note_error_of(c.group, error, now);
+    }
+    /// Whoever makes too many is kept out for a time.
+    void note_error_of(const peer_group& group, std::error_code error, time_point now) {
+        if (health_.error_seen(group, now) == group_verdict::block)
+            block_group(group, health_.options().block_for, error, now);
+    }
+    block_result block_group(const peer_group& group, duration span, std::error_code error, time_point now) {
+        const block_result result = admission_.block(group, base::after(now, span), now);
+        if (result != block_result::blocked) return result;
+        const peer_group whole = group_of(group.address(), admission_.options().groups);
+        add_event({.kind = inbound_event_kind::group_blocked, .group = whole, .error = error, .span = span});
+        supervisor_.for_each([&](supervised& s) {
+            if (!of(s).ticket.empty() && of(s).ticket.group() == whole)
+                supervisor_.end_requested(s, close_reason::group_blocked, now);
+        });
+        return result;
     }
     void note_alarm(alarm_change change, std::error_code error) {
         if (change == alarm_change::none) return;
@@ -679,6 +694,8 @@ private:
             timer_due_ = never;
             supervisor_.time_passed(now);
             note_alarm(alarm_.time_passed(now), {});
+            while (const auto group = health_.next_recovered(now))
+                add_event({.kind = inbound_event_kind::group_recovered, .group = *group});
             if (check_due_ <= now) {
                 check_due_ = never;
                 read_ = true;
@@ -712,6 +729,7 @@ private:
     supervisor_type supervisor_;
     resource_guard guard_;
     error_alarm alarm_;
+    group_health health_;
     inbound_event_queue events_;
     base::linked_list<state_type, ready_tag> ready_;
     base::linked_list<waiter_type> waiters_;

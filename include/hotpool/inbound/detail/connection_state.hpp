@@ -355,7 +355,8 @@ private:
         op.attempt(stream_);
         const io_result& r = op.outcome;
         if (r.bytes != 0) {
-            if (direction == io_want::read) bytes_seen(clock_type::now());  // a coarse one may be before the ping that is answered
+            // A coarse time may be before the ping that this answers.
+            if (direction == io_want::read) bytes_seen(clock_type::now());
             (direction == io_want::read ? home->bytes_in : home->bytes_out).fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
