@@ -100,6 +100,13 @@ public:
         return initiate(detail::write_attempt{head, body}, token);
     }
 
+    /// Reads or writes what can be at once. Where that is nothing, `want` says what to wait for, by the asynchronous
+    /// function for the same bytes. Refused while one of the same direction is outstanding.
+    io_result try_read(net::mutable_buffer room) { return state_->try_now(detail::read_attempt{room}); }
+    io_result try_write(net::const_buffer head, net::const_buffer body = {}) {
+        return state_->try_now(detail::write_attempt{head, body});
+    }
+
     /// A trusted proxy says whose connection this is: it counts for that client's group from now on.
     /// @return if refused, it is to be closed
     admission_verdict client_named(const ip_address& client) { return state_->home->client_named(*state_, client); }

@@ -143,6 +143,16 @@ public:
         op.complete(delivery::posted);
     }
 
+    /// Reads or writes what can be at once; waits for nothing.
+    template <class Attempt>
+    io_result try_now(Attempt attempt) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (const std::error_code e = obstacle(Attempt::direction)) return {.error = e};
+        const io_result r = attempt(stream_);
+        account(r, Attempt::direction);
+        return r;
+    }
+
     /// Cancels the operation with this serial if it has not ended.
     void cancel(std::uint64_t serial) {
         waiter_type* op = nullptr;
@@ -339,21 +349,23 @@ private:
 
     // --- under the lock
 
+    /// Why nothing may be read or written now, if so.
+    std::error_code obstacle(io_want direction) noexcept {
+        if (stage_ == stage::over || stage_ == stage::lingering) return error_;
+        if (place_of(direction).op != nullptr) return errc::exchange_in_progress;
+        return direction == io_want::write && write_cut_ ? errc::cancelled : std::error_code();
+    }
     /// Whether `op` may be tried; if not, its outcome says why.
     bool may_begin(waiter_type& op, io_want direction) noexcept {
-        if (stage_ == stage::over || stage_ == stage::lingering)
-            op.outcome = {.error = error_};
-        else if (place_of(direction).op != nullptr)
-            op.outcome = {.error = errc::exchange_in_progress};
-        else if (direction == io_want::write && write_cut_)
-            op.outcome = {.error = errc::cancelled};
-        else
-            return true;
-        return false;
+        const std::error_code e = obstacle(direction);
+        if (e) op.outcome = {.error = e};
+        return !e;
     }
     void attempt(waiter_type& op, io_want direction) noexcept {
         op.attempt(stream_);
-        const io_result& r = op.outcome;
+        account(op.outcome, direction);
+    }
+    void account(const io_result& r, io_want direction) noexcept {
         if (r.bytes != 0) {
             // A coarse time may be before the ping that this answers.
             if (direction == io_want::read) bytes_seen(clock_type::now());
