@@ -1,0 +1,42 @@
+// What a small HTTP server may be told.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <stdexcept>
+
+#include "hotpool/base/time.hpp"
+#include "hotpool/http/limits.hpp"
+#include "hotpool/inbound/forwarded.hpp"
+#include "hotpool/inbound/trusted_proxies.hpp"
+
+namespace hotpool::inbound {
+
+/// Fill in what differs from the defaults. How long requests and pauses may take is in the acceptor's `life_options`.
+struct http_options {
+    /// Of what a client may send. Heads of 16 KiB are what most servers allow; bodies are kept in memory whole.
+    http::limits limits{.max_head_bytes = 16 * 1024, .max_body_bytes = 1024 * 1024};
+
+    /// Whose word about their clients is taken, and in which field; none: nobody's.
+    trusted_proxies proxies{};
+    forwarded_field proxy_field = forwarded_field::x_forwarded_for;
+
+    /// After how long a client is told to come back (Retry-After) whose request begins while the server drains. 0: it is
+    /// not told. What a restart takes.
+    std::chrono::seconds drain_retry_after = std::chrono::seconds(5);
+    /// How long an idle connection stays open once the server drains: a client whose request is on its way is told so
+    /// by a 503 instead of being cut off. 0: closed at once. A round trip of a bad network.
+    duration drain_idle_time = std::chrono::milliseconds(300);
+
+    /// Refuses values out of range; corrects nothing.
+    /// @errors throws `std::invalid_argument` naming the field and the rule
+    void validate() const {
+        limits.validate();
+        if (drain_retry_after < std::chrono::seconds::zero())
+            throw std::invalid_argument("hotpool::inbound::http_options::drain_retry_after must not be negative");
+        if (drain_idle_time < duration::zero())
+            throw std::invalid_argument("hotpool::inbound::http_options::drain_idle_time must not be negative");
+    }
+};
+
+}  // namespace hotpool::inbound

@@ -1,0 +1,72 @@
+// A request as a handler sees it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "hotpool/base/ip_address.hpp"
+#include "hotpool/http/fields_view.hpp"
+#include "hotpool/http/request_head.hpp"
+
+namespace hotpool::inbound {
+
+/// A request line, fields and the body, whole, where they were received.
+/// @lifetime until it is answered, whoever does that and wherever; its views likewise
+/// @threads distinct objects only; looking at it from any thread
+/// @cost fields are looked up by walking over the head's text
+class request {
+public:
+    /// A token of capital letters; known or not.
+    std::string_view method() const noexcept { return head_.method(text_); }
+    /// As it came: `/path?query`, an absolute URL, or `*` (OPTIONS).
+    std::string_view target() const noexcept { return head_.target(text_); }
+    /// The path of the target, at least `/`, still percent-encoded; empty for `*`.
+    std::string_view path() const noexcept {
+        const std::string_view rest = path_and_query();
+        const std::string_view path = rest.substr(0, rest.find('?'));
+        return path.empty() && target() != "*" ? std::string_view("/") : path;
+    }
+    /// What stands behind the target's first `?`; empty if there is none.
+    std::string_view query() const noexcept {
+        const std::string_view rest = path_and_query();
+        const std::size_t mark = rest.find('?');
+        return mark == rest.npos ? std::string_view() : rest.substr(mark + 1);
+    }
+    /// 10 for HTTP/1.0, 11 for HTTP/1.1.
+    unsigned version() const noexcept { return 10u + head_.version_minor; }
+    /// The value of the first field of that name, ignoring case.
+    std::optional<std::string_view> header(std::string_view name) const noexcept { return headers().find(name); }
+    /// All fields in order, as `{name, value}`.
+    http::fields_view headers() const noexcept { return head_.fields(text_); }
+    /// The body, its transfer coding removed.
+    std::string_view body() const noexcept { return body_; }
+
+    /// Whom the connection comes from.
+    const ip_endpoint& peer() const noexcept { return peer_; }
+    /// The client itself: the peer, or whom a trusted proxy names.
+    const ip_address& client() const noexcept { return client_; }
+
+    /// Not for users.
+    request(const http::request_head& head, std::string_view text, std::string_view body, const ip_endpoint& peer,
+            const ip_address& client) noexcept
+        : head_(head), text_(text), body_(body), peer_(peer), client_(client) {}
+
+private:
+    std::string_view path_and_query() const noexcept {
+        const std::string_view whole = target();
+        if (whole.front() == '/') return whole;
+        if (whole == "*") return {};
+        const std::string_view behind = whole.substr(whole.find("://") + 3);
+        const std::size_t end = behind.find_first_of("/?");
+        return end == behind.npos ? std::string_view() : behind.substr(end);
+    }
+
+    http::request_head head_;
+    std::string_view text_;
+    std::string_view body_;
+    ip_endpoint peer_;
+    ip_address client_;
+};
+
+}  // namespace hotpool::inbound

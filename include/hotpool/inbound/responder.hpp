@@ -1,0 +1,70 @@
+// The right, and the duty, to answer one request.
+#pragma once
+
+#include <utility>
+
+#include "hotpool/inbound/reply.hpp"
+
+namespace hotpool::inbound {
+
+namespace detail {
+
+/// The session whose request is to be answered.
+class answer_target {
+public:
+    virtual void add_ref() noexcept = 0;
+    virtual void release() noexcept = 0;
+    /// Called once for each responder, on any thread.
+    virtual void answer(const reply& r) = 0;
+    virtual void answer(reply&& r) = 0;
+    virtual void unanswered() noexcept = 0;
+
+protected:
+    ~answer_target() = default;
+};
+
+}  // namespace detail
+
+/// Answers one request, once: in the handler or later, on any thread. One that is destroyed without having answered
+/// answers 500 and closes the connection. Move-only.
+/// @threads distinct objects only
+/// @lifetime keeps the request, and what the reply needs; the connection may end meanwhile, and the reply is dropped
+class responder {
+public:
+    responder() noexcept = default;
+    responder(responder&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+    responder& operator=(responder&& other) noexcept {
+        responder(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~responder() {
+        if (target_ == nullptr) return;
+        target_->unanswered();
+        target_->release();
+    }
+    void swap(responder& other) noexcept { std::swap(target_, other.target_); }
+
+    /// Whether it has still to answer.
+    explicit operator bool() const noexcept { return target_ != nullptr; }
+
+    /// @param r one with an `error` goes out as 500
+    /// @cost from the handler itself, a small reply is written into the session's own buffer: no allocation
+    void send(const reply& r) { answer_with(r); }
+    void send(reply&& r) { answer_with(std::move(r)); }
+
+    /// Not for users: takes over a reference.
+    explicit responder(detail::answer_target* target) noexcept : target_(target) {}
+
+private:
+    template <class Reply>
+    void answer_with(Reply&& r) {
+        if (target_ == nullptr) return;
+        detail::answer_target* const target = std::exchange(target_, nullptr);
+        target->answer(std::forward<Reply>(r));
+        target->release();
+    }
+
+    detail::answer_target* target_ = nullptr;
+};
+
+}  // namespace hotpool::inbound
