@@ -48,6 +48,7 @@ drivers     hotpool/pool_stats.hpp
 drivers     hotpool/response.hpp
 drivers     hotpool/response_reader.hpp
 umbrella    hotpool/hotpool.hpp
+umbrella    hotpool/inbound.hpp
 '
 
 # What each layer may include. io stands for Asio and OpenSSL. http and manager do not know one another.

@@ -1,4 +1,5 @@
-// Everything: pools over TCP and TLS, HTTP/1.1 exchanges, the client.
+// Everything of the calling side: pools over TCP and TLS, HTTP/1.1 exchanges, the client. The accepting side is
+// `hotpool/inbound.hpp`.
 #pragma once
 
 #include "hotpool/access_controller.hpp"
