@@ -103,15 +103,16 @@ public:
         return result;
     }
     void drain(time_point deadline) {
+        if (stopped != close_reason::none) return;
         draining = true;
         drain_deadline = deadline;
         for (auto& [id, c] : all) tell(c);
     }
     void stop(close_reason why) {
-        stopped = why;
+        if (stopped == close_reason::none) stopped = why;
         draining = true;
         drain_deadline = never;
-        for (auto& [id, c] : all) cut(c, why);
+        for (auto& [id, c] : all) cut(c, stopped);
     }
 
     void time_passed(time_point now) {

@@ -187,15 +187,16 @@ public:
     void abort_requested(supervised& c, close_reason why) noexcept { cut(c, why); }
 
     /// Each connection is told once that the server leaves, the half-open ones as soon as they are open. They end in
-    /// their own time; those that are left at `deadline` are cut.
+    /// their own time; those that are left at `deadline` are cut. A later call changes the deadline.
     void drain_requested(time_point deadline) noexcept {
+        if (stopped_ != close_reason::none) return;
         draining_ = true;
         drain_deadline_ = deadline;
         for_each([this](supervised& c) { tell(c); });
     }
-    /// Every connection is cut now, and every one that may still come.
+    /// Every connection is cut now, and every one that may still come. The first reason counts.
     void stop_requested(close_reason why) noexcept {
-        stopped_ = why;
+        if (stopped_ == close_reason::none) stopped_ = why;
         draining_ = true;
         drain_deadline_ = never;
         for_each([this](supervised& c) { cut(c, stopped_); });
