@@ -103,7 +103,6 @@ public:
         return result;
     }
     void drain(time_point deadline) {
-        if (stopped != close_reason::none) return;
         draining = true;
         drain_deadline = deadline;
         for (auto& [id, c] : all) tell(c);

@@ -189,7 +189,6 @@ public:
     /// Each connection is told once that the server leaves, the half-open ones as soon as they are open. They end in
     /// their own time; those that are left at `deadline` are cut. A later call changes the deadline.
     void drain_requested(time_point deadline) noexcept {
-        if (stopped_ != close_reason::none) return;
         draining_ = true;
         drain_deadline_ = deadline;
         for_each([this](supervised& c) { tell(c); });
