@@ -1,15 +1,17 @@
 #!/bin/sh
-# Fails when README.md says something else than the code: sh tests/readme.sh [ROOT]
+# Fails when README.md or docs/inbound.md says something else than the code: sh tests/readme.sh [ROOT]
 #
-# Looked at, each behind a line of its own in README.md:
+# Looked at, each behind a line of its own:
 #   <!-- code: FILE -->            the fenced block is the text between "// [readme" and "// readme]" in FILE
 #   <!-- fields: FILE STRUCT -->   the table's rows are the fields of STRUCT, in order, with their defaults
 #   <!-- names: FILE ENUM -->      the table's rows are the enumerators of ENUM, in order, but for `none`
 set -eu
 cd "${1:-$(dirname "$0")/..}"
+set -- README.md
+[ ! -f docs/inbound.md ] || set -- "$@" docs/inbound.md
 
 awk '
-function complain(text) { print "README.md:" NR ": " text; failures++ }
+function complain(text) { print FILENAME ":" FNR ": " text; failures++ }
 
 function read_region(file,    line, inside) {
     wanted = 0
@@ -78,6 +80,7 @@ function finish() {
     kind = ""
 }
 
+FNR == 1 { finish() }
 /^<!-- (code|fields|names): / {
     finish()
     kind = substr($2, 1, length($2) - 1)
@@ -100,4 +103,4 @@ END {
     finish()
     printf "readme: %d lines checked, %d failures\n", claims, failures
     exit failures > 0 || claims == 0
-}' README.md
+}' "$@"
