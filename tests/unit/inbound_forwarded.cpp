@@ -109,6 +109,8 @@ TEST_CASE("of an element of Forwarded the for parameter counts", "[inbound]") {
     CHECK(client(fwd, {"for=198.51.100.1;proto=https;by=203.0.113.43"}) == "198.51.100.1");
     CHECK(client(fwd, {"proto=https;host=\"a, b;c=\\\"d\\\"\";FOR=198.51.100.1"}) == "198.51.100.1");
     CHECK(client(fwd, {"for=\"198.51.100.1\";;proto=http;"}) == "198.51.100.1");
+    CHECK(client(fwd, {"for=203.0.113.9, for=198.51.100.1;host=\"a\\\",b\""}) == "198.51.100.1");
+    CHECK(client(fwd, {"for=203.0.113.9, for=198.51.100.1;host=\"a\\\\\""}) == "198.51.100.1");
     CHECK(client(fwd, {"for=203.0.113.9, for=198.51.100.1;host=\"a,for=192.0.2.9\""}) == "198.51.100.1");
 }
 
