@@ -180,6 +180,7 @@ TEST_CASE("a ticket is given back once", "[inbound]") {
     CHECK(d.connect("192.0.2.1") == none);
     admission_ticket moved = std::move(d.tickets[0]);
     CHECK(d.tickets[0].empty());
+    CHECK_FALSE(d.tickets[0].half_open());
     CHECK(d.connection_ended(d.tickets[0]) == ticket_use::empty);
     CHECK(d.handshake_done(d.tickets[0]) == ticket_use::empty);
     CHECK(d.request(d.tickets[0]) == refuse_reason::no_ticket);
