@@ -118,6 +118,10 @@ fi
 # Tests that need one of these are skipped without it.
 want_command haproxy haproxy
 want_command tinyproxy tinyproxy-bin
+want_header boost/beast/http.hpp libboost-dev
+want_header nlohmann/json.hpp nlohmann-json3-dev
+want_command node nodejs
+want_file /usr/share/nodejs/ws node-ws
 install_wanted
 
 if has_command ninja; then

@@ -2,8 +2,8 @@
 //
 //     wss://HOST:PORT/v1/ws?d=DESCRIPTION
 //
-// with what it says of itself, JSON in base64url, and gets HELLO with its peers, then JOIN, UPDATE and LEFT as they come
-// and go; it sends UPDATE to all of them, OFFER and ANSWER to one. ERROR has a code of HTTP: 400 for a message that
+// with what it says of itself, JSON in base64url, and gets HELLO with its peers, then JOIN, UPDATE and LEFT as they
+// come and go; it sends UPDATE to all of them, OFFER and ANSWER to one. ERROR has a code of HTTP: 400 for a message that
 // means nothing, 404 for a peer that is not there, 429 before the end of a connection whose group has used up its
 // requests, 503 before the end of all.
 //

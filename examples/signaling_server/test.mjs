@@ -45,7 +45,9 @@ function within(promise, what, ms = patience) {
 class Server {
     static async start(options = [], environment = {}) {
         const server = new Server();
-        server.process = spawn(program, options, { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+        server.process = spawn(program, options,
+            { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+        process.on('exit', () => server.process.kill('SIGKILL'));
         server.exited = once(server.process, 'exit');
         server.output = '';
         server.clients = [];
@@ -129,7 +131,9 @@ class Device {
         while (this.messages.length === 0)
             await within(Promise.race([
                 new Promise((resolve) => { this.arrived = resolve; }),
-                this.closed.then((code) => { if (this.messages.length === 0) throw new Error(`${this.alias}: closed with ${code}, not ${type}`); }),
+                this.closed.then((code) => {
+                    if (this.messages.length === 0) throw new Error(`${this.alias}: closed with ${code}, not ${type}`);
+                }),
             ]), `${type} at ${this.alias}`);
         const message = this.messages.shift();
         assert.equal(message.type, type, `${this.alias} got ${JSON.stringify(message).slice(0, 200)}`);
@@ -187,7 +191,8 @@ const tests = {
         two.send({ type: 'ANSWER', sessionId: 's1', target: one.id, sdp: 'answered' });
         assert.deepEqual(await one.next('ANSWER'),
             { type: 'ANSWER', peer: { id: two.id, ...describe('two') }, sessionId: 's1', sdp: 'answered' });
-        for (let i = 0; i < 20; ++i) one.send({ type: 'OFFER', sessionId: `${i}`, target: two.id, sdp: 'x'.repeat(2000) });
+        for (let i = 0; i < 20; ++i)
+            one.send({ type: 'OFFER', sessionId: `${i}`, target: two.id, sdp: 'x'.repeat(2000) });
         for (let i = 0; i < 20; ++i) assert.equal((await two.next('OFFER')).sessionId, `${i}`);
         await three.expectNothing();
         one.send({ type: 'OFFER', sessionId: 's2', target: '00000000-0000-0000-0000-000000000000', sdp: '' });
@@ -216,12 +221,13 @@ const tests = {
         const server = await Server.start();
         const one = await server.join('one');
         const target = one.id;
-        for (const message of ['{', '[]', '"UPDATE"', '{}', { type: 'HELLO' }, { type: 'UPDATE' },
-            { type: 'UPDATE', info: { alias: 'a', version: '1' } }, { type: 'UPDATE', info: { ...describe('a'), alias: 1 } },
-            { type: 'UPDATE', info: { ...describe('a'), deviceType: 2 } }, { type: 'UPDATE', info: describe('a'.repeat(257)) },
-            { type: 'OFFER', sessionId: 's', target }, { type: 'OFFER', sessionId: 's', target: 'me', sdp: '' },
-            { type: 'OFFER', sessionId: 's', target: target.replaceAll('-', ''), sdp: '' },
-            { type: 'OFFER', sessionId: 's', target: `${target}0`, sdp: '' }]) {
+        const updates = [undefined, { alias: 'a', version: '1' }, { ...describe('a'), alias: 1 },
+            { ...describe('a'), deviceType: 2 }, describe('a'.repeat(257))];
+        const offers = [{ target }, { target: 'me', sdp: '' }, { target: target.replaceAll('-', ''), sdp: '' },
+            { target: `${target}0`, sdp: '' }];
+        for (const message of ['{', '[]', '"UPDATE"', '{}', { type: 'HELLO' },
+            ...updates.map((info) => ({ type: 'UPDATE', info })),
+            ...offers.map((offer) => ({ type: 'OFFER', sessionId: 's', ...offer }))]) {
             one.send(message);
             assert.deepEqual(await one.next('ERROR'), { type: 'ERROR', code: 400 }, JSON.stringify(message));
         }
@@ -239,7 +245,8 @@ const tests = {
         const server = await Server.start();
         const d = (text) => `/v1/ws?d=${Buffer.from(text).toString('base64url')}`;
         assert.equal((await server.refusal('elsewhere', { path: '/' })).status, 404);
-        for (const path of ['/v1/ws?d=', '/v1/ws?d=*', d('{}'), d('nothing'), d(JSON.stringify({ alias: 'a', version: '1' })), '/v1/ws?d=e30='])
+        const incomplete = d(JSON.stringify({ alias: 'a', version: '1' }));
+        for (const path of ['/v1/ws?d=', '/v1/ws?d=*', d('{}'), d('nothing'), incomplete, '/v1/ws?d=e30='])
             assert.equal((await server.refusal(path, { path })).status, 400);
         await server.join('still served');
         await server.stop();
@@ -252,7 +259,8 @@ const tests = {
         assert.deepEqual(await server.refusal('eleventh'), {});
         await server.join('elsewhere', { from: '127.0.0.2' });
         await ten[0].close();
-        await ten[1].next('JOIN');
+        for (let i = 2; i < 10; ++i) await ten[1].next('JOIN');
+        await ten[1].next('LEFT'); // its place is free then
         const late = await server.join('in its place');
         assert.equal(late.hello.peers.length, 9);
         await server.stop();
@@ -293,7 +301,9 @@ const tests = {
 
     async 'who does not read is ended, and the others go on'() {
         const server = await Server.start(['--queue', '4'], { MAX_REQUESTS_PER_IP_PER_HOUR: '0' });
-        const stuck = await server.join('stuck'), reader = await server.join('reader'), sender = await server.join('sender');
+        const stuck = await server.join('stuck');
+        const reader = await server.join('reader');
+        const sender = await server.join('sender');
         await reader.next('JOIN');
         stuck.socket.pause();
         let sent = 0;
@@ -328,7 +338,8 @@ const tests = {
 
     async 'a server that stops says so and closes'() {
         const server = await Server.start();
-        const devices = [await server.join('one'), await server.join('two'), await server.join('three', { from: '127.0.0.2' })];
+        const devices = [await server.join('one'), await server.join('two')];
+        devices.push(await server.join('elsewhere', { from: '127.0.0.2' }));
         const stopped = server.stop();
         await devices[0].next('JOIN');
         for (const device of devices) {
@@ -344,7 +355,7 @@ const tests = {
         const server = await Server.start(['--drain', '1']);
         const deaf = await server.join('deaf');
         deaf.socket.pause();
-        const silent = server.connect('silent', { handshakeTimeout: undefined });
+        const silent = server.connect('silent');
         const { code, ms } = await server.stop();
         silent.terminate();
         assert.equal(code, 0);
