@@ -87,8 +87,6 @@ void server::connected(asio::ip::tcp::socket socket) {
     act();
 }
 
-void server::handshake_failed(session& s, std::error_code error) { supervisor_.handshake_failed(s, error); }
-
 std::variant<device, server::refusal> server::upgrade_offered(session& s, const upgrade& head) {
     const auto verdict = admit(s, head);
     if (!verdict.admitted()) return refusal_of(head, verdict);
@@ -131,7 +129,7 @@ void server::closing(session& s) {
 }
 
 void server::requested(session& s, std::string_view written) {
-    if (s.state() != hotpool::inbound::life_state::open) {
+    if (s.state() != inbound::life_state::open) {
         supervisor_.linger_read(s, written.size());
     } else if (!admission_.request_offered(s.ticket(), now()).admitted()) {
         supervisor_.close_begun(s, inbound::close_reason::finished, now());
@@ -246,10 +244,16 @@ std::string server::summary() const {
         for (std::size_t i = 1; i < verdicts.size(); ++i) refused += verdicts[i];
         return std::to_string(verdicts[0]) + " admitted, " + std::to_string(refused) + " refused";
     };
-    return "connections: " + sum(counts.connections_by_verdict) +
-           "; requests: " + sum(counts.requests_by_verdict) +
-           "; messages: " + std::to_string(registry_.totals().queued) + " queued, " +
-           std::to_string(registry_.totals().disconnected) + " dropped";
+    std::string told = "connections: " + sum(counts.connections_by_verdict) +
+                       "; requests: " + sum(counts.requests_by_verdict) +
+                       "; messages: " + std::to_string(registry_.totals().queued) + " queued, " +
+                       std::to_string(registry_.totals().disconnected) + " dropped; ended:";
+    for (std::size_t i = 0; i < inbound::close_reason_count; ++i) {
+        const auto why = static_cast<inbound::close_reason>(i);
+        if (const auto count = supervisor_.counters().closed_for(why); count != 0)
+            told.append(1, ' ').append(to_string(why)).append(1, ' ').append(std::to_string(count));
+    }
+    return told;
 }
 
 }  // namespace signaling

@@ -18,7 +18,6 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <variant>
 
 #include "messages.hpp"
@@ -48,7 +47,6 @@ public:
 
     // --- what sessions tell
 
-    void handshake_failed(session& s, std::error_code error);
     /// Who asks for an upgrade, or the answer if it is not granted.
     std::variant<device, refusal> upgrade_offered(session& s, const upgrade& head);
     /// The upgrade was granted.

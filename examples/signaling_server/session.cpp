@@ -65,10 +65,7 @@ asio::awaitable<session::close_reason> session::establish() {
     error_code error;
     auto& tls = stream_.next_layer();
     co_await tls.async_handshake(asio::ssl::stream_base::server, to(error));
-    if (error) {
-        owner_.handshake_failed(*this, error);
-        co_return close_reason::handshake_failed;
-    }
+    if (error) co_return close_reason::handshake_failed;
     beast::http::request_parser<beast::http::empty_body> parser;
     parser.header_limit(max_head_bytes);
     co_await beast::http::async_read(tls, received_, parser, to(error));
