@@ -396,8 +396,8 @@ int main(int argc, char** argv) {
     b.handshakes("TLS 1.2, in full", {.version = TLS1_2_VERSION});
     b.handshakes("TLS 1.2, resumed", {.version = TLS1_2_VERSION, .resume = true});
     b.handshakes("TLS 1.3, in full", {.threads = 50});
-    std::printf("\nHeap of an idle connection in bytes, buffers freed: a `tls_stream` that waits for bytes, bare OpenSSL "
-                "with the same settings, a `tcp_stream` that waits. `sizeof(tls_stream)`: %zu.\n\n"
+    std::printf("\nHeap of an idle connection in bytes, buffers freed: a `tls_stream` that waits for bytes, bare "
+                "OpenSSL with the same settings, a `tcp_stream` that waits. `sizeof(tls_stream)`: %zu.\n\n"
                 "| connection | ours | bare OpenSSL | plain TCP | what is left |\n| --- | --- | --- | --- | --- |\n",
                 sizeof(tls_stream<net::io_context::executor_type>));
     b.idle("TLS 1.3", {});

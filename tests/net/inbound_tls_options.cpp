@@ -64,7 +64,9 @@ TEST_CASE("inbound tls options: a certificate and its key must be given, and bel
           "certificate_file must be a file that can be read");
     CHECK(refusal({.certificate_pem = own.certificate_pem, .private_key_file = missing}) ==
           "private_key_file must be a file that can be read");
-    CHECK(refusal({.certificate_file = missing, .certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}) ==
+    CHECK(refusal({.certificate_file = missing,
+                   .certificate_pem = own.certificate_pem,
+                   .private_key_pem = own.key_pem}) ==
           "certificate_file must not be given together with the text");
     CHECK(refusal({.certificate_pem = "x", .private_key_pem = own.key_pem}) ==
           "certificate_pem must hold a certificate in PEM");
@@ -89,7 +91,8 @@ TEST_CASE("inbound tls options: rules for clients go with asking them") {
     const certificate_verifier verifier = [](const certificate_view&) { return certificate_verdict::accepted; };
     const std::string must_not =
         "client_certificates must not be off where roots, pins or a verifier for them are given";
-    const std::string must = "client_certificates must be off where neither roots nor pins nor a verifier for them are given";
+    const std::string must =
+        "client_certificates must be off where neither roots nor pins nor a verifier for them are given";
     CHECK(refusal(serving({.ca_pem = roots})) == must_not);
     CHECK(refusal(serving({.ca_file = "roots.pem"})) == must_not);
     CHECK(refusal(serving({.pins = {pin}})) == must_not);

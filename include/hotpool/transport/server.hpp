@@ -18,14 +18,16 @@ namespace hotpool {
 /// - `handshakes`: whether its streams have a `try_handshake` that is to be called, and to be through, first.
 /// - `make(socket, error)`: a stream of a connected socket, which it sets up. Where there is an error the stream may
 ///   only be destroyed. May be called from any thread.
+/// - its streams have `end_writing()`: says, in order and without waiting, that this side writes no more. Reading goes on.
 ///
 /// One that is an `updatable_transport` as well takes new options while it runs.
 template <class S, class Executor>
 concept server_for = std::copyable<S> && std::constructible_from<S, typename S::options> &&
                      stream<typename S::template stream<Executor>> &&
                      requires(const S server, typename S::template stream<Executor>::socket_type socket,
-                              std::error_code error) {
+                              typename S::template stream<Executor> made, std::error_code error) {
                          { S::handshakes } -> std::convertible_to<bool>;
+                         { made.end_writing() } noexcept;
                          {
                              server.template make<Executor>(std::move(socket), error)
                          } -> std::same_as<typename S::template stream<Executor>>;

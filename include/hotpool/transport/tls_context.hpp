@@ -108,7 +108,8 @@ private:
 
     void set_defaults() {
         set_min_version(options_->min_version);
-        set_alpn(*native_handle(), alpn_wire(options_->alpn, [](const char* rule) { refuse_tls_option("alpn", rule); }));
+        set_alpn(*native_handle(),
+                 alpn_wire(options_->alpn, [](const char* rule) { refuse_tls_option("alpn", rule); }));
     }
 
     void set_profile() {

@@ -13,8 +13,8 @@
 namespace hotpool::detail {
 
 /// Told once how its handshake began and once how it ended; not told of an end by timeout or cancellation, which
-/// says nothing about the session. A server's connection has one that is told nothing. Early data is never sent: whoever records it can send it again
-/// (RFC 8446, 8).
+/// says nothing about the session. That of a server's connection is told nothing. Early data is never sent: whoever
+/// records it can send it again (RFC 8446, 8).
 /// @threads distinct objects only
 class tls_resumption {
 public:
