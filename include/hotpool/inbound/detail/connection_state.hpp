@@ -23,7 +23,6 @@
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/end_names.hpp"
-#include "hotpool/inbound/detail/end_sending.hpp"
 #include "hotpool/inbound/inbound_counters.hpp"
 #include "hotpool/inbound/peer_group.hpp"
 #include "hotpool/inbound/supervised.hpp"
@@ -225,7 +224,7 @@ public:
                 error_ = error;
                 take_all(cut, error);
                 spent = std::exchange(hooks_, {});
-                end_sending(stream_);
+                stream_.end_writing();
             } else if (stage_ == stage::lingering && place_of(io_want::write).op == nullptr) {
                 place_of(io_want::write) = {&op, io_want::none, serial};
                 return;
