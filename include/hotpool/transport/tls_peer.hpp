@@ -73,8 +73,8 @@ inline int judge_peer(X509_STORE_CTX& store, const tls_peer_rules& rules) noexce
 inline int verify_peer(X509_STORE_CTX* store, void* rules) noexcept {
     const int result = judge_peer(*store, *static_cast<const tls_peer_rules*>(rules));
     X509_STORE_CTX_set_error(store, result);
-    // The first error in the queue is taken for the handshake's.
-    if (result != X509_V_OK) ERR_clear_error();
+    // The first error in the queue is taken for the handshake's: what was found out on the way is none.
+    ERR_clear_error();
     return result == X509_V_OK ? 1 : 0;
 }
 

@@ -142,7 +142,7 @@ public:
     /// As OpenSSL spells it: "TLSv1.3".
     std::string_view version() const noexcept { return SSL_get_version(ssl()); }
     std::string_view cipher() const noexcept { return SSL_get_cipher_name(ssl()); }
-    /// The protocol that the peer chose; empty if it chose none.
+    /// The protocol that the server chose; empty if it chose none.
     std::string_view alpn() const noexcept { return detail::selected_protocol(*ssl()); }
     /// Whether the handshake went on with an earlier connection's session. The peer's certificate is then the one
     /// that was verified there.
@@ -152,7 +152,7 @@ public:
     std::string_view profile() const noexcept {
         return state_->end ? state_->end->profile() : std::string_view{};
     }
-    /// Null if the peer showed none.
+    /// Null if the peer showed none. `certificate_view` says what is in it.
     /// @lifetime as long as the stream
     X509* peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl()); }
 
