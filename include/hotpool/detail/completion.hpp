@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include "hotpool/base/recycler.hpp"
@@ -18,11 +19,22 @@ enum class delivery {
     posted,      ///< never inside the call that led to it
 };
 
+/// The plain executor of a context that `executor` holds, or null if it holds another, such as a strand. Asio's own
+/// `target` does not look at the type.
+inline const net::io_context::executor_type* plain_target(const net::any_io_executor& executor) noexcept {
+    using plain = net::io_context::executor_type;
+#if defined(ASIO_NO_TYPEID)
+    return nullptr;
+#else
+    return executor.target_type() == typeid(plain) ? executor.template target<plain>() : nullptr;
+#endif
+}
+
 /// Whether this thread is inside the executor's context and a function dispatched to it would run at once.
 template <class Executor>
 bool runs_here(const Executor& executor) noexcept {
     if constexpr (std::is_same_v<Executor, net::any_io_executor>) {
-        const auto* plain = executor.template target<net::io_context::executor_type>();
+        const auto* plain = plain_target(executor);
         return plain != nullptr && plain->running_in_this_thread();
     } else if constexpr (requires { executor.running_in_this_thread(); }) {
         return executor.running_in_this_thread();
@@ -35,7 +47,7 @@ bool runs_here(const Executor& executor) noexcept {
 template <class Executor, class Function>
 void post_to(const Executor& executor, Function function) {
     if constexpr (std::is_same_v<Executor, net::any_io_executor>)
-        if (const auto* plain = executor.template target<net::io_context::executor_type>())
+        if (const auto* plain = plain_target(executor))
             return net::post(*plain, std::move(function));
     net::post(executor, std::move(function));
 }
