@@ -27,6 +27,7 @@
 #include "hotpool/inbound/request.hpp"
 #include "hotpool/inbound/responder.hpp"
 #include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/transport.hpp"
 
 namespace hotpool::inbound::detail {
 
