@@ -114,7 +114,9 @@ int serve_until_signal(char** arguments) {
     asio::io_context io(1);
     plan p{.port = port_from(arguments[1]),
            .tls_port = port_from(arguments[2]),
-           .tls = {.certificate_file = arguments[3], .private_key_file = arguments[4]},
+           .tls = {.certificate_file = arguments[3],
+                   .private_key_file = arguments[4],
+                   .alpn = {"http/1.1", "http/1.0"}},
            .directory = arguments[5],
            .admission = inbound::admission_options::from_environment()};
     guarded_server server(io, p);

@@ -137,7 +137,7 @@ for scheme in http https; do
     done
 done >"$work/results"
 
-refused=$(curl -s "http://127.0.0.1:$base/metrics" | awk '/^hotpool_inbound_requests_ended.*refused/ { n += $NF } END { print n + 0 }')
+refused=$(curl -s "http://127.0.0.1:$base/metrics" | awk '/^hotpool_inbound_requests_total.*refused/ { n += $NF } END { print n + 0 }')
 [ "$refused" -eq 0 ] || { echo "error: the guarded server refused requests" >&2; exit 1; }
 
 echo "## HTTP on kept connections: a guarded server, nginx with limits, bare Beast"
