@@ -1,6 +1,7 @@
 // A TLS server's streams: bytes pass both ways, every end has its name, and a client changes nothing it should not.
 #include <atomic>
 #include <chrono>
+#include <initializer_list>
 #include <string>
 #include <thread>
 #include <utility>
@@ -52,7 +53,7 @@ TEST_CASE("inbound tls stream: what is written comes back, small and large, also
     session s(version, &echo);
     CHECK(s.stream().version() == (version == TLS1_3_VERSION ? "TLSv1.3" : "TLSv1.2"));
     CHECK(s.stream().remote_endpoint().port() != 0);
-    for (const std::size_t size : {1, 100, 16'384, 100'000}) {
+    for (const std::size_t size : std::initializer_list<std::size_t>{1, 100, 16'384, 100'000}) {
         s.stream().release_buffers();
         REQUIRE_FALSE(write_all(s.io(), s.stream(), pattern(size), "!"));
         s.stream().release_buffers();
