@@ -141,6 +141,19 @@ TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbo
     CHECK(g.burst(20, now + 1h + 5min) >= 1);
 }
 
+TEMPLATE_TEST_CASE("a quota that is told an earlier time goes on counting", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
+    // Two threads may read the clock in one order and be told of in the other.
+    for (const duration back : std::initializer_list<duration>{1ns, 1s, 10h}) {
+        group<TestType> g{per_hour(4)};
+        CHECK(g.burst(2, hour) == 2);
+        CHECK(g.burst(2, hour - back) == 2);
+        CHECK(g.burst(2, hour - back) == 0);
+        CHECK(g.burst(2, hour) == 0);
+        CHECK(g.burst(9, hour + 2h) == 4);
+    }
+}
+
 TEST_CASE("an hour of the wall clock is found on the steady one", "[inbound]") {
     using wall = std::chrono::system_clock::time_point;
     const auto at = [](auto since) { return wall{std::chrono::duration_cast<wall::duration>(since)}; };

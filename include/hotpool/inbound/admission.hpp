@@ -1,7 +1,6 @@
 // Who is let in: the verdict on each new connection and each request.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -9,6 +8,7 @@
 
 #include "hotpool/access_list.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/inbound/admission_counts.hpp"
 #include "hotpool/inbound/admission_options.hpp"
 #include "hotpool/inbound/admission_verdict.hpp"
 #include "hotpool/inbound/group_table.hpp"
@@ -18,50 +18,17 @@
 
 namespace hotpool::inbound {
 
-/// How many there are, and how many there have been.
-struct admission_counts {
-    using by_reason = std::array<std::uint64_t, refuse_reason_count>;  ///< at `refuse_reason::none` those admitted
-
-    std::size_t connections = 0;  ///< now, half-open ones included
-    std::size_t half_open = 0;    ///< now
-    std::size_t groups = 0;       ///< remembered now
-    by_reason connections_by_verdict{};
-    by_reason requests_by_verdict{};
-    std::uint64_t groups_forgotten = 0;             ///< to make room for others
-    std::uint64_t groups_forgotten_over_limit = 0;  ///< of these, those that were over their limit
-
-    std::uint64_t connections_refused(refuse_reason why) const noexcept {
-        return connections_by_verdict[static_cast<std::size_t>(why)];
-    }
-    std::uint64_t requests_refused(refuse_reason why) const noexcept {
-        return requests_by_verdict[static_cast<std::size_t>(why)];
-    }
-};
-
-/// How a group stands.
-struct group_status {
-    peer_group group;
-    std::uint32_t connections = 0;
-    duration requests_after{};   ///< how long until it may make a request; zero if it may now
-    time_point blocked_until{};  ///< not later than now if it is not blocked
-};
-
-/// What became of a group that was to be blocked.
-enum class block_result : std::uint8_t {
-    blocked,      ///< until that time, whatever was said before
-    not_a_group,  ///< it is more than one group; the access list denies those
-    table_full,   ///< every group that is known has connections
-};
-
 /// Counts connections and requests by group of peers, and refuses what exceeds the limits: a machine without clock,
-/// lock or socket. It is told the time with each call, which never goes back.
+/// lock or socket. It is told the time with each call; one that is a little earlier than the last does no harm.
 ///
 /// A verdict names the first reason in the order of `refuse_reason` that applies. Groups are remembered up to a
 /// ceiling; what is forgotten is the least recently seen of those without connections, and those over their limit only
 /// when there are no others. A group that has been forgotten begins anew.
 ///
 /// @threads distinct objects only
-/// @cost a known group: no allocation, and constant but for the access list. An unknown one: no allocation either.
+/// @cost no allocation, and constant but for the access list. Measured: a connection or a request of a known group 40 to
+/// 70 ns among up to 10,000 groups, 5 ns for a request by ticket; among 65,536 picked at random, whose table the nearer
+/// caches do not hold, about one read of memory more; a new group in a full table about 200 ns.
 template <request_quota Quota = fixed_window>
 class basic_admission {
     struct record {

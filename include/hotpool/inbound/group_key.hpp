@@ -37,7 +37,7 @@ private:
 
 /// Makes the keys of the groups that addresses are in.
 /// @threads distinct objects only
-/// @cost 3 ns for a key, a tenth of what `group_of` takes with the conversion
+/// @cost about 8 ns for a key, half of what `group_of` takes
 class group_key_maker {
 public:
     /// @param by valid lengths

@@ -91,12 +91,13 @@ public:
     duration wait(const state& s, time_point now) const noexcept {
         const state present = moved(s, now);
         std::uint64_t left = std::accumulate(present.used.begin(), present.used.end(), std::uint64_t{0});
+        if (left < limit_) return duration::zero();
         time_point until = present.part_began;
         for (auto oldest = present.used.rbegin(); left >= limit_; ++oldest) {
             left -= *oldest;
             until += part_;
         }
-        return until > now ? until - now : duration::zero();
+        return until - now;
     }
     void count(state& s, time_point now) const noexcept {
         s = moved(s, now);
@@ -104,11 +105,11 @@ public:
     }
 
 private:
-    /// `s` with the part first that `now` is in.
+    /// `s` with the part first that `now` is in; never an earlier one.
     state moved(const state& s, time_point now) const noexcept {
         if (now >= s.part_began + part_ * (parts + 1)) return {now, {}};
         const auto gone = (now - s.part_began) / part_;
-        if (gone == 0) return s;
+        if (gone <= 0) return s;
         state later{s.part_began + gone * part_, {}};
         std::copy(s.used.begin(), s.used.end() - gone, later.used.begin() + gone);
         return later;
@@ -147,9 +148,9 @@ public:
 
 private:
     state after_request(const state& s, time_point now) const noexcept {
-        const duration used = s.to_full < window_ ? s.to_full : window_;
-        state then{now, duration::zero(), 0};
-        if (s.at + used >= now) then = {now, s.at + used - now, s.fraction < limit_ ? s.fraction : 0};
+        const duration used = std::min(s.to_full, window_);
+        state then{std::max(now, s.at), duration::zero(), 0};
+        if (s.at + used >= then.at) then = {then.at, s.at + used - then.at, s.fraction < limit_ ? s.fraction : 0};
         // In 64 bits, for both may be close to 32.
         const std::uint64_t fraction = std::uint64_t{then.fraction} + step_fraction_;
         const bool carry = fraction >= limit_;

@@ -12,7 +12,7 @@ namespace hotpool::inbound {
 /// @param Rounds for each word; the original has 2, tables of Rust and Python use 1
 /// @param LastRounds at the end; 4 and 3 there
 /// @source Aumasson, Bernstein: SipHash: a fast short-input PRF (2012)
-/// @cost about 10 ns for three words and 1-3 rounds
+/// @cost about 12 ns for three words and 1-3 rounds
 template <unsigned Rounds, unsigned LastRounds>
 class sip_hash {
 public:
