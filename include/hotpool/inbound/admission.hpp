@@ -27,8 +27,8 @@ namespace hotpool::inbound {
 ///
 /// @threads distinct objects only
 /// @cost no allocation, and constant but for the access list. Measured: a connection or a request of a known group 40 to
-/// 70 ns among up to 10,000 groups, 5 ns for a request by ticket; among 65,536 picked at random, whose table the nearer
-/// caches do not hold, about one read of memory more; a new group in a full table about 200 ns.
+/// 70 ns among up to 10,000 groups, by ticket less; among 65,536 picked at random, whose table the nearer caches do not
+/// hold, about one read of memory more; a new group in a full table 200 to 300 ns.
 template <request_quota Quota = fixed_window>
 class basic_admission {
     struct record {
