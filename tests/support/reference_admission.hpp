@@ -29,7 +29,8 @@ struct reference_quota<fixed_window> {
     }
     duration wait(time_point now, const quota_options& o) const {
         const time_point end = end_of_window(now, o);
-        const auto used = std::count_if(log.begin(), log.end(), [&](time_point t) { return end_of_window(t, o) == end; });
+        const auto used =
+            std::count_if(log.begin(), log.end(), [&](time_point t) { return end_of_window(t, o) == end; });
         return static_cast<std::uint64_t>(used) < o.max_requests ? duration::zero() : end - now;
     }
     void count(time_point now, const quota_options&) { log.push_back(now); }
@@ -70,7 +71,8 @@ struct reference_quota<token_bucket> {
         duration::rep units = 0;
         time_point last = log.empty() ? at : log.front();
         for (const time_point t : log) {
-            units = std::max<duration::rep>(0, units - (t - last).count() * o.max_requests) + o.window.count();
+            units =
+                std::max<duration::rep>(0, units - (t - last).count() * o.max_requests) + o.window.count();
             last = t;
         }
         return std::max<duration::rep>(0, units - (at - last).count() * o.max_requests);
@@ -106,7 +108,8 @@ public:
         if (why == refuse_reason::none && is_at(connections.size(), options_.max_connections))
             why = refuse_reason::total_connections;
         if (why == refuse_reason::none && is_group_full(peer)) why = refuse_reason::group_connections;
-        if (why == refuse_reason::none && is_at(half_open(), options_.max_handshakes)) why = refuse_reason::half_open;
+        if (why == refuse_reason::none && is_at(half_open(), options_.max_handshakes))
+            why = refuse_reason::half_open;
         if (why == refuse_reason::none && !remember(group, now)) why = refuse_reason::group_table_full;
         see(group, now);
         if (why == refuse_reason::none) connections.push_back({id, group, true});
@@ -131,7 +134,9 @@ public:
         touch(left);
     }
 
-    answer request_offered(const peer_group& group, time_point now) { return request(refuse_reason::none, group, now); }
+    answer request_offered(const peer_group& group, time_point now) {
+        return request(refuse_reason::none, group, now);
+    }
     answer request_offered(const ip_address& client, time_point now) {
         const peer_group group = group_of(client, options_.groups);
         refuse_reason why = judge_address(client, now);
@@ -150,8 +155,8 @@ public:
     void set_options(const admission_options& options) { options_ = options; }
     void set_short(bool is_short) { short_ = is_short; }
     std::size_t half_open() const {
-        return static_cast<std::size_t>(
-            std::count_if(connections.begin(), connections.end(), [](const connection& c) { return c.half_open; }));
+        return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
+                                                      [](const connection& c) { return c.half_open; }));
     }
     std::size_t of_group(const peer_group& group) const {
         return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
@@ -165,7 +170,8 @@ public:
     }
     duration wait(const peer_group& group, time_point now) {
         const known* const k = find(group);
-        return k == nullptr || options_.max_requests_per_group == 0 ? duration::zero() : k->quota.wait(now, quota());
+        return k == nullptr || options_.max_requests_per_group == 0 ? duration::zero()
+                                                                    : k->quota.wait(now, quota());
     }
 
     std::vector<connection> connections;
@@ -203,7 +209,8 @@ private:
     known* oldest(bool over) {
         known* found = nullptr;
         for (known& k : known_)
-            if (k.over == over && of_group(k.group) == 0 && (found == nullptr || k.seen < found->seen)) found = &k;
+            if (k.over == over && of_group(k.group) == 0 && (found == nullptr || k.seen < found->seen))
+                found = &k;
         return found;
     }
     bool remember(const peer_group& group, time_point now) {
@@ -232,7 +239,8 @@ private:
     answer request(refuse_reason why, const peer_group& group, time_point now) {
         known* const k = find(group);
         if (why == refuse_reason::none && k->blocked_until > now) why = refuse_reason::blocked;
-        if (why == refuse_reason::none && wait(group, now) > duration::zero()) why = refuse_reason::group_requests;
+        if (why == refuse_reason::none && wait(group, now) > duration::zero())
+            why = refuse_reason::group_requests;
         if (why == refuse_reason::none) k->quota.count(now, quota());
         see(group, now);
         return answer_of(why, group, now);

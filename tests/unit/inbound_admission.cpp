@@ -112,7 +112,10 @@ TEST_CASE("the total and the handshakes have limits of their own", "[inbound]") 
 }
 
 TEST_CASE("a limit of zero is none", "[inbound]") {
-    door d{{.max_connections_per_group = 0, .max_connections = 0, .max_handshakes = 0, .max_requests_per_group = 0}};
+    door d{{.max_connections_per_group = 0,
+            .max_connections = 0,
+            .max_handshakes = 0,
+            .max_requests_per_group = 0}};
     for (int i = 0; i < 300; ++i) REQUIRE(d.connect("192.0.2.1") == none);
     for (int i = 0; i < 5000; ++i) REQUIRE(d.request(d.tickets[0]) == none);
 }
@@ -215,7 +218,8 @@ TEST_CASE("a ticket of another admission is left alone", "[inbound]") {
     CHECK(one.connection_ended(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.handshake_done(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.request(other.tickets[0]) == refuse_reason::no_ticket);
-    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused == refuse_reason::no_ticket);
+    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused ==
+          refuse_reason::no_ticket);
     CHECK(other.tickets[0].half_open());
     CHECK(one.counts().connections == 1);
     CHECK(other.counts().connections == 1);
@@ -327,7 +331,9 @@ TEST_CASE("a group that is not known cannot be blocked while all that are have c
 }
 
 TEST_CASE("a proxy's connections are not held to the limit of a group", "[inbound]") {
-    door d{{.max_connections_per_group = 1, .max_connections = 5, .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
+    door d{{.max_connections_per_group = 1,
+            .max_connections = 5,
+            .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
     for (int i = 0; i < 4; ++i) CHECK(d.connect("10.0.0.1") == none);
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("10.0.0.1") == refuse_reason::total_connections);
@@ -338,7 +344,8 @@ TEST_CASE("a proxy's connections are not held to the limit of a group", "[inboun
 TEST_CASE("a connection counts for the client that its proxy names", "[inbound]") {
     door d{{.max_connections_per_group = 2, .proxies = trusted_proxies{{ip_block{"10.0.0.1"}}}}};
     for (int i = 0; i < 4; ++i) CHECK(d.connect("10.0.0.1") == none);
-    for (int i = 0; i < 2; ++i) CHECK(d.client_named(d.tickets[std::size_t(i)], address("192.0.2.1"), start).admitted());
+    for (int i = 0; i < 2; ++i)
+        CHECK(d.client_named(d.tickets[std::size_t(i)], address("192.0.2.1"), start).admitted());
     const admission_verdict third = d.client_named(d.tickets[2], address("192.0.2.1"), start);
     CHECK(third.refused == refuse_reason::group_connections);
     CHECK(third.retry_after == 1s);

@@ -54,10 +54,12 @@ TEST_CASE("admission options are checked by field and rule", "[inbound]") {
           "hotpool::inbound::grouping::v4_prefix_length must be at most 32");
     CHECK(complaint({.request_window = 0s}) == prefix + "request_window must be more than 0");
     CHECK(complaint({.request_window = -1s}) == prefix + "request_window must be more than 0");
-    CHECK(complaint({.request_window = 24h * 366 + 1ns}) == prefix + "request_window must be at most 366 days");
+    CHECK(complaint({.request_window = 24h * 366 + 1ns}) ==
+          prefix + "request_window must be at most 366 days");
     CHECK(complaint({.busy_retry_after = -1ns}) == prefix + "busy_retry_after must not be negative");
     CHECK(complaint({.max_groups = 0}) == prefix + "max_groups must be 1 or more");
-    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) == prefix + "max_groups must be at most 2^31");
+    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) ==
+          prefix + "max_groups must be at most 2^31");
 }
 
 TEST_CASE("an environment that says nothing changes nothing", "[inbound]") {
@@ -76,19 +78,22 @@ TEST_CASE("the environment sets connections and requests per address", "[inbound
     CHECK(requests.max_requests_per_group == 5000);
     CHECK(requests.request_window == 1h);
     CHECK(requests.max_connections_per_group == 10);
-    const admission_options both = read({{"MAX_CONNECTIONS_PER_IP", "4294967295"}, {"MAX_REQUESTS_PER_IP_PER_HOUR", "0"}});
+    const admission_options both =
+        read({{"MAX_CONNECTIONS_PER_IP", "4294967295"}, {"MAX_REQUESTS_PER_IP_PER_HOUR", "0"}});
     CHECK(both.max_connections_per_group == 4294967295u);
     CHECK(both.max_requests_per_group == 0);
 }
 
 TEST_CASE("what is no plain decimal number is refused by the name of its variable", "[inbound]") {
     for (const char* const name : {"MAX_CONNECTIONS_PER_IP", "MAX_REQUESTS_PER_IP_PER_HOUR"})
-        for (const char* const text : {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0", "1,000", "ten",
-                                       "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
+        for (const char* const text :
+             {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0", "1,000", "ten",
+              "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
             INFO(name << "=" << text);
-            CHECK(complaint({{name, text}}) == "the environment variable " + std::string(name) + " is \"" + text +
-                                                   "\", but must be a decimal number from 0 to 4294967295 without zeros "
-                                                   "in front");
+            CHECK(complaint({{name, text}}) ==
+                  "the environment variable " + std::string(name) + " is \"" + text +
+                      "\", but must be a decimal number from 0 to 4294967295 without zeros "
+                      "in front");
         }
 }
 

@@ -80,11 +80,29 @@ TEST_CASE("repeated lines are one list", "[inbound]") {
 }
 
 TEST_CASE("an element that names no address ends the search at the proxy that wrote it", "[inbound]") {
-    for (const std::string_view bad :
-         {"unknown", "_hidden", "", " ", "300.1.2.3", "198.51.100.01", "198.51.100.1:", "198.51.100.1:65536",
-          "198.51.100.1:+1", "198.51.100.1:123456", "198.51.100.1 10.0.0.1", "[198.51.100.1]", "[2001:db8::1", "2001:db8::1]",
-          "[2001:db8::1]x", "[2001:db8::1]:", "[]", "fe80::1%1", "[fe80::1%1]", "\"198.51.100.1\"", "for=198.51.100.1",
-          "unix:", "198.51.100.1/32"}) {
+    for (const std::string_view bad : {"unknown",
+                                       "_hidden",
+                                       "",
+                                       " ",
+                                       "300.1.2.3",
+                                       "198.51.100.01",
+                                       "198.51.100.1:",
+                                       "198.51.100.1:65536",
+                                       "198.51.100.1:+1",
+                                       "198.51.100.1:123456",
+                                       "198.51.100.1 10.0.0.1",
+                                       "[198.51.100.1]",
+                                       "[2001:db8::1",
+                                       "2001:db8::1]",
+                                       "[2001:db8::1]x",
+                                       "[2001:db8::1]:",
+                                       "[]",
+                                       "fe80::1%1",
+                                       "[fe80::1%1]",
+                                       "\"198.51.100.1\"",
+                                       "for=198.51.100.1",
+                                       "unix:",
+                                       "198.51.100.1/32"}) {
         INFO(bad);
         const std::string element{bad};
         CHECK(client(xff, {element}) == "10.0.0.1");
@@ -115,13 +133,34 @@ TEST_CASE("of an element of Forwarded the for parameter counts", "[inbound]") {
 }
 
 TEST_CASE("an element of Forwarded that breaks the grammar ends the search", "[inbound]") {
-    for (const std::string_view bad :
-         {"", ";", "proto=https", "for", "for=", "=198.51.100.1", "for=198.51.100.1;for=198.51.100.1",
-          "for=198.51.100.1; proto=http", "for =198.51.100.1", "for= 198.51.100.1", "for=198.51.100.1 ;proto=http",
-          "for=198.51.100.1:80", "for=[2001:db8::1]", "for=\"2001:db8::1\"", "for=\"[198.51.100.1]\"", "for=unknown",
-          "for=_hidden", "for=\"198.51.100.1", "for=198.51.100.1\"", "for=\"198.51.100.1\"x", "for=\"198.51.100.\\1\"",
-          "for=\"198.51.100.1\";by", "for=\"198.51.100.1:_\"", "for=\"198.51.100.1:_a b\"", "198.51.100.1",
-          "for=198.51.100.1;by=\"\\\"", "for=198.51.100.1;by=\"\x01\"", "for=\" 198.51.100.1\""}) {
+    for (const std::string_view bad : {"",
+                                       ";",
+                                       "proto=https",
+                                       "for",
+                                       "for=",
+                                       "=198.51.100.1",
+                                       "for=198.51.100.1;for=198.51.100.1",
+                                       "for=198.51.100.1; proto=http",
+                                       "for =198.51.100.1",
+                                       "for= 198.51.100.1",
+                                       "for=198.51.100.1 ;proto=http",
+                                       "for=198.51.100.1:80",
+                                       "for=[2001:db8::1]",
+                                       "for=\"2001:db8::1\"",
+                                       "for=\"[198.51.100.1]\"",
+                                       "for=unknown",
+                                       "for=_hidden",
+                                       "for=\"198.51.100.1",
+                                       "for=198.51.100.1\"",
+                                       "for=\"198.51.100.1\"x",
+                                       "for=\"198.51.100.\\1\"",
+                                       "for=\"198.51.100.1\";by",
+                                       "for=\"198.51.100.1:_\"",
+                                       "for=\"198.51.100.1:_a b\"",
+                                       "198.51.100.1",
+                                       "for=198.51.100.1;by=\"\\\"",
+                                       "for=198.51.100.1;by=\"\x01\"",
+                                       "for=\" 198.51.100.1\""}) {
         INFO(bad);
         const std::string element{bad};
         CHECK(client(fwd, {element}) == "10.0.0.1");
@@ -131,7 +170,8 @@ TEST_CASE("an element of Forwarded that breaks the grammar ends the search", "[i
 }
 
 TEST_CASE("a quotation mark that the client left open does not swallow what proxies wrote", "[inbound]") {
-    for (const std::string_view made_up : {"for=\"", "for=\"x\\", "for=\"a, for=203.0.113.9", "\"", "\\\"", "for=\\\""}) {
+    for (const std::string_view made_up :
+         {"for=\"", "for=\"x\\", "for=\"a, for=203.0.113.9", "\"", "\\\"", "for=\\\""}) {
         INFO(made_up);
         const std::string front = std::string{made_up} + ", ";
         CHECK(client(fwd, {front + "for=198.51.100.1"}) == "198.51.100.1");
@@ -142,7 +182,8 @@ TEST_CASE("a quotation mark that the client left open does not swallow what prox
 
 TEST_CASE("only the field that is believed is read, in whatever case, wherever it stands", "[inbound]") {
     const http::fields_view fields{
-        "Forwarded: for=203.0.113.9\r\nX-Forwarded-For: 203.0.113.8\r\nHost: a\r\nx-forwarded-for: 198.51.100.1, "
+        "Forwarded: for=203.0.113.9\r\nX-Forwarded-For: 203.0.113.8\r\nHost: a\r\nx-forwarded-for: "
+        "198.51.100.1, "
         "10.0.0.2\r\nX-Forwarded-Form: 203.0.113.7\r\n"};
     CHECK(client_address(address("10.0.0.1"), fields, xff, inner()) == address("198.51.100.1"));
     CHECK(client_address(address("10.0.0.1"), fields, fwd, inner()) == address("203.0.113.9"));
@@ -151,7 +192,8 @@ TEST_CASE("only the field that is believed is read, in whatever case, wherever i
 }
 
 TEST_CASE("finding the client allocates nothing", "[inbound]") {
-    const http::fields_view fields{"Forwarded: for=203.0.113.9;by=x, for=\"[2001:db8::1]:1\", for=10.0.0.7\r\n"};
+    const http::fields_view fields{
+        "Forwarded: for=203.0.113.9;by=x, for=\"[2001:db8::1]:1\", for=10.0.0.7\r\n"};
     const ip_address peer = address("10.0.0.1");
     (void)inner();
     const auto before = testing::allocations();

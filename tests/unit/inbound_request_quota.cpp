@@ -82,15 +82,16 @@ static_assert(!request_quota<remembers_on_the_heap>);
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a quota admits as many as it says and refuses the next", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("a quota admits as many as it says and refuses the next", "[inbound]", fixed_window,
+                   sliding_window, token_bucket) {
     group<TestType> g{per_hour(1000)};
     CHECK(g.burst(1200, hour + 10min) == 1000);
     CHECK(g.says_right_moment(hour + 10min));
     CHECK(g.wait(hour + 10min) <= 1h + 5min);
 }
 
-TEMPLATE_TEST_CASE("what is refused is not counted", "[inbound]", fixed_window, sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("what is refused is not counted", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{per_hour(3)};
     CHECK(g.burst(3, hour) == 3);
     const duration wait = g.wait(hour);
@@ -99,14 +100,15 @@ TEMPLATE_TEST_CASE("what is refused is not counted", "[inbound]", fixed_window, 
     CHECK(g.request(hour + wait));
 }
 
-TEMPLATE_TEST_CASE("after a long pause a quota is whole again", "[inbound]", fixed_window, sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("after a long pause a quota is whole again", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{per_hour(10)};
     CHECK(g.burst(20, hour) == 10);
     CHECK(g.burst(20, hour + 24h * 365 * 100) == 10);
 }
 
-TEMPLATE_TEST_CASE("a quota works at the clock's beginning and before it", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("a quota works at the clock's beginning and before it", "[inbound]", fixed_window,
+                   sliding_window, token_bucket) {
     for (const time_point start : {time_point{}, time_point{-30min}, time_point{-24h * 365}}) {
         group<TestType> g{{10, 1h, time_point{}}};
         CHECK(g.burst(20, start) == 10);
@@ -129,8 +131,8 @@ TEMPLATE_TEST_CASE("a lower limit holds at once, a higher one too", "[inbound]",
     CHECK(g.wait(hour + 18s) == (is_bucket ? 0s : g.wait(hour) - 18s));
 }
 
-TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbound]", fixed_window,
+                   sliding_window, token_bucket) {
     group<TestType> g{{10, 24h, hour}};
     CHECK(g.burst(20, hour + 1min) == 10);
     g.quota = TestType{{10, 1h, hour}};
@@ -141,8 +143,8 @@ TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbo
     CHECK(g.burst(20, now + 1h + 5min) >= 1);
 }
 
-TEMPLATE_TEST_CASE("a quota that is told an earlier time goes on counting", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("a quota that is told an earlier time goes on counting", "[inbound]", fixed_window,
+                   sliding_window, token_bucket) {
     // Two threads may read the clock in one order and be told of in the other.
     for (const duration back : std::initializer_list<duration>{1ns, 1s, 10h}) {
         group<TestType> g{per_hour(4)};
@@ -174,7 +176,8 @@ TEST_CASE("a fixed window resets exactly on the hour", "[inbound]") {
 }
 
 TEST_CASE("all fixed windows end together, also those before their beginning", "[inbound]") {
-    for (const duration offset : std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
+    for (const duration offset :
+         std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
         group<fixed_window> g{per_hour(1)};
         const time_point now = hour + offset;
         CHECK(g.request(now));
@@ -208,7 +211,8 @@ TEST_CASE("no span of a window has more requests than a sliding window allows", 
         time_point now = hour;
         std::size_t most = 0;
         for (int i = 0; i < 20'000; ++i) {
-            now += duration{static_cast<duration::rep>(random() % static_cast<std::uint64_t>(window.count() / 5 + 2))} /
+            now += duration{static_cast<duration::rep>(random() %
+                                                       static_cast<std::uint64_t>(window.count() / 5 + 2))} /
                    (random() % 3 == 0 ? 1 : 10);
             if (!g.request(now)) {
                 REQUIRE(g.says_right_moment(now));
