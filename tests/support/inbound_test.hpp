@@ -31,6 +31,7 @@
 #include "hotpool/inbound/acceptor.hpp"
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
+#include "support/instances.hpp"
 
 namespace hotpool::test {
 
