@@ -35,7 +35,7 @@ std::string complaint(const variables& set) {
 
 std::string complaint(const admission_options& options) {
     try {
-        options.validate();
+        validate(options);
     } catch (const std::invalid_argument& e) {
         return e.what();
     }

@@ -53,11 +53,11 @@ TEST_CASE("prefix lengths of groups are options", "[inbound]") {
 }
 
 TEST_CASE("a grouping out of range is refused by the name of its field", "[inbound]") {
-    CHECK_NOTHROW(grouping{}.validate());
-    CHECK_NOTHROW((grouping{.v4_prefix_length = 0, .v6_prefix_length = 128}.validate()));
-    CHECK_THROWS_WITH((grouping{.v4_prefix_length = 33}.validate()),
+    CHECK_NOTHROW(validate(grouping{}));
+    CHECK_NOTHROW((validate(grouping{.v4_prefix_length = 0, .v6_prefix_length = 128})));
+    CHECK_THROWS_WITH((validate(grouping{.v4_prefix_length = 33})),
                       "hotpool::inbound::grouping::v4_prefix_length must be at most 32");
-    CHECK_THROWS_WITH((grouping{.v6_prefix_length = 129}.validate()),
+    CHECK_THROWS_WITH((validate(grouping{.v6_prefix_length = 129})),
                       "hotpool::inbound::grouping::v6_prefix_length must be at most 128");
 }
 

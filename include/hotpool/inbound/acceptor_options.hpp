@@ -57,7 +57,7 @@ struct acceptor_options {
         if (backlog < 1 || backlog > 65535) refuse("backlog", "must be from 1 to 65535");
         if (max_ready == 0) refuse("max_ready", "must be 1 or more");
         if (accepts_per_turn == 0) refuse("accepts_per_turn", "must be 1 or more");
-        admission.validate();
+        inbound::validate(admission);
         inbound::validate(life);
         inbound::validate(accept_errors);
         inbound::validate(resources);

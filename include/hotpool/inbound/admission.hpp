@@ -44,7 +44,7 @@ public:
 
     /// @param window_begins when a window of requests began, such as `hour_begun`; for `fixed_window`
     /// @param seed any number that peers do not know: with it, none can make groups that are slow to find
-    /// @errors throws as `admission_options::validate`
+    /// @errors throws as `validate`
     explicit basic_admission(const admission_options& options, time_point window_begins = {}, std::uint64_t seed = 0)
         : options_(checked(options)),
           window_begins_(window_begins),
@@ -173,9 +173,9 @@ public:
     /// From now on. Connections that are out stay and count, also where there are more than there may be now; what was
     /// counted of requests stays as the quota says. With another grouping, groups that are remembered stay what they
     /// are, new connections are counted for new ones.
-    /// @errors throws as `admission_options::validate`, and if `max_groups` is another; nothing has changed then
+    /// @errors throws as `validate`, and if `max_groups` is another; nothing has changed then
     void set_options(const admission_options& options) {
-        options.validate();
+        validate(options);
         if (options.max_groups != options_.max_groups)
             throw std::invalid_argument("hotpool::inbound::admission_options::max_groups must stay as it was");
         options_ = options;
@@ -192,7 +192,7 @@ public:
 
 private:
     static const admission_options& checked(const admission_options& options) {
-        options.validate();
+        validate(options);
         return options;
     }
     static Quota quota_of(const admission_options& options, time_point window_begins) {

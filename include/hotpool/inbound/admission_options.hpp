@@ -43,21 +43,6 @@ struct admission_options {
     /// Whose word about their clients is taken; nobody's unless named.
     trusted_proxies proxies{};
 
-    /// Refuses numbers out of range; corrects nothing.
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        const auto require = [](bool kept, const char* field, const char* rule) {
-            if (!kept)
-                throw std::invalid_argument(std::string("hotpool::inbound::admission_options::") + field + " " + rule);
-        };
-        groups.validate();
-        require(request_window > duration::zero(), "request_window", "must be more than 0");
-        require(request_window <= std::chrono::hours(24 * 366), "request_window", "must be at most 366 days");
-        require(busy_retry_after >= duration::zero(), "busy_retry_after", "must not be negative");
-        require(max_groups > 0, "max_groups", "must be 1 or more");
-        require(max_groups <= std::size_t{1} << 31, "max_groups", "must be at most 2^31");
-    }
-
     /// `base` with what the environment says otherwise: `MAX_CONNECTIONS_PER_IP` and `MAX_REQUESTS_PER_IP_PER_HOUR`, 0
     /// to 4294967295 in decimal digits without zeros in front; 0 is no limit. The latter sets `request_window` too.
     /// @param lookup the value of a variable by its name, null if it is not set
@@ -92,6 +77,21 @@ private:
         return true;
     }
 };
+
+/// Refuses numbers out of range; corrects nothing.
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const admission_options& options) {
+    const auto require = [](bool kept, const char* field, const char* rule) {
+        if (!kept)
+            throw std::invalid_argument(std::string("hotpool::inbound::admission_options::") + field + " " + rule);
+    };
+    inbound::validate(options.groups);
+    require(options.request_window > duration::zero(), "request_window", "must be more than 0");
+    require(options.request_window <= std::chrono::hours(24 * 366), "request_window", "must be at most 366 days");
+    require(options.busy_retry_after >= duration::zero(), "busy_retry_after", "must not be negative");
+    require(options.max_groups > 0, "max_groups", "must be 1 or more");
+    require(options.max_groups <= std::size_t{1} << 31, "max_groups", "must be at most 2^31");
+}
 
 inline admission_options admission_options::from_environment(admission_options base) {
     return from_environment(std::move(base), [](const char* name) { return std::getenv(name); });

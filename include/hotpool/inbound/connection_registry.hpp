@@ -34,9 +34,9 @@ public:
         Message message;
     };
 
-    /// @errors throws `std::invalid_argument`, see `registry_options::validate`
+    /// @errors throws `std::invalid_argument`, naming the field and the rule
     explicit connection_registry(const registry_options& options = {}) : options_(options) {
-        options.validate();
+        validate(options);
     }
     connection_registry(const connection_registry&) = delete;
     connection_registry& operator=(const connection_registry&) = delete;

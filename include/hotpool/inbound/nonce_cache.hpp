@@ -53,13 +53,13 @@ struct nonce_cache_options {
     /// Nonces remembered in each direction; one more and the one used least recently is forgotten. 1 or more; all the
     /// memory, 144 bytes for each, is taken at the start.
     std::size_t capacity = 200;
-
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        if (capacity == 0)
-            throw std::invalid_argument("hotpool::inbound::nonce_cache_options::capacity must be 1 or more");
-    }
 };
+
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const nonce_cache_options& options) {
+    if (options.capacity == 0)
+        throw std::invalid_argument("hotpool::inbound::nonce_cache_options::capacity must be 1 or more");
+}
 
 /// Remembers the nonces of both directions so that each is good for one use. As it forgets, a replay older than the last
 /// `nonce_cache_options::capacity` received is not noticed: what was received proves freshness only together with one
@@ -69,9 +69,9 @@ struct nonce_cache_options {
 /// how much of a guess was right; it allocates nothing
 class nonce_cache {
 public:
-    /// @errors throws `std::invalid_argument`, see `nonce_cache_options::validate`
+    /// @errors throws `std::invalid_argument`, naming the field and the rule
     explicit nonce_cache(const nonce_cache_options& options = {})
-        : received_((options.validate(), options.capacity)), generated_(options.capacity) {}
+        : received_((validate(options), options.capacity)), generated_(options.capacity) {}
 
     /// A peer sent this one.
     received_nonce accept_received(std::span<const unsigned char> bytes) noexcept {

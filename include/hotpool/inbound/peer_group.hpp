@@ -18,16 +18,16 @@ struct grouping {
     /// 0 to 128; 0 makes one group of all of IPv6. A /64 is what a host has to itself, and it may use all of it.
     unsigned v6_prefix_length = 64;
 
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        if (v4_prefix_length > 32)
-            throw std::invalid_argument("hotpool::inbound::grouping::v4_prefix_length must be at most 32");
-        if (v6_prefix_length > 128)
-            throw std::invalid_argument("hotpool::inbound::grouping::v6_prefix_length must be at most 128");
-    }
-
     friend bool operator==(const grouping&, const grouping&) = default;
 };
+
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const grouping& options) {
+    if (options.v4_prefix_length > 32)
+        throw std::invalid_argument("hotpool::inbound::grouping::v4_prefix_length must be at most 32");
+    if (options.v6_prefix_length > 128)
+        throw std::invalid_argument("hotpool::inbound::grouping::v6_prefix_length must be at most 128");
+}
 
 /// The group of an address. An IPv4-mapped one is the IPv4 that it means, and scopes make no difference.
 /// @param by valid lengths

@@ -29,13 +29,13 @@ struct registry_options {
     /// falls behind in a burst, and more only makes what it gets older.
     std::size_t queue_limit = 4;
     slow_reader when_full = slow_reader::drop_oldest;
-
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        if (queue_limit == 0)
-            throw std::invalid_argument("hotpool::inbound::registry_options::queue_limit must be 1 or more");
-    }
 };
+
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const registry_options& options) {
+    if (options.queue_limit == 0)
+        throw std::invalid_argument("hotpool::inbound::registry_options::queue_limit must be 1 or more");
+}
 
 /// What became of a connection that was to be entered.
 enum class join_result : std::uint8_t {

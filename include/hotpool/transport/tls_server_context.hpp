@@ -33,7 +33,7 @@ public:
           pins_(options.pins),
           verifier_(options.verifier),
           tcp_(options.tcp) {
-        options.validate();
+        validate(options);
         set_min_version(options.min_version);
         set_protocols(options.alpn);
         set_tickets(options.session_tickets);

@@ -56,22 +56,24 @@ struct tls_server_options {
     std::size_t session_tickets = 2;
 
     tcp_server_options tcp{};
-
-    /// What can be said before the files are read.
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        const auto refuse = [](const char* rule) {
-            throw std::invalid_argument(std::string("hotpool::tls_server_options::") + rule);
-        };
-        if (certificate_file.empty() && certificate_pem.empty()) refuse("certificate_file must be given, or the text");
-        if (private_key_file.empty() && private_key_pem.empty()) refuse("private_key_file must be given, or the text");
-        if (session_tickets > 16) refuse("session_tickets must be at most 16");
-        const bool rules = !ca_file.empty() || !ca_pem.empty() || !pins.empty() || verifier;
-        if (client_certificates == client_auth::off && rules)
-            refuse("client_certificates must not be off where roots, pins or a verifier for them are given");
-        if (client_certificates != client_auth::off && !rules)
-            refuse("client_certificates must be off where neither roots nor pins nor a verifier for them are given");
-    }
 };
+
+/// What can be said before the files are read.
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const tls_server_options& options) {
+    const auto refuse = [](const char* rule) {
+        throw std::invalid_argument(std::string("hotpool::tls_server_options::") + rule);
+    };
+    if (options.certificate_file.empty() && options.certificate_pem.empty())
+        refuse("certificate_file must be given, or the text");
+    if (options.private_key_file.empty() && options.private_key_pem.empty())
+        refuse("private_key_file must be given, or the text");
+    if (options.session_tickets > 16) refuse("session_tickets must be at most 16");
+    const bool rules = !options.ca_file.empty() || !options.ca_pem.empty() || !options.pins.empty() || options.verifier;
+    if (options.client_certificates == client_auth::off && rules)
+        refuse("client_certificates must not be off where roots, pins or a verifier for them are given");
+    if (options.client_certificates != client_auth::off && !rules)
+        refuse("client_certificates must be off where neither roots nor pins nor a verifier for them are given");
+}
 
 }  // namespace hotpool
