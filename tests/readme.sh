@@ -25,8 +25,8 @@ function read_region(file,    line, inside) {
 
 # A default as the table writes it: 30 s for std::chrono::seconds(30), 64 KiB for 64 * 1024.
 function shown(value) {
-    if (match(value, /^std::chrono::(milliseconds|seconds|minutes)\([0-9]+\)$/)) {
-        unit = value ~ /milli/ ? " ms" : value ~ /minutes/ ? " min" : " s"
+    if (match(value, /^std::chrono::(milliseconds|seconds|minutes|hours)\([0-9]+\)$/)) {
+        unit = value ~ /milli/ ? " ms" : value ~ /minutes/ ? " min" : value ~ /hours/ ? " h" : " s"
         gsub(/[^0-9]/, "", value)
         return value unit
     }

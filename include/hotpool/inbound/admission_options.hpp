@@ -39,7 +39,7 @@ struct admission_options {
     duration busy_retry_after = std::chrono::seconds(1);
     /// Groups remembered, the ceiling of memory: `basic_admission::bytes_per_group` for each. 1 to 2^31; stays as it
     /// was made. More than `max_connections`, or new groups may be refused.
-    std::size_t max_groups = 64 * 1024;
+    std::size_t max_groups = 65'536;
     /// Whose word about their clients is taken; nobody's unless named.
     trusted_proxies proxies{};
 
