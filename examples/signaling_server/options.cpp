@@ -16,6 +16,7 @@ const char* const usage =
     "  --certificate FILE   with its chain, PEM; without it, one for localhost is made and printed\n"
     "  --key FILE           the key to it, PEM\n"
     "  --proxy BLOCK        believes X-Forwarded-For of these addresses; may be repeated\n"
+    "  --handshakes N       connections that may be on their way in at once (256); 0 is no limit\n"
     "  --heartbeat SECONDS  of silence, after which a ping is sent (30); three without a pong end the "
     "connection\n"
     "  --queue N            messages that may wait for one device (32); one more ends its connection\n"
@@ -59,6 +60,8 @@ options read_options(int argc, const char* const* argv) {
             read.key_file = value();
         else if (option == "--proxy")
             proxies.emplace_back(value());
+        else if (option == "--handshakes")
+            read.admission.max_handshakes = number<std::uint32_t>(option, value());
         else if (option == "--heartbeat")
             read.life.heartbeat_interval = seconds();
         else if (option == "--queue")

@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import tls from 'node:tls';
 
 const [program, directory] = [process.argv[2], resolve(process.argv[3] ?? '.')];
 const patience = 10_000; // ms
@@ -95,6 +96,17 @@ class Server {
             socket.on('error', () => resolve({}));
             socket.on('open', () => reject(new Error(`${alias} was let in`)));
         }), `a refusal of ${alias}`);
+    }
+
+    /** All that it answers to these bytes, until it closes. */
+    async talk(bytes) {
+        const socket = tls.connect({ host: '127.0.0.1', port: this.port, ca: this.certificate, servername: 'localhost' });
+        let answer = '';
+        socket.on('data', (data) => { answer += data; });
+        socket.on('error', () => {});
+        socket.write(bytes);
+        await within(once(socket, 'close'), 'the end of a connection');
+        return answer;
     }
 
     /** Asks it to stop; its exit code and the milliseconds until then. */
@@ -226,8 +238,8 @@ const tests = {
         const target = one.id;
         const updates = [undefined, { alias: 'a', version: '1' }, { ...describe('a'), alias: 1 },
             { ...describe('a'), deviceType: 2 }, describe('a'.repeat(257))];
-        const offers = [{ target }, { target: 'me', sdp: '' }, { target: target.replaceAll('-', ''), sdp: '' },
-            { target: `${target}0`, sdp: '' }];
+        const offers = [{ target }, { target: 'me', sdp: '' }, { target: `${target}0`, sdp: '' },
+            { target: target.replaceAll('-', ''), sdp: '' }, { target: target.replaceAll('-', '_'), sdp: '' }];
         for (const message of ['{', '[]', '"UPDATE"', '{}', { type: 'HELLO' },
             ...updates.map((info) => ({ type: 'UPDATE', info })),
             ...offers.map((offer) => ({ type: 'OFFER', sessionId: 's', ...offer }))]) {
@@ -251,7 +263,28 @@ const tests = {
         const incomplete = d(JSON.stringify({ alias: 'a', version: '1' }));
         for (const path of ['/v1/ws?d=', '/v1/ws?d=*', d('{}'), d('nothing'), incomplete, '/v1/ws?d=e30='])
             assert.equal((await server.refusal(path, { path })).status, 400);
+        const head = (d) => `GET /v1/ws?d=${d} HTTP/1.1\r\nHost: localhost\r\n`;
+        const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+            + `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\n\r\n`;
+        const good = Buffer.from(JSON.stringify(describe('raw'))).toString('base64url');
+        assert.match(await server.talk(`${head(good)}\r\n`), /^HTTP\/1.1 426 /);
+        assert.equal(await server.talk(`${head(good)}${upgrade}more`), '');
+        assert.equal(await server.talk('nonsense\r\n\r\n'), '');
+        assert.equal(await server.talk(`${head('A'.repeat(20_000))}${upgrade}`), '');
         await server.join('still served');
+        await server.stop();
+    },
+
+    async 'only so many may be on their way in at once'() {
+        const server = await Server.start(['--handshakes', '2']);
+        for (let i = 0; i < 3; ++i) await server.join(`device ${i}`);
+        const silent = [];
+        for (let i = 0; i < 2; ++i) {
+            silent.push(connect(server.port, '127.0.0.1'));
+            await once(silent[i], 'connect');
+        }
+        assert.deepEqual(await server.refusal('another'), {});
+        for (const one of silent) one.destroy();
         await server.stop();
     },
 
@@ -281,10 +314,14 @@ const tests = {
         assert.deepEqual(await one.next('ERROR'), { type: 'ERROR', code: 429 });
         assert.equal(await within(one.closed, 'its end'), 1013);
         assert.deepEqual(await two.next('LEFT'), { type: 'LEFT', peerId: one.id });
+        const three = await server.join('three', { from: '127.0.0.2' });
+        for (let i = 0; i < 5; ++i) three.send('what waits is sent before'); // the first was its coming
+        for (let i = 0; i < 4; ++i) assert.equal((await three.next('ERROR')).code, 400);
+        assert.equal((await three.next('ERROR')).code, 429);
         const { status, retryAfter } = await server.refusal('one again');
         assert.equal(status, 429);
         assert(retryAfter > 0 && retryAfter <= 3600, `Retry-After: ${retryAfter}`);
-        await server.join('elsewhere', { from: '127.0.0.2' });
+        if (hasIpv6) await server.join('elsewhere', { from: '::1' });
         await server.stop();
     },
 
