@@ -93,6 +93,10 @@ private:
 
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, executor_type>;
 
+    struct on_readable {
+        ref session;
+        void operator()(const std::error_code& error) { session->readable(error); }
+    };
     struct on_read {
         ref session;
         void operator()(const std::error_code& error, std::size_t bytes) { session->read(error, bytes); }
@@ -127,9 +131,25 @@ private:
 
     // --- requests
 
+    /// Waits with as little as possible: nothing is borrowed while nothing comes.
     void read_on() {
-        char* const room = in_.room(in_.wanted_room(block_bytes));
-        connection_.async_read_some(net::mutable_buffer(room, in_.room_size()), on_read{self()});
+        if (in_.empty()) {
+            in_.release();
+            out_.release();
+        }
+        connection_.async_wait_readable(on_readable{self()});
+    }
+    void readable(const std::error_code& error) {
+        if (phase_ == phase::over) return;
+        if (error) {
+            leave();
+            return;
+        }
+        char* const begin = in_.room(in_.wanted_room(block_bytes));
+        const net::mutable_buffer room(begin, in_.room_size());
+        const io_result r = connection_.try_read(room);
+        if (r.want != io_want::none) return connection_.async_read_some(room, on_read{self()});
+        read(r.error, r.bytes);
     }
     void read(const std::error_code& error, std::size_t bytes) {
         if (phase_ == phase::over) return;
