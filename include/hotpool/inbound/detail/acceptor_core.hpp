@@ -292,13 +292,26 @@ private:
         allocator_type get_allocator() const noexcept { return {}; }
         void operator()(const std::error_code& error) {
             const auto core = std::move(core_);
-            if (!error) run_(*core, listener_);
+            const bool failed = listener_ != nullptr && error && error != net::error::operation_aborted;
+            if (!error || failed) run_(*core, listener_);
         }
 
     private:
         std::shared_ptr<acceptor_core> core_;
         listener* listener_;
         run_type run_;
+    };
+
+    /// Says which core this thread carries orders out for.
+    class carrying {
+    public:
+        explicit carrying(const acceptor_core* core) noexcept : outer_(std::exchange(carrying_, core)) {}
+        carrying(const carrying&) = delete;
+        carrying& operator=(const carrying&) = delete;
+        ~carrying() { carrying_ = outer_; }
+
+    private:
+        const acceptor_core* outer_;
     };
 
     static std::uint64_t random_seed() {
@@ -329,9 +342,8 @@ private:
         // take thousands of stack frames.
         if (carrying_ == this) return;
         const auto keep = this->shared_from_this();  // who is told may let go of the acceptor
-        const acceptor_core* const outer = std::exchange(carrying_, this);
+        const carrying now(this);
         while (perform_next()) continue;
-        carrying_ = outer;
     }
     /// False when there was nothing to do.
     bool perform_next() {

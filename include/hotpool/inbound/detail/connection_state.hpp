@@ -101,6 +101,10 @@ public:
     using home_type = connection_home<connection_state>;
     using waiter_type = stream_waiter<Stream>;
     using hook_type = std::function<void()>;
+    struct hooks_type {
+        hook_type drain;
+        std::shared_ptr<const hook_type> ping;
+    };
 
     connection_state(std::shared_ptr<home_type> owner, Stream stream, const ip_endpoint& from, const peer_group& of,
                      admission_ticket& admitted)
@@ -184,7 +188,7 @@ public:
     /// wanted if the end is an orderly one
     bool end(close_reason why, std::error_code error, ending how) {
         std::array<waiter_type*, 2> cut{};
-        hooks_type spent;
+        std::unique_ptr<hooks_type> spent;
         {
             const std::lock_guard lock(mutex_);
             if (stage_ == stage::over) return false;
@@ -193,7 +197,7 @@ public:
             stage_ = stage::over;
             how_ = how;
             take_all(cut, well ? std::error_code() : error);
-            spent = std::exchange(hooks_, {});
+            spent = std::move(hooks_);
             if (found_ != close_reason::none) why = found_;
             if (!busy_) close_stream();
         }
@@ -209,12 +213,12 @@ public:
     }
 
     /// Says goodbye and fails what is under way with `error`. `op` then reads away what still comes, and its completion
-    /// ends the connection; a second one only waits for that.
+    /// ends the connection, as it does at once during the handshake; a second one only waits for that.
     /// @param begun told before `op` runs, under no lock
     template <class Begun>
     void begin_linger(waiter_type& op, std::uint64_t serial, std::error_code error, Begun begun) {
         std::array<waiter_type*, 2> cut{};
-        hooks_type spent;
+        std::unique_ptr<hooks_type> spent;
         bool first = false;
         {
             const std::lock_guard lock(mutex_);
@@ -223,13 +227,13 @@ public:
                 stage_ = stage::lingering;
                 error_ = error;
                 take_all(cut, error);
-                spent = std::exchange(hooks_, {});
+                spent = std::move(hooks_);
                 stream_.end_writing();
             } else if (stage_ == stage::lingering && place_of(io_want::write).op == nullptr) {
                 place_of(io_want::write) = {&op, io_want::none, serial};
                 return;
             } else {
-                op.outcome = {.error = stage_ == stage::over ? std::error_code() : errc::exchange_in_progress};
+                op.outcome = {.error = stage_ == stage::lingering ? errc::exchange_in_progress : std::error_code()};
             }
         }
         complete_all(cut, delivery::posted);
@@ -247,10 +251,10 @@ public:
 
     /// The handle is gone: nobody else will end the connection, unless it lingers.
     void abandon() {
-        hooks_type spent;
+        std::unique_ptr<hooks_type> spent;
         {
             const std::lock_guard lock(mutex_);
-            spent = std::exchange(hooks_, {});
+            spent = std::move(hooks_);
             if (stage_ == stage::lingering) return;
         }
         end(close_reason::finished, errc::cancelled, ending::orderly);
@@ -262,7 +266,7 @@ public:
         bool told;
         {
             const std::lock_guard lock(mutex_);
-            hooks_.drain.swap(hook);
+            made_hooks().drain.swap(hook);
             told = draining_;
         }
         if (told) post_hook(&connection_state::run_drain_hook);
@@ -270,20 +274,20 @@ public:
     void on_ping(hook_type hook) {
         auto shared = hook ? std::make_shared<const hook_type>(std::move(hook)) : nullptr;
         const std::lock_guard lock(mutex_);
-        hooks_.ping.swap(shared);
+        made_hooks().ping.swap(shared);
     }
     void tell_draining() {
         {
             const std::lock_guard lock(mutex_);
             draining_ = true;
-            if (!hooks_.drain) return;
+            if (hooks_ == nullptr || !hooks_->drain) return;
         }
         post_hook(&connection_state::run_drain_hook);
     }
     void tell_ping() {
         {
             const std::lock_guard lock(mutex_);
-            if (!hooks_.ping) return;
+            if (hooks_ == nullptr || !hooks_->ping) return;
         }
         post_hook(&connection_state::run_ping_hook);
     }
@@ -309,10 +313,6 @@ private:
             if (op != nullptr) op->outcome = {.error = error};
             return std::exchange(op, nullptr);
         }
-    };
-    struct hooks_type {
-        hook_type drain;
-        std::shared_ptr<const hook_type> ping;
     };
 
     /// Completes a readiness wait; holds the connection alive for it.
@@ -444,6 +444,10 @@ private:
         end(close_reason::handshake_failed, r.error, ending::orderly);
     }
 
+    hooks_type& made_hooks() {
+        if (hooks_ == nullptr) hooks_ = std::make_unique<hooks_type>();
+        return *hooks_;
+    }
     void post_hook(void (connection_state::*run)()) {
         hotpool::detail::post_to(get_executor(), [self = self_ref(*this), run] { ((*self).*run)(); });
     }
@@ -451,7 +455,7 @@ private:
         hook_type hook;
         {
             const std::lock_guard lock(mutex_);
-            if (stage_ == stage::open) hook.swap(hooks_.drain);
+            if (hooks_ != nullptr && stage_ == stage::open) hook.swap(hooks_->drain);
         }
         if (hook) hook();
     }
@@ -459,7 +463,7 @@ private:
         std::shared_ptr<const hook_type> hook;
         {
             const std::lock_guard lock(mutex_);
-            if (stage_ == stage::open) hook = hooks_.ping;
+            if (hooks_ != nullptr && stage_ == stage::open) hook = hooks_->ping;
         }
         if (hook) (*hook)();
     }
@@ -478,7 +482,7 @@ private:
     Stream stream_;
     std::array<place, 2> places_{};
     std::error_code error_;  // of what is asked for while it lingers or is over
-    hooks_type hooks_;
+    std::unique_ptr<hooks_type> hooks_;  // null while there are none, as on most connections
 };
 
 }  // namespace hotpool::inbound::detail
