@@ -5,6 +5,8 @@
 #include <hotpool/transport/tcp.hpp>
 #include <hotpool/transport/tls.hpp>
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -126,16 +128,25 @@ std::vector<double> establish(std::uint16_t port, std::size_t count) {
     return waited;
 }
 
+double cpu_milliseconds() {
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    const auto of = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3; };
+    return of(used.ru_utime) + of(used.ru_stime);
+}
+
 template <class Kind>
 bool print_row(std::size_t count) {
     const server<Kind> served;
     establish<Kind>(served.port(), at_once);
+    const double cpu_before = cpu_milliseconds();
     const auto begun = clock::now();
     const std::vector<double> waited = establish<Kind>(served.port(), count);
     const double seconds = std::chrono::duration<double>(clock::now() - begun).count();
+    const double cpu = (cpu_milliseconds() - cpu_before) / static_cast<double>(count);
     const double slowest = quantile(waited, 0.99);
-    std::printf("| %s | %.2f | %.2f | %.2f | %.0f |\n", Kind::name, quantile(waited, 0.5), slowest, quantile(waited, 1),
-                static_cast<double>(count) / seconds);
+    std::printf("| %s | %.2f | %.2f | %.2f | %.0f | %.2f |\n", Kind::name, quantile(waited, 0.5), slowest, quantile(waited, 1),
+                static_cast<double>(count) / seconds, cpu);
     std::fflush(stdout);
     return slowest < most_milliseconds;
 }
@@ -145,7 +156,7 @@ int report(bool quick) {
     std::printf("## Establishing, %zu clients at once\n\n"
                 "Milliseconds from the beginning of connect to the end of the handshake, as the client sees it, %zu times. "
                 "One thread serves and one asks, on loopback; keys are ECDSA P-256.\n\n"
-                "| | p50, ms | p99, ms | slowest, ms | a second |\n|---|---:|---:|---:|---:|\n",
+                "| | p50, ms | p99, ms | slowest, ms | a second | CPU of both ends, ms each |\n|---|---:|---:|---:|---:|---:|\n",
                 at_once, count);
     bool kept = print_row<plain>(count);
     kept &= print_row<tls_full>(count);

@@ -1,4 +1,6 @@
 // Graceful ends of an acceptor: nobody is cut before the deadline, and one call completes when all are gone.
+#include <pthread.h>
+
 #include "support/inbound_test.hpp"
 
 using namespace hotpool;
@@ -27,6 +29,22 @@ visit ask_until_closed(client_socket& client) {
         ++v.answers;
     }
     return v;
+}
+
+/// Runs `work` on a thread with 128 KiB of stack.
+template <class Work>
+void on_small_stack(Work work) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 128 * 1024);
+    pthread_t thread;
+    const auto run = [](void* given) -> void* {
+        (*static_cast<Work*>(given))();
+        return nullptr;
+    };
+    REQUIRE(pthread_create(&thread, &attributes, run, &work) == 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
 }
 
 }  // namespace
@@ -188,18 +206,17 @@ TEST_CASE("closing_ends_a_drain", "[inbound][drain]") {
     CHECK(p.left() == 0);
 }
 
-TEST_CASE("ten_thousand_ends_need_no_deep_stack", "[inbound][drain]") {
+TEST_CASE("a_thousand_ends_need_no_deep_stack", "[inbound][drain]") {
     // Each end is told while another is carried out.
     net::io_context io;
-    inbound::acceptor_options options = on_loopback({.backlog = 4096, .max_ready = 20'000});
-    inbound::tcp_acceptor acceptor(io.get_executor(), options);
+    inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback({.backlog = 4096, .max_ready = 20'000}));
     std::vector<client_socket> clients;
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1000; ++i) {
         clients.emplace_back(acceptor.port());
         if (i % 100 == 0) io.poll();
     }
     REQUIRE(run_loop_until(io, [&] { return acceptor.stats().ready == clients.size(); }));
-    acceptor.close();
+    on_small_stack([&] { acceptor.close(); });
     CHECK(acceptor.stats().now.total() == 0);
     CHECK(acceptor.stats().total.closed_for(close_reason::acceptor_closed) == clients.size());
 }
