@@ -254,9 +254,11 @@ TEMPLATE_TEST_CASE("a_group_that_is_blocked_leaves_and_stays_out", "[inbound]", 
     client_socket again(server.port(), "127.0.0.1", "127.0.0.2");
     CHECK(again.wait_for_end() == peer_end::closed);
     CHECK(server.refused(refuse_reason::blocked) == 1);
+    CHECK(server.acceptor.stats().blocked_groups == 1);
     CHECK(good.write("y"));
     CHECK(good.read_exactly(1) == "y");
     server.acceptor.unblock(*ip_address::parse("127.0.0.2"));
+    CHECK(server.acceptor.stats().blocked_groups == 0);
     client_socket back = server.connect("127.0.0.1", "127.0.0.2");
     CHECK(back.write("z"));
     CHECK(back.read_exactly(1) == "z");
@@ -279,9 +281,15 @@ TEST_CASE("events_tell_the_life_of_a_connection", "[inbound]") {
         CHECK(refused.wait_for_end() == peer_end::closed);
         client.close();
         REQUIRE(eventually([&] { return server.is_spent(); }));
+        server.acceptor.block(*ip_address::parse("127.0.0.9"), 20ms);
+        REQUIRE(eventually([&] { return server.acceptor.stats().blocked_groups == 0; }));
+        std::promise<void> drained;
+        server.acceptor.async_drain(1s, [&](std::error_code) { drained.set_value(); });
+        drained.get_future().wait();
     }
     const std::lock_guard lock(mutex);
-    CHECK(told == std::vector<std::string>{"connection_opened", "connection_refused", "connection_ended"});
+    CHECK(told == std::vector<std::string>{"connection_opened", "connection_refused", "connection_ended", "group_blocked",
+                                           "group_recovered", "draining", "drained"});
 }
 
 TEST_CASE("certificates_are_exchanged_while_it_runs", "[inbound]") {

@@ -69,11 +69,19 @@ public:
 
     /// Drops what is due at `now`.
     void drop_due(time_point now) noexcept {
+        drop_due(now, [](const Key&) {});
+    }
+    /// The same, and calls `visit(key)` for each entry.
+    template <class Visit>
+    void drop_due(time_point now, Visit visit) {
         while (!order_.empty() && order_.begin()->first <= now) {
             const auto& [expires, key] = *order_.begin();
             const auto place = entries_.find(key);
             // A `put` that ran out of memory leaves its place in the order behind.
-            if (place != entries_.end() && place->second.expires == expires) entries_.erase(place);
+            if (place != entries_.end() && place->second.expires == expires) {
+                visit(key);
+                entries_.erase(place);
+            }
             order_.erase(order_.begin());
         }
     }

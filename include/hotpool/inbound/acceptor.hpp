@@ -129,11 +129,7 @@ public:
     /// Ends the connections of a group, and refuses it new ones and requests, for that long.
     /// @param group one, or an address in it
     block_result block(const peer_group& group, duration span) { return core_->block(group, span); }
-    void unblock(const peer_group& group) {
-        core_->with_admission([&](auto& machine) {
-            return machine.block(group, time_point::min(), clock_type::now());
-        });
-    }
+    void unblock(const peer_group& group) { core_->unblock(group); }
     /// Runs `change(access_list&)`: who is denied, of those who connect from now on.
     /// @param change must not call the acceptor, whose lock is held meanwhile
     template <class Change>

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/expiring_map.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/time.hpp"
@@ -75,6 +76,7 @@ public:
           guard_(options.resources),
           alarm_(options.alarm),
           health_(options.health),
+          blocked_(options.admission.max_groups),
           max_ready_(options.max_ready),
           accepts_per_turn_(options.accepts_per_turn) {
         events_.listen(services_.listener != nullptr);
@@ -143,6 +145,13 @@ public:
         tell([&](time_point now) { result = block_group(group, span, errc::group_blocked, now); });
         return result;
     }
+    void unblock(const peer_group& group) {
+        tell([&](time_point now) {
+            if (admission_.block(group, time_point::min(), now) != block_result::blocked) return;
+            const peer_group whole = group_of(group.address(), admission_.options().groups);
+            if (blocked_.erase(whole)) add_event({.kind = inbound_event_kind::group_recovered, .group = whole});
+        });
+    }
     template <class Function>
     auto with_admission(Function function) {
         const std::lock_guard lock(mutex_);
@@ -157,6 +166,7 @@ public:
         s.total.bytes_in = this->bytes_in.load(std::memory_order_relaxed);
         s.total.bytes_out = this->bytes_out.load(std::memory_order_relaxed);
         s.groups = admission_.counts().groups;
+        s.blocked_groups = blocked_.size();
         s.ready = ready_.size();
         s.resources = guard_.usage();
         s.short_of_resources = guard_.state() != resource_state::ample;
@@ -432,7 +442,7 @@ private:
         return true;
     }
     time_point next_due() const noexcept {
-        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline(), health_.next_deadline()});
+        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline(), blocked_.next_expiry()});
         for (const auto& l : listeners_) due = std::min(due, l->resume_at);
         return due;
     }
@@ -461,6 +471,7 @@ private:
         const block_result result = admission_.block(group, base::after(now, span), now);
         if (result != block_result::blocked) return result;
         const peer_group whole = group_of(group.address(), admission_.options().groups);
+        blocked_.put(whole, {}, base::after(now, span));
         add_event({.kind = inbound_event_kind::group_blocked, .group = whole, .error = error, .span = span});
         supervisor_.for_each([&](supervised& s) {
             if (!of(s).ticket.empty() && of(s).ticket.group() == whole)
@@ -706,8 +717,10 @@ private:
             timer_due_ = never;
             supervisor_.time_passed(now);
             note_alarm(alarm_.time_passed(now), {});
-            while (const auto group = health_.next_recovered(now))
-                add_event({.kind = inbound_event_kind::group_recovered, .group = *group});
+            while (health_.next_recovered(now)) continue;  // they are among those that are blocked
+            blocked_.drop_due(now, [this](const peer_group& group) {
+                add_event({.kind = inbound_event_kind::group_recovered, .group = group});
+            });
             if (check_due_ <= now) {
                 check_due_ = never;
                 read_ = true;
@@ -742,6 +755,8 @@ private:
     resource_guard guard_;
     error_alarm alarm_;
     group_health health_;
+    struct nothing {};
+    base::expiring_map<peer_group, nothing> blocked_;
     inbound_event_queue events_;
     base::linked_list<state_type, ready_tag> ready_;
     base::linked_list<waiter_type> waiters_;
