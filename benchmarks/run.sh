@@ -107,6 +107,7 @@ want_header httplib.h libcpp-httplib-dev
 want_header Poco/Net/HTTPClientSession.h libpoco-dev
 want_header liburing.h liburing-dev
 want_command gnuplot gnuplot-nox
+want_command wrk wrk
 want_peers
 install_wanted
 

@@ -1,13 +1,16 @@
 # shellcheck shell=sh disable=SC2154
 # Sourced: the measurements besides exchanges and get + put, each a Markdown section on stdout.
 #
-#   sections_run REGEX   those of cold, memory, scale, waiters, threads whose name matches
+#   sections_run REGEX   those of cold, memory, scale, waiters, threads, inbound_* whose name matches
 #
 # Needs the server of server.sh, running on the core server_core, and: build (the build directory), rounds,
 # client_core, first (a command that runs another with a better priority, or nothing). A section that fails says so
 # in its place, and the next one follows.
 
 sections="cold memory scale waiters threads"
+# Of the accepting side; each brings its own server and clients.
+sections="$sections inbound_admission inbound_supervisor inbound_broadcast inbound_tls inbound_establish inbound_idle"
+sections="$sections inbound_http"
 
 # section_failed SECTION: explained by the end of what it wrote to stderr
 section_failed() {
@@ -90,17 +93,30 @@ section_waiters() { section_on "$client_core" bench_waiters "$rounds"; }
 # shellcheck disable=SC2086
 section_threads() { $first "$build/benchmarks/bench_threads" "$rounds" "$server_plain_port"; }
 
+# section_inbound NAME: nothing is pinned, since client and server share a program or pin themselves
+section_inbound() {
+    program=$build/benchmarks/bench_inbound_$1
+    quick=
+    [ "$rounds" -gt 3 ] || quick=--quick
+    # shellcheck disable=SC2086
+    case $1 in
+    http) sh "$root/benchmarks/inbound/http.sh" "${program%http}guarded_server" "${program}_beast" $quick ;;
+    *) $first "$program" $quick ;;
+    esac
+}
+
 # The programs of a section, which need not be named like it.
 section_programs() {
     case $1 in
     memory) echo bench_memory bench_memory_resident ;;
+    inbound_http) echo bench_inbound_guarded_server bench_inbound_http_beast ;;
     *) echo "bench_$1" ;;
     esac
 }
 
 section_build() {
-    for program in $(section_programs "$1"); do
-        cmake --build "$build" -j 2 --target "hotpool_$program" || return 1
+    for target in $(section_programs "$1"); do
+        cmake --build "$build" -j 2 --target "hotpool_$target" || return 1
     done
 }
 
@@ -110,7 +126,10 @@ sections_run() {
         echo "$section" >&2
         echo
         if section_build "$section" >"$build/section-$section.log" 2>&1; then
-            "section_$section" 2>>"$build/section-$section.log" || section_failed "$section"
+            case $section in
+            inbound_*) section_inbound "${section#inbound_}" ;;
+            *) "section_$section" ;;
+            esac 2>>"$build/section-$section.log" || section_failed "$section"
         else
             printf '## %s\n' "$section"
             section_failed "$section"
