@@ -103,9 +103,9 @@ class Server {
         const socket = tls.connect({ host: '127.0.0.1', port: this.port, ca: this.certificate, servername: 'localhost' });
         let answer = '';
         socket.on('data', (data) => { answer += data; });
-        socket.on('error', () => {});
+        socket.on('error', () => {}); // its end is what is looked at
         socket.write(bytes);
-        await within(once(socket, 'close'), 'the end of a connection');
+        await within(new Promise((resolve) => socket.on('close', resolve)), 'the end of a connection');
         return answer;
     }
 
@@ -390,6 +390,24 @@ const tests = {
         const { code, ms } = await stopped;
         assert.equal(code, 0);
         assert(ms < 2000, `it took ${ms} ms`);
+    },
+
+    async 'what waits for a device is written before the last word to it'() {
+        const server = await Server.start(['--queue', '200'], { MAX_REQUESTS_PER_IP_PER_HOUR: '0' });
+        const slow = await server.join('slow');
+        const sender = await server.join('sender');
+        await slow.next('JOIN');
+        slow.socket.pause();
+        for (let i = 0; i < 150; ++i)
+            sender.send({ type: 'OFFER', sessionId: `${i}`, target: slow.id, sdp: 'x'.repeat(60_000) });
+        await sender.expectNothing(); // all of them are read
+        const stopped = server.stop();
+        await sender.next('ERROR');
+        slow.socket.resume();
+        for (let i = 0; i < 150; ++i) assert.equal((await slow.next('OFFER')).sessionId, `${i}`);
+        assert.deepEqual(await slow.next('ERROR'), { type: 'ERROR', code: 503 });
+        assert.equal(await within(slow.closed, 'the end'), 1001);
+        assert.equal((await stopped).code, 0);
     },
 
     async 'a server that stops waits for nobody longer than it was told'() {
