@@ -113,15 +113,15 @@ std::vector<double> establish(std::uint16_t port, std::size_t count) {
     std::function<void()> next = [&] {
         if (begun++ >= count) return;
         const auto start = clock::now();
-        transport.async_open(asio::any_io_executor(io.get_executor()), request,
-                             [&, start](std::error_code error, auto stream) {
-                                 if (error) throw std::system_error(error);
-                                 waited.push_back(std::chrono::duration<double, std::milli>(clock::now() - start).count());
-                                 char byte;  // the tickets of the next session
-                                 stream.try_read(asio::buffer(&byte, 1));
-                                 stream.close();
-                                 next();
-                             });
+        transport.async_open(
+            asio::any_io_executor(io.get_executor()), request, [&, start](std::error_code error, auto stream) {
+                if (error) throw std::system_error(error);
+                waited.push_back(std::chrono::duration<double, std::milli>(clock::now() - start).count());
+                char byte;  // the tickets of the next session
+                stream.try_read(asio::buffer(&byte, 1));
+                stream.close();
+                next();
+            });
     };
     for (std::size_t i = 0; i < at_once; ++i) next();
     io.run();
@@ -131,7 +131,9 @@ std::vector<double> establish(std::uint16_t port, std::size_t count) {
 double cpu_milliseconds() {
     rusage used{};
     getrusage(RUSAGE_SELF, &used);
-    const auto of = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3; };
+    const auto of = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
+    };
     return of(used.ru_utime) + of(used.ru_stime);
 }
 
@@ -145,19 +147,21 @@ bool print_row(std::size_t count) {
     const double seconds = std::chrono::duration<double>(clock::now() - begun).count();
     const double cpu = (cpu_milliseconds() - cpu_before) / static_cast<double>(count);
     const double slowest = quantile(waited, 0.99);
-    std::printf("| %s | %.2f | %.2f | %.2f | %.0f | %.2f |\n", Kind::name, quantile(waited, 0.5), slowest, quantile(waited, 1),
-                static_cast<double>(count) / seconds, cpu);
+    std::printf("| %s | %.2f | %.2f | %.2f | %.0f | %.2f |\n", Kind::name, quantile(waited, 0.5), slowest,
+                quantile(waited, 1), static_cast<double>(count) / seconds, cpu);
     std::fflush(stdout);
     return slowest < most_milliseconds;
 }
 
 int report(bool quick) {
     const std::size_t count = quick ? 300 : 5000;
-    std::printf("## Establishing, %zu clients at once\n\n"
-                "Milliseconds from the beginning of connect to the end of the handshake, as the client sees it, %zu times. "
-                "One thread serves and one asks, on loopback; keys are ECDSA P-256.\n\n"
-                "| | p50, ms | p99, ms | slowest, ms | a second | CPU of both ends, ms each |\n|---|---:|---:|---:|---:|---:|\n",
-                at_once, count);
+    std::printf(
+        "## Establishing, %zu clients at once\n\n"
+        "Milliseconds from the beginning of connect to the end of the handshake, as the client sees it, %zu times. "
+        "One thread serves and one asks, on loopback; keys are ECDSA P-256.\n\n"
+        "| | p50, ms | p99, ms | slowest, ms | a second | CPU of both ends, ms each "
+        "|\n|---|---:|---:|---:|---:|---:|\n",
+        at_once, count);
     bool kept = print_row<plain>(count);
     kept &= print_row<tls_full>(count);
     kept &= print_row<tls_resumed>(count);

@@ -91,7 +91,9 @@ void allow_sockets() {
 double cpu_seconds() {
     rusage used{};
     getrusage(RUSAGE_SELF, &used);
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
     return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
@@ -165,8 +167,10 @@ struct holder {
             }
             char bytes[256];
             const io_result r = connections[i].try_read(asio::buffer(bytes));
-            if (r.error) ++ended;
-            else watch(i);
+            if (r.error)
+                ++ended;
+            else
+                watch(i);
         });
     }
 
@@ -204,7 +208,8 @@ bool print_row(const char* name, std::size_t count, std::chrono::seconds seconds
     const double cpu_before = cpu_seconds();
     const auto begun = clock::now();
     io.run_for(seconds);
-    const double share = 100 * (cpu_seconds() - cpu_before) / std::chrono::duration<double>(clock::now() - begun).count();
+    const double share =
+        100 * (cpu_seconds() - cpu_before) / std::chrono::duration<double>(clock::now() - begun).count();
     if (held.ended != 0 || acceptor.stats().now.open != count) throw std::runtime_error("connections have ended");
     std::printf("| %s | %zu | %.2f | %.0f | %.0f |\n", name, count, share, cpp, openssl);
     std::fflush(stdout);
@@ -218,16 +223,19 @@ int report(bool quick) {
     const inbound::life_options supervised{.idle_timeout = 300s, .max_lifetime = 3600s, .heartbeat_interval = 120s};
     const test::identity own = test::self_signed();
     const tls_server_options tls{.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem};
-    std::printf("## Open connections that say nothing\n\n"
-                "On loopback, from 200 addresses, each waiting to become readable; the clients are another process. CPU of "
-                "the server over %d s, and what is allocated for each connection: by C++, which is the library, Asio and "
-                "the handle, and by OpenSSL.\n\n"
-                "| | connections | CPU, %% of a core | C++, bytes each | OpenSSL, bytes each |\n|---|---:|---:|---:|---:|\n",
-                static_cast<int>(seconds.count()));
+    std::printf(
+        "## Open connections that say nothing\n\n"
+        "On loopback, from 200 addresses, each waiting to become readable; the clients are another process. CPU of "
+        "the server over %d s, and what is allocated for each connection: by C++, which is the library, Asio and "
+        "the handle, and by OpenSSL.\n\n"
+        "| | connections | CPU, %% of a core | C++, bytes each | OpenSSL, bytes each |\n|---|---:|---:|---:|---:|\n",
+        static_cast<int>(seconds.count()));
     bool kept = print_row<inbound::tcp_acceptor>("TCP", count, seconds, defaults, tcp_server_options{}, false);
-    kept &= print_row<inbound::tcp_acceptor>("TCP, with every limit set", count, seconds, supervised, tcp_server_options{}, false);
+    kept &= print_row<inbound::tcp_acceptor>("TCP, with every limit set", count, seconds, supervised,
+                                             tcp_server_options{}, false);
     kept &= print_row<inbound::tls_acceptor>("TLS 1.3", count, seconds, defaults, tls, true);
-    std::printf("\nAt most %.0f %% and %.0f bytes besides OpenSSL: %s\n", most_share, most_bytes, kept ? "kept." : "NOT KEPT.");
+    std::printf("\nAt most %.0f %% and %.0f bytes besides OpenSSL: %s\n", most_share, most_bytes,
+                kept ? "kept." : "NOT KEPT.");
     return kept ? 0 : 1;
 }
 

@@ -64,7 +64,8 @@ TEST_CASE("listening_that_fails_names_address_and_reason", "[inbound]") {
         CHECK(std::string(e.what()).find("127.0.0.1:" + std::to_string(first.port())) != std::string::npos);
     }
     // No machine has this one.
-    CHECK_THROWS_AS(inbound::tcp_acceptor(io.get_executor(), on_loopback({.addresses = {"192.0.2.1"}})), std::system_error);
+    CHECK_THROWS_AS(inbound::tcp_acceptor(io.get_executor(), on_loopback({.addresses = {"192.0.2.1"}})),
+                    std::system_error);
 }
 
 TEST_CASE("acceptor_options_out_of_range_are_refused", "[inbound]") {
@@ -226,7 +227,8 @@ TEST_CASE("options_change_while_it_runs", "[inbound]") {
     client_socket first = server.connect();
     REQUIRE(first.write("x"));
     CHECK(first.read_exactly(1) == "x");
-    inbound::acceptor_options changed = on_loopback({.admission = {.max_connections_per_group = 1}, .life = {.idle_timeout = 50ms}});
+    inbound::acceptor_options changed =
+        on_loopback({.admission = {.max_connections_per_group = 1}, .life = {.idle_timeout = 50ms}});
     server.acceptor.set_options(changed);
     client_socket second = server.connect();
     CHECK(second.wait_for_end() == peer_end::closed);
@@ -288,15 +290,16 @@ TEST_CASE("events_tell_the_life_of_a_connection", "[inbound]") {
         drained.get_future().wait();
     }
     const std::lock_guard lock(mutex);
-    CHECK(told == std::vector<std::string>{"connection_opened", "connection_refused", "connection_ended", "group_blocked",
-                                           "group_recovered", "draining", "drained"});
+    CHECK(told == std::vector<std::string>{"connection_opened", "connection_refused", "connection_ended",
+                                           "group_blocked", "group_recovered", "draining", "drained"});
 }
 
 TEST_CASE("certificates_are_exchanged_while_it_runs", "[inbound]") {
     echo_server<accept_tls> server;
     const auto fingerprint = [](const client_socket& c) {
         const std::unique_ptr<X509, void (*)(X509*)> shown(SSL_get1_peer_certificate(c.ssl()), X509_free);
-        return X509_get_serialNumber(shown.get()) == nullptr ? -1 : ASN1_INTEGER_get(X509_get0_serialNumber(shown.get()));
+        return X509_get_serialNumber(shown.get()) == nullptr ? -1
+                                                             : ASN1_INTEGER_get(X509_get0_serialNumber(shown.get()));
     };
     client_socket before = server.connect();
     const identity fresh = test_root().issue();

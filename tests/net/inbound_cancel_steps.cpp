@@ -129,7 +129,8 @@ TEMPLATE_TEST_CASE("writing_is_cancelled_at_every_step", "[inbound][cancel]", ac
               std::size_t written = run.room.size();
               while (written == run.room.size()) {
                   written = 0;
-                  run.connection.async_write_some(net::buffer(run.room), [&](std::error_code, std::size_t n) { written = n; });
+                  run.connection.async_write_some(net::buffer(run.room),
+                                                  [&](std::error_code, std::size_t n) { written = n; });
                   REQUIRE(run_loop_until(run.io, [&] { return written != 0; }));
               }
               run.connection.async_write_some(net::buffer(run.room), run.handler());

@@ -82,7 +82,8 @@ TEMPLATE_TEST_CASE("a_cancelled_read_loses_nothing", "[inbound][cancel]", accept
     char byte = 0;
     std::error_code error;
     int completions = 0;
-    p.connection.async_read_some(net::buffer(&byte, 1), net::bind_cancellation_slot(signal.slot(), [&](std::error_code e, std::size_t) {
+    p.connection.async_read_some(net::buffer(&byte, 1),
+                                 net::bind_cancellation_slot(signal.slot(), [&](std::error_code e, std::size_t) {
                                      ++completions;
                                      error = e;
                                  }));
@@ -106,8 +107,9 @@ TEST_CASE("a_cancelled_write_over_tls_is_the_last", "[inbound][cancel]") {
     std::error_code error;
     while (!error) {
         std::optional<std::error_code> over;
-        p.connection.async_write_some(net::buffer(large),
-                                      net::bind_cancellation_slot(signal.slot(), [&](std::error_code e, std::size_t) { over = e; }));
+        p.connection.async_write_some(
+            net::buffer(large),
+            net::bind_cancellation_slot(signal.slot(), [&](std::error_code e, std::size_t) { over = e; }));
         p.io->run_for(20ms);
         if (!over) signal.emit(net::cancellation_type::terminal);
         REQUIRE(p.run([&] { return over.has_value(); }));
@@ -155,7 +157,8 @@ TEMPLATE_TEST_CASE("the_peers_end_is_told_by_name", "[inbound]", accept_tcp, acc
 }
 
 TEMPLATE_TEST_CASE("limits_of_time_end_a_connection_by_name", "[inbound]", accept_tcp, accept_tls) {
-    const auto ends_with = [](const inbound::life_options& life, auto prepare, std::error_code expected, close_reason why) {
+    const auto ends_with = [](const inbound::life_options& life, auto prepare, std::error_code expected,
+                              close_reason why) {
         accepted_pair<TestType> p(with(life));
         prepare(p.connection);
         CHECK(p.read_error() == expected);
@@ -167,19 +170,23 @@ TEMPLATE_TEST_CASE("limits_of_time_end_a_connection_by_name", "[inbound]", accep
         CHECK_FALSE(p.connection.is_open());
     };
     const auto nothing = [](auto&) {};
-    ends_with({.idle_timeout = 30ms, .linger_timeout = 30ms}, nothing, errc::idle_timed_out, close_reason::idle_timeout);
-    ends_with({.request_timeout = 30ms, .linger_timeout = 30ms}, [](auto& c) { c.request_awaited(); },
-              errc::request_timed_out, close_reason::request_timed_out);
-    ends_with({.request_timeout = 30ms, .linger_timeout = 30ms},
-              [](auto& c) { CHECK(c.request_begun() == close_reason::none); }, errc::request_timed_out,
-              close_reason::request_timed_out);
-    ends_with({.reply_timeout = 30ms},
-              [](auto& c) {
-                  c.request_begun();
-                  c.request_received();
-                  c.reply_progressed();
-              },
-              errc::request_timed_out, close_reason::slow_reader);
+    ends_with({.idle_timeout = 30ms, .linger_timeout = 30ms}, nothing, errc::idle_timed_out,
+              close_reason::idle_timeout);
+    ends_with(
+        {.request_timeout = 30ms, .linger_timeout = 30ms}, [](auto& c) { c.request_awaited(); },
+        errc::request_timed_out, close_reason::request_timed_out);
+    ends_with(
+        {.request_timeout = 30ms, .linger_timeout = 30ms},
+        [](auto& c) { CHECK(c.request_begun() == close_reason::none); }, errc::request_timed_out,
+        close_reason::request_timed_out);
+    ends_with(
+        {.reply_timeout = 30ms},
+        [](auto& c) {
+            c.request_begun();
+            c.request_received();
+            c.reply_progressed();
+        },
+        errc::request_timed_out, close_reason::slow_reader);
     ends_with({.max_lifetime = 30ms, .linger_timeout = 30ms}, nothing, errc::lifetime_over, close_reason::max_lifetime);
     ends_with({.heartbeat_interval = 10ms, .max_missed_heartbeats = 2}, nothing, errc::heartbeat_missed,
               close_reason::heartbeat_missed);
@@ -311,7 +318,8 @@ TEST_CASE("an_empty_handle_says_so", "[inbound]") {
     inbound::tcp_connection none;
     std::vector<std::error_code> errors;
     char byte = 0;
-    none.async_read_some(net::buffer(&byte, 1), net::bind_executor(io, [&](std::error_code e, std::size_t) { errors.push_back(e); }));
+    none.async_read_some(net::buffer(&byte, 1),
+                         net::bind_executor(io, [&](std::error_code e, std::size_t) { errors.push_back(e); }));
     none.async_close(net::bind_executor(io, [&](std::error_code e) { errors.push_back(e); }));
     none.async_wait_readable(net::bind_executor(io, [&](std::error_code e) { errors.push_back(e); }));
     none.close();
@@ -352,7 +360,8 @@ TEMPLATE_TEST_CASE("a_context_that_ends_takes_its_operations_along", "[inbound]"
         all->acceptor->async_accept([all](std::error_code, auto) { FAIL("called"); });
     }
     SECTION("a read that waits, and an accept") {
-        all->connection.async_read_some(net::buffer(&all->byte, 1), [all](std::error_code, std::size_t) { FAIL("called"); });
+        all->connection.async_read_some(net::buffer(&all->byte, 1),
+                                        [all](std::error_code, std::size_t) { FAIL("called"); });
         all->acceptor->async_accept([all](std::error_code, auto) { FAIL("called"); });
     }
     SECTION("a close that lingers, and a drain") {

@@ -105,6 +105,30 @@ TEST_CASE("a_group_that_is_blocked_leaves_its_handshakes_too", "[inbound][flood]
     CHECK(server.closed(close_reason::group_blocked) == 1);
 }
 
+TEST_CASE("a_verifier_may_use_the_acceptor", "[inbound][flood]") {
+    running_loop loop;
+    std::unique_ptr<inbound::tls_acceptor> acceptor;
+    std::atomic<int> asked{0};
+    tls_server_options options = accept_tls::options();
+    options.client_certificates = client_auth::required;
+    options.verifier = [&](const certificate_view&) {
+        // Which ends the connection whose handshake is running here.
+        acceptor->block(*ip_address::parse("127.0.0.1"), 1h);
+        ++asked;
+        return certificate_verdict::accepted;
+    };
+    acceptor = std::make_unique<inbound::tls_acceptor>(loop.io.get_executor(), on_loopback(), options);
+    const identity own = test_root().issue();
+    client_socket client(acceptor->port());
+    client.shake_hands(&own);
+    client.wait_for_end();
+    CHECK(asked == 1);
+    CHECK(eventually([&] { return acceptor->stats().now.total() == 0; }));
+    CHECK(acceptor->stats().total.closed_for(close_reason::group_blocked) == 1);
+    CHECK(acceptor->stats().total.opened == 0);
+    acceptor->close();
+}
+
 TEST_CASE("clients_that_leave_in_any_state_of_tls_are_accounted", "[inbound][flood]") {
     echo_server<accept_tls> server;
     const std::string hello = [] {
@@ -130,7 +154,8 @@ TEST_CASE("clients_that_leave_in_any_state_of_tls_are_accounted", "[inbound][flo
             else
                 client.close();
             ++expected;
-            REQUIRE(eventually([&] { return server.closed(close_reason::handshake_failed) == static_cast<std::uint64_t>(expected); }));
+            REQUIRE(eventually(
+                [&] { return server.closed(close_reason::handshake_failed) == static_cast<std::uint64_t>(expected); }));
             CHECK(server.is_spent());
         }
     CHECK(server.service->accepted == 0);
@@ -209,7 +234,11 @@ TEST_CASE("newcomers_are_refused_before_descriptors_are_out", "[inbound][flood]"
     services.listener = events.listener();
     echo_server<accept_tcp> server({}, services);
     inbound::acceptor_options guarded = on_loopback();
-    guarded.resources = {.refuse_descriptors_at = 0.8, .resume_descriptors_at = 0.7, .refuse_memory_at = 1, .resume_memory_at = 1, .check_interval = 10ms};
+    guarded.resources = {.refuse_descriptors_at = 0.8,
+                         .resume_descriptors_at = 0.7,
+                         .refuse_memory_at = 1,
+                         .resume_memory_at = 1,
+                         .check_interval = 10ms};
     std::vector<client_socket> clients;
     for (int i = 0; i < 100; ++i) clients.emplace_back();
     {

@@ -80,7 +80,10 @@ public:
         connect(port, to, from);
     }
     client_socket(client_socket&& other) noexcept
-        : fd_(std::exchange(other.fd_, -1)), six_(other.six_), connected_(other.connected_), ssl_(std::move(other.ssl_)),
+        : fd_(std::exchange(other.fd_, -1)),
+          six_(other.six_),
+          connected_(other.connected_),
+          ssl_(std::move(other.ssl_)),
           context_(std::move(other.context_)) {}
     ~client_socket() { close(); }
 
@@ -122,8 +125,8 @@ public:
     std::string read_some(std::size_t most = 16 * 1024) {
         std::string bytes(most, '\0');
         errno = 0;
-        const long got = ssl_ ? SSL_read(ssl_.get(), bytes.data(), static_cast<int>(most))
-                              : ::recv(fd_, bytes.data(), most, 0);
+        const long got =
+            ssl_ ? SSL_read(ssl_.get(), bytes.data(), static_cast<int>(most)) : ::recv(fd_, bytes.data(), most, 0);
         if (got <= 0) {
             const bool goodbye = ssl_ && (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
             said_goodbye_ = ssl_ ? goodbye : got == 0;
@@ -305,11 +308,12 @@ private:
             connection.async_close([self = this->shared_from_this()](std::error_code) {});
         }
         void read() {
-            connection.async_read_some(net::buffer(bytes), [self = this->shared_from_this()](std::error_code e, std::size_t n) {
-                if (e) return self->over(e);
-                self->busy = true;
-                self->write(0, n);
-            });
+            connection.async_read_some(net::buffer(bytes),
+                                       [self = this->shared_from_this()](std::error_code e, std::size_t n) {
+                                           if (e) return self->over(e);
+                                           self->busy = true;
+                                           self->write(0, n);
+                                       });
         }
         void write(std::size_t from, std::size_t to) {
             connection.async_write_some(net::buffer(bytes.data() + from, to - from),

@@ -13,8 +13,8 @@
 #include "hotpool/inbound/acceptor_options.hpp"
 #include "hotpool/inbound/acceptor_services.hpp"
 #include "hotpool/inbound/connection.hpp"
-#include "hotpool/inbound/detail/acceptor_core.hpp"
 #include "hotpool/inbound/detail/accept_waiters.hpp"
+#include "hotpool/inbound/detail/acceptor_core.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/server.hpp"
@@ -50,8 +50,7 @@ public:
     /// `errc::listen_failed` naming the address and the reason
     explicit basic_acceptor(const Executor& executor, const acceptor_options& options = {})
         : basic_acceptor(executor, options, typename Server::options{}, services_type{}) {}
-    basic_acceptor(const Executor& executor, const acceptor_options& options,
-                   typename Server::options server_options)
+    basic_acceptor(const Executor& executor, const acceptor_options& options, typename Server::options server_options)
         : basic_acceptor(executor, options, std::move(server_options), services_type{}) {}
     basic_acceptor(const Executor& executor, const acceptor_options& options, typename Server::options server_options,
                    services_type services) {
@@ -120,9 +119,7 @@ public:
         core_->set_options(options);
     }
     /// Other options for sockets accepted from now on, such as a new certificate: see `updatable_transport`.
-    void update(const typename Server::options& options)
-        requires updatable_transport<Server>
-    {
+    void update(const typename Server::options& options) requires updatable_transport<Server> {
         core_->server().update(options);
     }
 

@@ -160,7 +160,9 @@ public:
     /// Asks whether the peer's group may make another request, and counts it if so.
     admission_verdict request_offered() { return state_->home->request_offered(*state_, nullptr); }
     /// @param client whom a trusted proxy names as its client; its group is asked about
-    admission_verdict request_offered(const ip_address& client) { return state_->home->request_offered(*state_, &client); }
+    admission_verdict request_offered(const ip_address& client) {
+        return state_->home->request_offered(*state_, &client);
+    }
     /// Its last byte came; nothing limits how long it is worked on.
     void request_received() { state_->home->request_received(*state_); }
     /// Bytes of the reply could be written, and some are left: further ones are awaited for `reply_timeout`.
@@ -179,8 +181,8 @@ private:
     template <class Attempt, class Token>
     auto initiate(Attempt attempt, Token& token) {
         return net::async_initiate<Token, typename Attempt::signature>(
-            [](auto handler, state_type* c, Attempt how) { detail::start_stream_op(c, how, std::move(handler)); }, token,
-            state_, attempt);
+            [](auto handler, state_type* c, Attempt how) { detail::start_stream_op(c, how, std::move(handler)); },
+            token, state_, attempt);
     }
 
     state_type* state_ = nullptr;

@@ -24,6 +24,7 @@
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/connection.hpp"
 #include "hotpool/inbound/connection_supervisor.hpp"
+#include "hotpool/inbound/detail/accept_loop.hpp"
 #include "hotpool/inbound/detail/accept_waiters.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
 #include "hotpool/inbound/detail/end_names.hpp"
@@ -46,7 +47,7 @@ struct quota_of {
     using type = fixed_window;
 };
 template <class Policies>
-    requires requires { typename Policies::request_quota; }
+requires requires { typename Policies::request_quota; }
 struct quota_of<Policies> {
     using type = typename Policies::request_quota;
 };
@@ -55,7 +56,8 @@ struct quota_of<Policies> {
 /// @threads any thread
 template <class Server, class Executor, policy_bundle Policies>
 class acceptor_core final : public connection_home<connection_state<typename Server::template stream<Executor>>>,
-                            public std::enable_shared_from_this<acceptor_core<Server, Executor, Policies>> {
+                            public std::enable_shared_from_this<acceptor_core<Server, Executor, Policies>>,
+                            private accept_loop<acceptor_core<Server, Executor, Policies>, Executor> {
 public:
     using executor_type = Executor;
     using stream_type = typename Server::template stream<Executor>;
@@ -67,7 +69,8 @@ public:
     using supervisor_type = connection_supervisor<Policies>;
 
     acceptor_core(const Executor& executor, const acceptor_options& options, Server server, services_type services)
-        : executor_(executor),
+        : accept_loop<acceptor_core, Executor>(executor, options),
+          executor_(executor),
           server_(std::move(server)),
           services_(std::move(services)),
           timer_(executor),
@@ -80,12 +83,11 @@ public:
           max_ready_(options.max_ready),
           accepts_per_turn_(options.accepts_per_turn) {
         events_.listen(services_.listener != nullptr);
-        listen(options);
     }
 
     void start() {
         if (guard_.options().check_interval != duration::zero()) read_resources();
-        for (const auto& l : listeners_) watch(*l);
+        this->begin_accepting();
     }
 
     const Executor& executor() const noexcept { return executor_; }
@@ -129,7 +131,7 @@ public:
         tell([&](time_point now) {
             admission_.set_options(options.admission);
             supervisor_.options_changed(options.life);
-            for (const auto& l : listeners_) l->backoff = accept_backoff(options.accept_errors);
+            for (const auto& l : this->listeners()) l->backoff = accept_backoff(options.accept_errors);
             guard_ = resource_guard(options.resources);
             admission_.resources_recovered();
             check_due_ = options.resources.check_interval == duration::zero() ? never : now;
@@ -176,7 +178,7 @@ public:
     }
     std::vector<ip_endpoint> local_endpoints() const {
         std::vector<ip_endpoint> all;
-        for (const auto& l : listeners_) all.push_back(l->where);
+        for (const auto& l : this->listeners()) all.push_back(l->where);
         return all;
     }
 
@@ -207,7 +209,8 @@ public:
             if (counted == close_reason::protocol_error || counted == close_reason::request_timed_out)
                 note_error_of(c.group, error_of(counted), now);
             overdue_ = overdue_ || counted == close_reason::drain_timed_out;
-            add_event(c, {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
+            add_event(c,
+                      {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
             note_resources(guard_.descriptor_given_back());
         });
         c.release();  // the acceptor's reference
@@ -260,20 +263,11 @@ public:
     }
 
 private:
+    friend class accept_loop<acceptor_core, Executor>;
+    using typename accept_loop<acceptor_core, Executor>::listener_type;
+    using typename accept_loop<acceptor_core, Executor>::handler_type;
     using state_ref = hotpool::detail::connection_ref<state_type>;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-
-    struct listener {
-        listener(typename listening_socket<Executor>::socket_type s, const accept_backoff_options& errors)
-            : socket(std::move(s)), where(socket.local_endpoint()), backoff(errors) {}
-
-        listening_socket<Executor> socket;
-        const ip_endpoint where;
-        // Under the core's lock.
-        accept_backoff backoff;
-        time_point resume_at = never;  // accepting pauses until then
-        bool lost = false;             // and is to be opened again then
-    };
 
     /// What is to be done outside the lock.
     struct order {
@@ -281,35 +275,11 @@ private:
         state_type* connection = nullptr;  // of the action, with a reference
         waiter_type* answered = nullptr;
         drain_waiter::pointer drained;
-        std::error_code outcome;           // of the drain
+        std::error_code outcome;  // of the drain
         std::vector<inbound_event> events;
         bool stop_listening = false;
         bool resume = false;
         bool read_resources = false;
-    };
-
-    /// Wakes the acceptor, or says that nothing ever will again.
-    class wake_handler {
-    public:
-        using allocator_type = base::recycling_allocator<void>;
-        using run_type = void (*)(acceptor_core&, listener*);
-        wake_handler(std::shared_ptr<acceptor_core> core, listener* l, run_type run) noexcept
-            : core_(std::move(core)), listener_(l), run_(run) {}
-        wake_handler(wake_handler&&) noexcept = default;
-        ~wake_handler() {
-            if (core_ != nullptr) core_->close();
-        }
-        allocator_type get_allocator() const noexcept { return {}; }
-        void operator()(const std::error_code& error) {
-            const auto core = std::move(core_);
-            const bool failed = listener_ != nullptr && error && error != net::error::operation_aborted;
-            if (!error || failed) run_(*core, listener_);
-        }
-
-    private:
-        std::shared_ptr<acceptor_core> core_;
-        listener* listener_;
-        run_type run_;
     };
 
     /// Says which core this thread carries orders out for.
@@ -323,6 +293,8 @@ private:
     private:
         const acceptor_core* outer_;
     };
+
+    static constexpr duration shortest_pause = std::chrono::milliseconds(1);
 
     static std::uint64_t random_seed() {
         std::random_device source;
@@ -442,8 +414,9 @@ private:
         return true;
     }
     time_point next_due() const noexcept {
-        time_point due = std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline(), blocked_.next_expiry()});
-        for (const auto& l : listeners_) due = std::min(due, l->resume_at);
+        time_point due =
+            std::min({supervisor_.next_deadline(), check_due_, alarm_.next_deadline(), blocked_.next_expiry()});
+        for (const auto& l : this->listeners()) due = std::min(due, l->resume_at);
         return due;
     }
 
@@ -483,7 +456,8 @@ private:
         if (change == alarm_change::none) return;
         const bool raised = change == alarm_change::raised;
         supervisor_.counters().alarms += raised;
-        add_event({.kind = raised ? inbound_event_kind::alarm_raised : inbound_event_kind::alarm_cleared, .error = error});
+        add_event(
+            {.kind = raised ? inbound_event_kind::alarm_raised : inbound_event_kind::alarm_cleared, .error = error});
     }
     void note_resources(resource_change change) {
         if (change == resource_change::became_short) {
@@ -502,10 +476,8 @@ private:
         if (o.connection != nullptr) perform(o.action, *o.connection);
         if (o.answered != nullptr) o.answered->answered();
         if (o.drained) o.drained.release()->complete(o.outcome);
-        if (o.stop_listening)
-            for (const auto& l : listeners_) l->socket.close();
-        if (o.resume)
-            for (const auto& l : listeners_) resume(*l);
+        if (o.stop_listening) this->close_listeners();
+        if (o.resume) this->resume_accepting();
         if (o.read_resources) read_resources();
     }
     void perform(const life_action& action, state_type& c) {
@@ -532,75 +504,15 @@ private:
 
     // --- accepting
 
-    void listen(const acceptor_options& options) {
-        listen_request request{.port = options.port, .backlog = options.backlog, .reuse_address = options.reuse_address};
-        for (const std::string& text : options.addresses) request.addresses.push_back(*ip_address::parse(text));
-        if (request.addresses.empty()) {
-            request.addresses = {ip_address(), ip_address(ip_address::v6_bytes_type{})};
-            request.any_will_do = true;
-        }
-        for (auto& socket : listen_on_all(executor_, request))
-            listeners_.push_back(std::make_unique<listener>(std::move(socket), options.accept_errors));
-        backlog_ = options.backlog;
-        reuse_address_ = options.reuse_address;
-    }
-
-    void watch(listener& l) {
-        l.socket.async_wait([&] {
-            return wake_handler(this->shared_from_this(), &l,
-                                [](acceptor_core& self, listener* woken) { self.accept_some(*woken); });
-        });
-    }
-
-    void resume(listener& l) {
-        bool reopen;
-        {
-            const std::lock_guard lock(mutex_);
-            if (l.resume_at != never) return;
-            reopen = l.lost;
-        }
-        if (reopen && !this->reopen(l)) return;
-        watch(l);
-    }
-    bool reopen(listener& l) {
-        const std::error_code error = l.socket.reopen(
-            executor_, l.where, {.port = l.where.port, .backlog = backlog_, .reuse_address = reuse_address_});
-        tell([&](time_point now) {
-            l.lost = static_cast<bool>(error);
-            if (error)
-                l.resume_at = base::after(now, l.backoff.accept_failed(error).pause);
-            else
-                add_event({.kind = inbound_event_kind::listener_reopened, .peer = l.where});
-            // It may have been closed for good meanwhile, and found closed by that.
-            if (!is_accepting()) stop_ = true;
-        });
-        return !error;
-    }
-
-    void accept_some(listener& l) {
-        std::size_t left = may_accept(l);
-        for (; left != 0; --left) {
-            accepted_socket a = l.socket.accept();
-            if (a.error) {
-                if (!goes_on_after(l, a.error)) return;
-                if (hotpool::detail::would_block(a.error)) break;
-                continue;
-            }
-            admit(std::move(a), l);
-            if (left != 1 && may_accept(l) == 0) return;
-        }
-        if (may_accept(l) != 0) watch(l);
-    }
     /// How many may be accepted in this turn. Where none may, somebody will resume it.
-    std::size_t may_accept(listener& l) {
+    std::size_t may_accept(const listener_type& l) {
         const std::lock_guard lock(mutex_);
         if (!is_accepting() || l.resume_at != never) return 0;
         if (ready_.size() < max_ready_) return accepts_per_turn_;
         held_back_ = true;
         return 0;
     }
-    /// Whether accepting goes on with the next connection, or with the next readiness.
-    bool goes_on_after(listener& l, std::error_code error) {
+    accept_verdict accept_failed(listener_type& l, const std::error_code& error) {
         accept_answer answer;
         tell([&](time_point now) {
             answer = l.backoff.accept_failed(error);
@@ -616,25 +528,32 @@ private:
                        .span = answer.pause});
             if (!dead) return;
             l.lost = true;
-            lost_ = std::all_of(listeners_.begin(), listeners_.end(), [](const auto& each) { return each->lost; });
+            const auto& all = this->listeners();
+            lost_ = std::all_of(all.begin(), all.end(), [](const auto& each) { return each->lost; });
         });
-        if (answer.verdict == accept_verdict::dead) l.socket.close();
-        if (answer.verdict == accept_verdict::pause) shed(l);
-        return answer.verdict == accept_verdict::wait || answer.verdict == accept_verdict::go_on;
+        return answer.verdict;
     }
-    /// Who waits while there are no descriptors is told to go, not left hanging.
-    void shed(listener& l) {
-        std::size_t count;
-        {
-            const std::lock_guard lock(reserve_mutex_);
-            count = l.socket.shed(reserve_, accepts_per_turn_);
-        }
+    accept_resumption resumption_of(listener_type& l) {
+        const std::lock_guard lock(mutex_);
+        if (l.resume_at != never) return accept_resumption::later;
+        return std::exchange(l.lost, false) ? accept_resumption::reopen : accept_resumption::watch;
+    }
+    void reopened(listener_type& l, const std::error_code& error) {
+        tell([&](time_point now) {
+            if (!error) add_event({.kind = inbound_event_kind::listener_reopened, .peer = l.where});
+            // It may have been closed for good meanwhile, and found closed by that.
+            if (!is_accepting()) stop_ = true;
+            if (!error) return;
+            l.lost = true;
+            l.resume_at = base::after(now, std::max(l.backoff.accept_failed(error).pause, shortest_pause));
+        });
+    }
+    void shed(std::size_t count) {
         const std::lock_guard lock(mutex_);
         for (; count != 0; --count) supervisor_.counters().connection_refused(refuse_reason::resources);
     }
-
-    void admit(accepted_socket a, listener& l) {
-        const net::ip::tcp protocol = l.where.address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4();
+    void admit(accepted_socket a, listener_type& l) {
+        const net::ip::tcp protocol = l.protocol();
         admission_verdict verdict;
         tell([&](time_point now) {
             if (l.backoff.is_pausing()) add_event({.kind = inbound_event_kind::accepting_resumed, .peer = l.where});
@@ -709,8 +628,8 @@ private:
             return;
         }
         timer_.expires_at(due);
-        timer_.async_wait(wake_handler(this->shared_from_this(), nullptr,
-                                       [](acceptor_core& self, listener*) { self.time_is_up(); }));
+        timer_.async_wait(handler_type(this->shared_from_this(), nullptr,
+                                       [](acceptor_core& self, listener_type*) { self.time_is_up(); }));
     }
     void time_is_up() {
         tell([&](time_point now) {
@@ -725,7 +644,7 @@ private:
                 check_due_ = never;
                 read_ = true;
             }
-            for (const auto& l : listeners_) {
+            for (const auto& l : this->listeners()) {
                 if (l->resume_at > now) continue;
                 l->resume_at = never;
                 resume_ = true;
@@ -739,12 +658,6 @@ private:
     Server server_;
     const services_type services_;
     const process_resources resources_;
-    std::vector<std::unique_ptr<listener>> listeners_;  // as many as when it was made
-    int backlog_ = 0;
-    bool reuse_address_ = true;
-
-    std::mutex reserve_mutex_;
-    reserve_descriptor reserve_;
 
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;

@@ -368,7 +368,8 @@ private:
         if (r.bytes != 0) {
             // A coarse time may be before the ping that this answers.
             if (direction == io_want::read) bytes_seen(clock_type::now());
-            (direction == io_want::read ? home->bytes_in : home->bytes_out).fetch_add(r.bytes, std::memory_order_relaxed);
+            (direction == io_want::read ? home->bytes_in : home->bytes_out)
+                .fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
         found_ = r.error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
@@ -476,12 +477,12 @@ private:
     ending how_ = ending::orderly;
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
-    bool busy_ = false;       // its handshake is running
+    bool busy_ = false;  // its handshake is running
     bool draining_ = false;
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     Stream stream_;
     std::array<place, 2> places_{};
-    std::error_code error_;  // of what is asked for while it lingers or is over
+    std::error_code error_;              // of what is asked for while it lingers or is over
     std::unique_ptr<hooks_type> hooks_;  // null while there are none, as on most connections
 };
 

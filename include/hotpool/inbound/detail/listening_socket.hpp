@@ -52,7 +52,7 @@ private:
 struct accepted_socket {
     owned_descriptor descriptor;  ///< non-blocking, and closed in programs that this one starts
     ip_endpoint peer{};
-    std::error_code error{};      ///< of the system; `would_block` where nobody is waiting
+    std::error_code error{};  ///< of the system; `would_block` where nobody is waiting
 };
 
 inline ip_endpoint endpoint_of(const sockaddr_storage& address) noexcept {
@@ -76,8 +76,8 @@ inline accepted_socket accept_from(int listener) noexcept {
     socklen_t size = sizeof from;
     accepted_socket result;
 #if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
-    result.descriptor = owned_descriptor(
-        ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    result.descriptor =
+        owned_descriptor(::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
 #else
     result.descriptor = owned_descriptor(::accept(listener, reinterpret_cast<sockaddr*>(&from), &size));
     if (result.descriptor) {
@@ -207,7 +207,7 @@ private:
 /// @errors throws `std::system_error` with `errc::listen_failed`, naming the address and the system's reason
 template <class Executor>
 std::vector<net::basic_socket_acceptor<net::ip::tcp, Executor>> listen_on_all(const Executor& executor,
-                                                                             const listen_request& request) {
+                                                                              const listen_request& request) {
     // A port that the system picks for one address may be taken at another.
     constexpr int most_tries = 32;
     for (int tries = 1;; ++tries) {
@@ -224,8 +224,8 @@ std::vector<net::basic_socket_acceptor<net::ip::tcp, Executor>> listen_on_all(co
                 sockets.push_back(std::move(socket));
                 continue;
             }
-            const bool missing = why == net::error::address_family_not_supported ||
-                                 why == std::errc::address_not_available;
+            const bool missing =
+                why == net::error::address_family_not_supported || why == std::errc::address_not_available;
             error = why;
             failed = {address, port};
             lacking = request.any_will_do && missing;

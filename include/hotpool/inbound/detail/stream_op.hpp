@@ -101,7 +101,8 @@ public:
     void start(close_reason why, std::error_code error) {
         const std::uint64_t serial = connection_->next_serial();
         hotpool::detail::make_cancellable(completion_, *connection_, serial);
-        connection_->begin_linger(*this, serial, error, [&] { left_ = connection_->home->close_begun(*connection_, why); });
+        connection_->begin_linger(*this, serial, error,
+                                  [&] { left_ = connection_->home->close_begun(*connection_, why); });
     }
     void attempt(Stream& stream) noexcept override {
         std::array<char, 4096> dropped;
@@ -135,7 +136,8 @@ private:
 template <class Stream, class Attempt, class Handler>
 void start_stream_op(connection_state<Stream>* c, Attempt attempt, Handler handler) {
     if (c != nullptr)
-        return hotpool::detail::allocate_op<stream_op<Stream, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
+        return hotpool::detail::allocate_op<stream_op<Stream, Attempt, Handler>>(std::move(handler), *c, attempt)
+            ->start();
     const std::error_code none = make_error_code(errc::lease_empty);
     if constexpr (std::is_same_v<typename Attempt::signature, void(std::error_code)>)
         hotpool::detail::post_outcome(std::move(handler), none);
@@ -146,8 +148,7 @@ void start_stream_op(connection_state<Stream>* c, Attempt attempt, Handler handl
 /// @param c null in an empty handle
 template <class Stream, class Handler>
 void start_linger(connection_state<Stream>* c, close_reason why, std::error_code error, Handler handler) {
-    if (c == nullptr)
-        return hotpool::detail::post_outcome(std::move(handler), make_error_code(errc::lease_empty));
+    if (c == nullptr) return hotpool::detail::post_outcome(std::move(handler), make_error_code(errc::lease_empty));
     hotpool::detail::allocate_op<linger_op<Stream, Handler>>(std::move(handler), *c)->start(why, error);
 }
 
