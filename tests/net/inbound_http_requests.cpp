@@ -64,6 +64,45 @@ TEMPLATE_TEST_CASE("pipelined_requests_are_answered_in_their_order", "[inbound]"
     writer.join();
 }
 
+TEMPLATE_TEST_CASE("the_replies_to_pipelined_requests_are_written_together", "[inbound]", accept_tcp, accept_tls) {
+    web_server<TestType> server;
+    http_peer peer = server.connect();
+    std::string text, wanted;
+    for (int i = 0; i < 10; ++i) {
+        text += get("/hello");
+        wanted += "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello";
+    }
+    for (int round = 0; round < 10; ++round) {
+        REQUIRE(peer.send(text));
+        CHECK(peer.socket().read_some() == wanted);
+    }
+    CHECK(eventually([&] { return server.stats().total.served == 100; }));
+    SECTION("but those before are not held back by one that takes its time") {
+        REQUIRE(peer.send(get("/hello") + get("/hold") + get("/hello")));
+        CHECK(peer.read()->body == "hello");
+        server.take_held().send(inbound::reply().body("late"));
+        CHECK(peer.read()->body == "late");
+        CHECK(peer.read()->body == "hello");
+    }
+    SECTION("and an answer may come while earlier ones still wait for room") {
+        constexpr int rounds = 800;
+        const std::string body(8000, 'b');
+        std::thread handler([&] {
+            for (int i = 0; i < rounds; ++i) server.take_held().send(inbound::reply().body(std::to_string(i)));
+        });
+        std::thread writer([&] {
+            for (int i = 0; i < rounds; ++i) peer.send(post("/echo", body) + get("/hold"));
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        for (int i = 0; i < rounds; ++i) {
+            REQUIRE(peer.read()->body == body);
+            REQUIRE(peer.read()->body == std::to_string(i));
+        }
+        handler.join();
+        writer.join();
+    }
+}
+
 TEST_CASE("the_connection_stays_or_ends_by_the_rules_of_its_version", "[inbound]") {
     web_server<accept_tcp> server;
     const auto connection_after = [&](std::string_view request) {

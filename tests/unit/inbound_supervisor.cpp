@@ -136,6 +136,25 @@ TEST_CASE("request_that_is_worked_on_has_all_the_time_it_needs", "[inbound]") {
     CHECK(b.one.doing() == activity::idle);
 }
 
+TEST_CASE("request_that_came_with_the_next_one_ends_as_that_begins", "[inbound]") {
+    bench b({.max_requests = 2});
+    b.open();
+    b.machine.request_followed(b.one, start, request_outcome::served);  // there is none
+    b.machine.request_begun(b.one, start);
+    b.machine.request_received(b.one, start);
+    CHECK(b.machine.last_request(b.one, start) == close_reason::none);
+    b.machine.drain_requested(never);
+    b.machine.request_followed(b.one, start + 1s, request_outcome::refused);
+    CHECK(b.one.doing() == activity::receiving);
+    CHECK(b.machine.counters().requests == 2);
+    CHECK(b.machine.counters().refused_requests == 1);
+    CHECK(b.machine.last_request(b.one, start + 1s) == close_reason::drained);
+    CHECK(b.machine.next_action().task == life_task::tell_draining);
+    CHECK_FALSE(b.machine.has_action());  // it is not ended between the two
+    CHECK(b.machine.check());
+    CHECK(b.asks(b.at(31s), life_task::close, close_reason::request_timed_out));
+}
+
 TEST_CASE("reply_that_makes_no_progress_is_cut", "[inbound]") {
     bench b;
     b.open();

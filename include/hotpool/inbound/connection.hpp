@@ -173,6 +173,11 @@ public:
     void request_ended(request_outcome outcome = request_outcome::served) {
         state_->home->request_ended(*state_, outcome);
     }
+    /// Instead of `request_ended` and the next `request_begun`, where the next request is here already and its reply is
+    /// to be written together with this one's: the connection is not ended between the two.
+    void request_followed(request_outcome outcome = request_outcome::served) {
+        state_->home->request_followed(*state_, outcome);
+    }
 
     /// Not for users: a handle of `c`, which takes over a reference.
     explicit connection(state_type* c) noexcept : state_(c) {}

@@ -142,10 +142,7 @@ public:
     close_reason request_begun(supervised& c, time_point now) noexcept {
         if (c.state_ != life_state::open) return c.reason_;
         assert(!c.has_request());
-        ++counters_.requests;
-        ++c.requests_;
-        c.request_began_ = now;
-        turn_to(c, activity::receiving, now);
+        begin_request(c, now);
         return close_reason::none;
     }
     /// Its last byte came. As long as it is worked on, nothing limits it but the server's drain.
@@ -160,12 +157,16 @@ public:
     void request_ended(supervised& c, time_point now,
                        request_outcome outcome = request_outcome::served) noexcept {
         if (!c.has_request()) return;
-        ++(outcome == request_outcome::served    ? counters_.served
-           : outcome == request_outcome::refused ? counters_.refused_requests
-                                                 : counters_.failed_requests);
-        counters_.request_us.record(in_microseconds(now - c.request_began_));
+        count_request(c, now, outcome);
         turn_to(c, activity::idle, now);
         if (const close_reason why = last_request(c, now); why != close_reason::none) end(c, why, now);
+    }
+    /// As `request_ended` and `request_begun`, for a request that came together with the one behind it: their replies are
+    /// written together, and the connection is not ended between them.
+    void request_followed(supervised& c, time_point now, request_outcome outcome) noexcept {
+        if (!c.has_request()) return;
+        count_request(c, now, outcome);
+        begin_request(c, now);
     }
     /// Whether the present request is the connection's last one, and why: then its reply says `Connection: close`.
     /// `none`: the connection may go on.
@@ -309,6 +310,19 @@ private:
         c.doing_ = doing;
         c.since_ = now;
         schedule(c);
+    }
+
+    void begin_request(supervised& c, time_point now) noexcept {
+        ++counters_.requests;
+        ++c.requests_;
+        c.request_began_ = now;
+        turn_to(c, activity::receiving, now);
+    }
+    void count_request(const supervised& c, time_point now, request_outcome outcome) noexcept {
+        ++(outcome == request_outcome::served    ? counters_.served
+           : outcome == request_outcome::refused ? counters_.refused_requests
+                                                 : counters_.failed_requests);
+        counters_.request_us.record(in_microseconds(now - c.request_began_));
     }
 
     // --- actions

@@ -243,9 +243,13 @@ public:
     void request_ended(state_type& c, request_outcome outcome) override {
         tell([&](time_point now) {
             supervisor_.request_ended(c, now, outcome);
-            if (outcome == request_outcome::refused) return;
-            const bool failed = outcome == request_outcome::failed;
-            note_alarm(failed ? alarm_.error_seen(now) : alarm_.success_seen(now), {});
+            note_outcome(outcome, now);
+        });
+    }
+    void request_followed(state_type& c, request_outcome outcome) override {
+        tell([&](time_point now) {
+            supervisor_.request_followed(c, now, outcome);
+            note_outcome(outcome, now);
         });
     }
     close_reason last_request(const state_type& c) override {
@@ -458,6 +462,11 @@ private:
         supervisor_.counters().alarms += raised;
         add_event(
             {.kind = raised ? inbound_event_kind::alarm_raised : inbound_event_kind::alarm_cleared, .error = error});
+    }
+    void note_outcome(request_outcome outcome, time_point now) {
+        if (outcome == request_outcome::refused) return;
+        const bool failed = outcome == request_outcome::failed;
+        note_alarm(failed ? alarm_.error_seen(now) : alarm_.success_seen(now), {});
     }
     void note_resources(resource_change change) {
         if (change == resource_change::became_short) {

@@ -66,7 +66,7 @@ public:
     }
     void unanswered() noexcept override {
         if (answering_here()) return compose(failure(), request_outcome::failed);
-        post_answer([](http_session& self) { self.compose(failure(), request_outcome::failed); });
+        post_answer(failure(), request_outcome::failed);
     }
 
 private:
@@ -182,6 +182,8 @@ private:
             }
             if (phase_ == phase::answered && !finish()) return;
         }
+        // Whoever answers may take his time: those before are not to wait for him.
+        if (phase_ == phase::answering) write();
     }
 
     /// Tells of the request's first byte, once.
@@ -236,16 +238,20 @@ private:
     bool answering_here() const noexcept { return answering() == this; }
     static reply failure() { return std::move(reply(500).close()); }
 
-    template <class Function>
-    void post_answer(Function function) {
-        hotpool::detail::post_to(executor_, [session = self(), function = std::move(function)]() mutable {
+    void answer_later(reply r) { post_answer(std::move(r), request_outcome::served); }
+    void post_answer(reply r, request_outcome outcome) {
+        hotpool::detail::post_to(executor_, [session = self(), r = std::move(r), outcome]() mutable {
             if (session->phase_ != phase::answering) return;
-            function(*session);
-            if (session->finish()) session->advance();
+            session->outcome_ = outcome;
+            if (session->writing_)
+                session->early_ = std::make_unique<reply>(std::move(r));
+            else
+                session->go_on_with(std::move(r));
         });
     }
-    void answer_later(reply r) {
-        post_answer([r = std::move(r)](http_session& s) mutable { s.compose(std::move(r), request_outcome::served); });
+    void go_on_with(reply&& r) {
+        compose(std::move(r), outcome_);
+        if (finish()) advance();
     }
 
     template <class Reply>
@@ -266,11 +272,21 @@ private:
     /// Writes the reply, and is then done with its request.
     /// @return false: it must wait, or the connection is over
     bool finish() {
+        if (stays_ && in_.has_unparsed() && out_.has_room()) return follow_on();
         if (!write()) return false;
         connection_.request_ended(outcome_);
         begun_ = false;
         in_.next();
         if (!stays_) return say_goodbye(ends_for_);
+        phase_ = phase::reading;
+        return true;
+    }
+
+    /// The next request is here, or has begun to come: the replies to both are written together.
+    bool follow_on() {
+        connection_.request_followed(outcome_);
+        late_ = draining_;
+        in_.next();
         phase_ = phase::reading;
         return true;
     }
@@ -283,7 +299,8 @@ private:
             const io_result r = connection_.try_write(out_.head(), out_.body());
             if (r.error) return leave();
             if (r.want != io_want::none) {
-                connection_.reply_progressed();
+                if (phase_ != phase::reading) connection_.reply_progressed();
+                writing_ = true;
                 connection_.async_write_some(out_.head(), out_.body(), on_written{self()});
                 return false;
             }
@@ -297,11 +314,15 @@ private:
             leave();
             return;
         }
+        writing_ = false;
         out_.written(bytes);
-        if (phase_ == phase::answered ? finish() : write()) go_on();
-    }
-    void go_on() {
-        if (phase_ == phase::reading) advance();
+        if (!write()) return;
+        if (phase_ == phase::answering) {
+            connection_.request_received();  // it is worked on, and no reply is in the way any more
+            if (const std::unique_ptr<reply> r = std::move(early_)) go_on_with(std::move(*r));
+        } else if (phase_ == phase::reading || finish()) {
+            advance();
+        }
     }
 
     // --- the end
@@ -342,6 +363,7 @@ private:
     const std::shared_ptr<const http_service> service_;
     request_collector in_;
     reply_queue out_;
+    std::unique_ptr<reply> early_;  // an answer that came while others were being written
     std::unique_ptr<timer_type> timer_;  // until the drain ends its idleness
     ip_address client_;
     request_outcome outcome_ = request_outcome::served;
@@ -350,6 +372,7 @@ private:
     bool begun_ = false;     // the acceptor has been told of the present request
     bool late_ = false;      // the present request began when the server was draining
     bool draining_ = false;
+    bool writing_ = false;   // and waiting for room: nothing may be added
     bool stays_ = true;      // the connection may carry another request
 };
 

@@ -14,7 +14,7 @@
 namespace hotpool::inbound::detail {
 
 /// The bytes still to be written: heads and small bodies in one block, and behind them at most one body that lies
-/// elsewhere. No I/O.
+/// elsewhere. Nothing is added while they are being written. No I/O.
 class reply_queue {
 public:
     void append(std::string_view text) { block_.append(text); }
@@ -35,6 +35,8 @@ public:
         keep(std::move(kept), body);
     }
 
+    /// Whether another reply may be added before these are written: the block stays small, and one body lies elsewhere.
+    bool has_room() const noexcept { return body_.empty() && block_.size() < max_gathered; }
     bool empty() const noexcept { return at_ == block_.size() && body_.empty(); }
     net::const_buffer head() const noexcept { return net::buffer(block_.view_from(at_)); }
     net::const_buffer body() const noexcept { return net::buffer(body_); }
@@ -52,6 +54,7 @@ public:
 
 private:
     static constexpr std::size_t max_copied = 8 * 1024;  // from here on a copy costs more than a second buffer
+    static constexpr std::size_t max_gathered = 16 * 1024;  // a record of TLS
 
     void keep(std::shared_ptr<const void> owner, std::string_view body) noexcept {
         kept_ = std::move(owner);
