@@ -17,7 +17,8 @@ struct visit {
 };
 
 /// Asks again and again until the server closes.
-visit ask_until_closed(client_socket& client) {
+/// @param answered how many clients have had an answer
+visit ask_until_closed(client_socket& client, std::atomic<int>& answered) {
     const std::string question(1000, 'q');
     visit v;
     while (client.write(question)) {
@@ -26,7 +27,7 @@ visit ask_until_closed(client_socket& client) {
             v.cut = !answer.empty();
             break;
         }
-        ++v.answers;
+        answered += ++v.answers == 1;
     }
     return v;
 }
@@ -68,14 +69,14 @@ TEMPLATE_TEST_CASE("draining_an_empty_acceptor_is_over_at_once", "[inbound][drai
 TEMPLATE_TEST_CASE("a_drain_under_load_cuts_nobody", "[inbound][drain]", accept_tcp, accept_tls) {
     echo_server<TestType> server;
     constexpr int count = 16;
+    std::atomic<int> answered{0};
     std::vector<std::future<visit>> visits;
     for (int i = 0; i < count; ++i)
         visits.push_back(std::async(std::launch::async, [&] {
             client_socket client = server.connect();
-            return ask_until_closed(client);
+            return ask_until_closed(client, answered);
         }));
-    REQUIRE(eventually([&] { return server.acceptor.stats().now.open == count; }));
-    REQUIRE(eventually([&] { return server.acceptor.stats().total.bytes_in > 100'000; }));
+    REQUIRE(eventually([&] { return answered == count; }));
     std::promise<std::error_code> over;
     server.acceptor.async_drain(1h, [&](std::error_code e) { over.set_value(e); });
     auto result = over.get_future();
