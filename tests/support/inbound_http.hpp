@@ -1,6 +1,8 @@
 // What tests of the HTTP server share: one with a handler for every case, and a client that reads replies.
 #pragma once
 
+#include <netinet/tcp.h>
+
 #include <chrono>
 #include <future>
 #include <map>
@@ -35,7 +37,11 @@ struct seen_reply {
 /// A client of one connection.
 class http_peer {
 public:
-    explicit http_peer(client_socket socket) : socket_(std::move(socket)) {}
+    /// What is sent in pieces leaves in pieces, and at once.
+    explicit http_peer(client_socket socket) : socket_(std::move(socket)) {
+        const int on = 1;
+        ::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
 
     client_socket& socket() noexcept { return socket_; }
     bool send(std::string_view bytes) { return socket_.write(bytes); }
