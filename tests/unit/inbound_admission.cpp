@@ -10,10 +10,12 @@
 
 #include <hotpool/inbound/admission.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 
 using namespace hotpool;
 using namespace hotpool::inbound;
+using namespace hotpool::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -257,6 +259,16 @@ TEST_CASE("a lower quota counts what has been used", "[inbound]") {
     CHECK(d.request(d.tickets[0], start + 1min) == refuse_reason::group_requests);
     d.set_options({.max_requests_per_group = 0});
     CHECK(d.request(d.tickets[0], start + 1min) == none);
+}
+
+TEST_CASE("without memory for new options the old ones hold", "[inbound]") {
+    const admission_options old{.groups = {.v6_prefix_length = 64}, .max_connections_per_group = 1};
+    door d{old};
+    admission_options other{.groups = {.v6_prefix_length = 48},
+                            .max_connections_per_group = 2,
+                            .proxies = trusted_proxies{{ip_block{"192.0.2.0/24"}}}};
+    CHECK(until_memory_lasts([&] { d.set_options(other); }, [&] { CHECK(d.options() == old); }) != 0);
+    CHECK(d.options() == other);
 }
 
 TEST_CASE("bad options change nothing", "[inbound]") {

@@ -173,12 +173,13 @@ public:
     /// From now on. Connections that are out stay and count, also where there are more than there may be now; what was
     /// counted of requests stays as the quota says. With another grouping, groups that are remembered stay what they
     /// are, new connections are counted for new ones.
-    /// @errors throws as `validate`, and if `max_groups` is another; nothing has changed then
+    /// @errors throws as `validate`, if `max_groups` is another, or `std::bad_alloc`; nothing has changed then
     void set_options(const admission_options& options) {
         validate(options);
         if (options.max_groups != options_.max_groups)
             throw std::invalid_argument("hotpool::inbound::admission_options::max_groups must stay as it was");
-        options_ = options;
+        admission_options copy = options;  // which may fail
+        options_ = std::move(copy);
         quota_ = quota_of(options, window_begins_);
         key_of_ = group_key_maker{options.groups};
     }
