@@ -12,6 +12,7 @@
 
 using namespace hotpool;
 using namespace hotpool::inbound;
+using namespace hotpool::testing;
 
 namespace {
 
@@ -276,6 +277,30 @@ TEST_CASE("a_message_that_cannot_be_copied_changes_nothing", "[inbound]") {
         all.send(id(1), message);
     }
     CHECK(all.totals() == send_counts{.queued = 2, .dropped_oldest = 1});
+}
+
+TEST_CASE("without_memory_nobody_joins_and_nothing_is_sent", "[inbound]") {
+    four a;
+    const connection_id five{{5}};
+    const ip_block garden{"198.51.100.1"};
+    const std::string text(100, 'x');
+    CHECK(until_memory_lasts([&] { a.all.join(garden, five, {}); },
+                             [&] {
+                                 CHECK(a.all.check());
+                                 CHECK(a.all.size() == 4);
+                                 CHECK(a.all.group_count() == 2);
+                                 CHECK(a.all.group(five) == nullptr);
+                             }) >= 2);
+    CHECK(until_memory_lasts([&] { a.all.send(five, text); },
+                             [&] {
+                                 CHECK(a.all.check());
+                                 CHECK(a.all.waiting() == 0);
+                                 CHECK(a.all.totals().total() == 0);
+                             }) >= 2);
+    CHECK(a.all.waiting() == 1);
+    CHECK(until_memory_lasts([&] { a.all.broadcast(id(1), text); }, [&] { CHECK(a.all.check()); }) >= 4);
+    CHECK(a.all.totals().total() == a.all.waiting());
+    CHECK(a.written_to(3) == std::vector<std::string>{text});
 }
 
 TEST_CASE("a_queue_that_has_been_full_takes_no_more_memory", "[inbound]") {
