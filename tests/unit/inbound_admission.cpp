@@ -271,6 +271,23 @@ TEST_CASE("without memory for new options the old ones hold", "[inbound]") {
     CHECK(d.options() == other);
 }
 
+TEST_CASE("groups that lower limits put over theirs are remembered as long as the others", "[inbound]") {
+    admission_options options{.max_requests_per_group = 5, .max_groups = 4};
+    door d{options};
+    for (int i = 0; i < 3; ++i) CHECK(d.request("192.0.2.1") == none);
+    CHECK(d.request("192.0.2.2") == none);
+    options.max_requests_per_group = 3;
+    d.set_options(options);
+    for (int i = 0; i < 100; ++i) CHECK(d.request("198.51.100." + std::to_string(i)) == none);
+    CHECK(d.request("192.0.2.1") == refuse_reason::group_requests);
+    // All are over a limit that is lower still, and one of them makes room.
+    options.max_requests_per_group = 1;
+    d.set_options(options);
+    CHECK(d.request("203.0.113.1") == none);
+    CHECK(d.counts().groups_forgotten_over_limit == 1);
+    CHECK(d.counts().groups == 4);
+}
+
 TEST_CASE("bad options change nothing", "[inbound]") {
     door d{{.max_connections_per_group = 1}};
     CHECK_THROWS_AS(d.set_options({.request_window = 0s}), std::invalid_argument);

@@ -54,14 +54,14 @@ public:
     /// The group, which is known from now on, with a `Value` as it is made; null if all that are known have
     /// connections.
     /// @param key of one that is not known
-    /// @param is_still_over whether a group that was over its limit is so now, by its `Value`
-    template <class IsStillOver>
-    entry* add(const group_key& key, IsStillOver is_still_over) noexcept {
+    /// @param is_over whether a group is over its limit now, by its `Value`, however it stood when it was seen
+    template <class IsOver>
+    entry* add(const group_key& key, IsOver is_over) noexcept {
         entry* place = nullptr;
         if (entries_.size() < max_groups_) {
             place = &entries_.emplace_back();
         } else {
-            place = take_victim(is_still_over);
+            place = take_victim(is_over);
             if (place == nullptr) return nullptr;
             *place = {};
         }
@@ -130,13 +130,18 @@ private:
 
     /// Of the groups over their limit one is looked at each time: that one goes if it no longer is, since then nothing
     /// is lost with it. So those whose time has passed are found without a timer, and a flood of new groups pays
-    /// little.
-    template <class IsStillOver>
-    entry* take_victim(IsStillOver is_still_over) noexcept {
+    /// little. Those that came to be over theirs unseen, by a lower one, are put where they belong, once each.
+    template <class IsOver>
+    entry* take_victim(IsOver is_over) noexcept {
         group_list& within = lists_[static_cast<std::size_t>(group_standing::within_limits)];
         group_list& over = lists_[static_cast<std::size_t>(group_standing::over_limit)];
+        for (std::uint32_t at; (at = within.front()) != no_group && is_over(entries_[at].value);) {
+            within.remove(entries_, at);
+            entries_[at].standing = group_standing::over_limit;
+            over.push_back(entries_, at);
+        }
         std::uint32_t victim = over.front();
-        const bool still_over = victim != no_group && is_still_over(entries_[victim].value);
+        const bool still_over = victim != no_group && is_over(entries_[victim].value);
         if (victim != no_group) over.remove(entries_, victim);
         if (still_over && within.front() != no_group) {
             over.push_back(entries_, victim);
