@@ -66,7 +66,7 @@ TEST_CASE("guard_of_memory_is_independent_of_descriptors", "[inbound]") {
     both.descriptors_used = both.descriptors_limit = 8;
     CHECK(g.usage_read(both) == resource_change::none);  // short of something else now
     CHECK(g.state() == resource_state::descriptors_short);
-    both.descriptors_used = 0;
+    both.descriptors_used = 1;
     CHECK(g.usage_read(both) == resource_change::recovered);
 }
 
@@ -80,6 +80,15 @@ TEST_CASE("what_is_not_known_guards_nothing", "[inbound]") {
     CHECK(untold.usage().descriptors_used == 0);
 }
 
+TEST_CASE("what_cannot_be_read_any_more_is_as_it_was", "[inbound]") {
+    // Files of /proc cannot be opened once descriptors are out.
+    resource_guard g(shares);
+    const resource_usage full{.descriptors_used = 75, .descriptors_limit = 100, .memory_used_bytes = 500, .memory_limit_bytes = 1000};
+    CHECK(g.usage_read(full) == resource_change::became_short);
+    CHECK(g.usage_read({.descriptors_limit = 100, .memory_limit_bytes = 1000}) == resource_change::none);
+    CHECK(g.usage() == full);
+}
+
 TEST_CASE("guard_agrees_with_its_rule_whatever_is_told", "[inbound]") {
     base::random_source dice(5);
     resource_guard g(shares);
@@ -90,7 +99,7 @@ TEST_CASE("guard_agrees_with_its_rule_whatever_is_told", "[inbound]") {
         resource_change told;
         switch (dice.next() % 4) {
             case 0:
-                usage = {dice.next() % 101, dice.next() % 8 == 0 ? 0u : 100u, dice.next() % 1001,
+                usage = {1 + dice.next() % 100, dice.next() % 8 == 0 ? 0u : 100u, 1 + dice.next() % 1000,
                          dice.next() % 8 == 0 ? 0u : 1000u};
                 told = g.usage_read(usage);
                 break;

@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "hotpool/base/time.hpp"
 
 namespace hotpool::inbound {
 
-/// What the process has of what may run out. A limit of 0 is not known, and guards nothing.
+/// What the process has of what may run out. A limit of 0 is not known, and guards nothing; a use of 0 could not be read.
 struct resource_usage {
     std::size_t descriptors_used = 0;
     std::size_t descriptors_limit = 0;
@@ -68,9 +69,12 @@ public:
     /// @errors throws `std::invalid_argument`
     explicit resource_guard(const resource_options& options = {}) : options_((validate(options), options)) {}
 
-    /// The process was looked at.
+    /// The process was looked at. A use that could not be read is as it was: where descriptors are out, nothing can be
+    /// opened to count them.
     resource_change usage_read(const resource_usage& usage) noexcept {
-        usage_ = usage;
+        const resource_usage before = std::exchange(usage_, usage);
+        if (usage_.descriptors_used == 0) usage_.descriptors_used = before.descriptors_used;
+        if (usage_.memory_used_bytes == 0) usage_.memory_used_bytes = before.memory_used_bytes;
         return judge();
     }
     /// One more descriptor is in use since then.
