@@ -9,10 +9,12 @@
 
 #include "hotpool/base/random.hpp"
 #include "hotpool/inbound/group_health.hpp"
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 
 using namespace hotpool;
 using namespace hotpool::inbound;
+using namespace hotpool::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -65,6 +67,18 @@ TEST_CASE("group_is_told_of_once_when_its_block_is_over", "[inbound]") {
     CHECK(h.next_deadline() == never);
 }
 
+TEST_CASE("group_that_is_blocked_again_has_recovered_when_the_last_block_is_over", "[inbound]") {
+    group_health h(limits);
+    for (int i = 0; i < 3; ++i) h.error_seen(group(1), start);
+    for (int i = 0; i < 3; ++i) h.error_seen(group(2), start + 1s);
+    for (int i = 0; i < 3; ++i) h.error_seen(group(1), start + 5s);
+    CHECK(h.next_deadline() == start + 21s);
+    CHECK(h.next_recovered(start + 21s) == group(2));
+    CHECK_FALSE(h.next_recovered(start + 25s - 1ns));
+    CHECK(h.next_recovered(start + 25s) == group(1));
+    CHECK_FALSE(h.next_recovered(start + 1h));
+}
+
 TEST_CASE("group_whose_last_error_is_longest_ago_is_forgotten_for_another", "[inbound]") {
     group_health_options few = limits;
     few.max_groups = 2;
@@ -91,6 +105,15 @@ TEST_CASE("however_many_groups_err_memory_is_bounded", "[inbound]") {
     int told = 0;
     while (h.next_recovered(start + 1h)) ++told;
     CHECK(told == 10);
+}
+
+TEST_CASE("without_memory_errors_are_counted_on_as_far_as_they_were", "[inbound]") {
+    group_health h(limits);
+    for (const std::size_t known : {0u, 1u}) {
+        const auto err = [&] { h.error_seen(group(1), start + 1s * static_cast<int>(known)); };
+        CHECK(until_memory_lasts(err, [&] { CHECK(h.size() == known); }) != 0);
+    }
+    CHECK(h.error_seen(group(1), start + 2s) == group_verdict::block);
 }
 
 TEST_CASE("health_that_is_off_blocks_nobody_and_remembers_nothing", "[inbound]") {
@@ -125,6 +148,9 @@ TEST_CASE("verdicts_on_groups_agree_with_their_rule_whatever_is_told", "[inbound
 TEST_CASE("health_options_out_of_range_are_refused_by_name", "[inbound]") {
     CHECK(complaint({}) == "none");
     CHECK(complaint({.window = 0s}).find("group_health_options::window must") != std::string::npos);
+    CHECK(complaint({.window = 366 * 24h, .block_for = duration::max()}) == "none");
+    // Of groups whose errors never end, none could make room for others.
+    CHECK(complaint({.window = 366 * 24h + 1ns}).find("group_health_options::window must") != std::string::npos);
     CHECK(complaint({.block_for = 0s}).find("group_health_options::block_for must") != std::string::npos);
     CHECK(complaint({.max_groups = 0}).find("group_health_options::max_groups must") != std::string::npos);
 }

@@ -19,7 +19,7 @@ struct group_health_options {
     /// Errors of one group within `window` after which it is blocked: handshakes that fail, requests that break the
     /// protocol or take too long. 0: none is. Above what an office behind one address makes on a bad day.
     std::uint32_t errors_to_block = 100;
-    /// Counted from a group's first error, and anew after it. More than 0.
+    /// Counted from a group's first error, and anew after it. More than 0, at most 366 days.
     duration window = std::chrono::seconds(60);
     /// How long a group is blocked. More than 0.
     duration block_for = std::chrono::seconds(60);
@@ -35,6 +35,7 @@ inline void validate(const group_health_options& options) {
                                     rule);
     };
     if (options.window <= duration::zero()) refuse("window", "must be more than 0");
+    if (options.window > std::chrono::hours(24 * 366)) refuse("window", "must be at most 366 days");
     if (options.block_for <= duration::zero()) refuse("block_for", "must be more than 0");
     if (options.max_groups == 0) refuse("max_groups", "must be 1 or more");
 }
@@ -46,7 +47,8 @@ enum class group_verdict : std::uint8_t {
 
 /// Counts the errors of groups, and says when one has made too many. Who blocks it is the admission.
 /// @threads distinct objects only
-/// @cost an error costs a logarithm of the groups that have some and an allocation or two, everything else nothing
+/// @cost an error costs a logarithm of the groups that have some and an allocation or two, a block a look at those
+/// that are blocked, everything else nothing
 class group_health {
 public:
     /// @errors throws `std::invalid_argument`
@@ -70,7 +72,8 @@ public:
         return group_verdict::go_on;
     }
 
-    /// A group whose block is over, each told once; none when there is no other by now.
+    /// A group whose block is over, or the last one if it was blocked again meanwhile; each told once. None when there is
+    /// no other by now. Where more are blocked than are remembered with errors, those blocked first are not told of.
     std::optional<ip_block> next_recovered(time_point now) {
         if (next_deadline() > now) return std::nullopt;
         const ip_block group = blocked_.front().group;
@@ -95,6 +98,7 @@ private:
     };
 
     void note_blocked(const ip_block& group, time_point until) {
+        std::erase_if(blocked_, [&](const block& earlier) { return earlier.group == group; });
         if (blocked_.size() >= options_.max_groups) blocked_.pop_front();
         blocked_.push_back({group, until});
     }
