@@ -23,7 +23,7 @@ struct reference_connection {
     time_point accepted_at{}, since{}, heard{}, dies = never, last_beat = time_point::min();
     std::uint32_t missed = 0;
     std::uint64_t requests = 0, lingered = 0;
-    bool told = false, cut = false;
+    bool told = false, cut = false, heard_since_beat = false;
     close_reason reason = close_reason::none;
     std::set<life_task> wanted{};
 
@@ -53,6 +53,10 @@ public:
         c.since = c.heard = now;
         c.dies = base::after(now, Rules::life(options_));
         if (draining) tell(c);
+    }
+    void heard(reference_connection& c, time_point now) {
+        c.heard = std::max(c.heard, now);
+        c.heard_since_beat = true;
     }
     void request_begun(reference_connection& c, time_point now) {
         if (c.state != life_state::open) return;
@@ -205,7 +209,7 @@ private:
             return true;
         }
         if (now < silence_ends(c)) return false;
-        if (c.heard >= c.last_beat) c.missed = 0;
+        if (std::exchange(c.heard_since_beat, false)) c.missed = 0;
         const bool passive = options_.heartbeats == heartbeat_mode::passive;
         if (c.missed + passive >= options_.max_missed_heartbeats) {
             cut(c, close_reason::heartbeat_missed);

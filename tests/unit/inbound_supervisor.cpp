@@ -263,6 +263,23 @@ TEST_CASE("silent_peer_is_asked_and_cut_when_it_does_not_answer", "[inbound]") {
     CHECK(b.machine.counters().pings == 3);
 }
 
+TEST_CASE("answer_told_a_tick_before_its_ping_is_one", "[inbound]") {
+    for (const auto mode : {heartbeat_mode::active, heartbeat_mode::passive}) {
+        life_options beats = limits;
+        beats.idle_timeout = 0s;
+        beats.heartbeat_interval = 10s;
+        beats.heartbeats = mode;
+        beats.max_missed_heartbeats = 2;
+        bench b(beats);
+        b.open();
+        for (auto now = start + 10s; now < start + 100s; now += 10s) {
+            b.machine.time_passed(now);
+            b.machine.bytes_seen(b.one, now - base::longest_tick);
+            while (const life_action action = b.machine.next_action()) CHECK(action.task == life_task::send_ping);
+        }
+    }
+}
+
 TEST_CASE("peer_that_must_beat_by_itself_is_cut_after_so_many_silent_intervals", "[inbound]") {
     life_options beats = limits;
     beats.idle_timeout = 0s;

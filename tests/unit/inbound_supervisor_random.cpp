@@ -63,7 +63,11 @@ template <class Rules>
 class random_life {
 public:
     explicit random_life(std::uint64_t seed)
-        : dice_(seed), options_(some_options()), machine_(options_, seed), reference_(options_) {}
+        : dice_(seed),
+          at_once_(1 + dice_.next() % 12),
+          options_(some_options()),
+          machine_(options_, seed),
+          reference_(options_) {}
     ~random_life() {
         for (auto& [id, c] : live_) machine_.ended(*c, close_reason::aborted);
     }
@@ -71,7 +75,7 @@ public:
     /// Null as long as both agree.
     const char* step() {
         const std::uint64_t kind = dice_.next() % 64;
-        if (kind < 6) {
+        if (kind < 6 && live_.size() < at_once_) {
             accept();
         } else if (kind < 20) {
             pass_time();
@@ -131,7 +135,8 @@ private:
         else if (kind == 2)
             now_ += some_span(3);
         else if (dice_.next() % 4 == 0)
-            now_ -= 10ms;
+            now_ = latest_ - base::longest_tick;
+        latest_ = std::max(latest_, now_);
         machine_.time_passed(now_);
         reference_.time_passed(now_);
     }
@@ -179,7 +184,7 @@ private:
             case 9:
             case 10:
                 connection_supervisor<>::bytes_seen(c, now_);
-                r.heard = std::max(r.heard, now_);
+                reference_.heard(r, now_);
                 break;
             case 11:
                 if (dice_.next() % 3 != 0) break;
@@ -242,13 +247,14 @@ private:
     }
 
     base::random_source dice_;
+    const std::size_t at_once_;  // few, so that much happens to each
     life_options options_;
     connection_supervisor<typename Rules::policies> machine_;
     reference_supervisor<Rules> reference_;
     std::deque<connection> storage_;
     std::vector<connection*> unused_;
     std::map<int, connection*> live_;
-    time_point now_ = start;
+    time_point now_ = start, latest_ = start;
     int next_id_ = 0;
     bool lazy_ = false;  // actions are left for later
 };

@@ -434,7 +434,9 @@ private:
     }
     /// An interval is over in which nothing came.
     void beat(supervised& c, time_point now) noexcept {
-        if (c.heard_at() >= c.pinged_at_) c.pings_ = 0;
+        // An answer may be told a tick before its ping. What came earlier came an interval before.
+        const duration tick = std::min(base::longest_tick, options_.heartbeat_interval / 2);
+        if (c.heard_at() + tick >= c.pinged_at_) c.pings_ = 0;
         const bool active = options_.heartbeats == heartbeat_mode::active;
         const std::uint32_t missed = active ? c.pings_ : c.pings_ + 1;
         if (missed >= options_.max_missed_heartbeats) return cut(c, close_reason::heartbeat_missed);
