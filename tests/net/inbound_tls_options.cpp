@@ -11,11 +11,13 @@
 #include "hotpool/transport/tcp_server.hpp"
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 #include "support/server_process.hpp"
 #include "support/tls_meeting.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
+using namespace hotpool::testing;
 
 static_assert(server_for<tcp_server, net::any_io_executor>);
 static_assert(server_for<tcp_server, net::io_context::executor_type>);
@@ -23,14 +25,9 @@ static_assert(server_for<tcp_server, net::io_context::executor_type>);
 namespace {
 
 std::string refusal(const tls_server_options& options) {
-    try {
-        tls_server server(options);
-    } catch (const std::invalid_argument& refused) {
-        const std::string text = refused.what();
-        const std::string begin = "hotpool::tls_server_options::";
-        return text.compare(0, begin.size(), begin) == 0 ? text.substr(begin.size()) : "elsewhere: " + text;
-    }
-    return "accepted";
+    const std::string text = refusal_of([&] { tls_server server(options); });
+    const std::string begin = "hotpool::tls_server_options::";
+    return text.compare(0, begin.size(), begin) == 0 ? text.substr(begin.size()) : text;
 }
 
 // The name in the certificate that a client is shown; empty if it is not let in.

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,9 +12,11 @@
 #include "support/blocking_io.hpp"
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
+#include "support/refusal.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
+using namespace hotpool::testing;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -28,28 +29,13 @@ const identity& own() {
 void make(tls_options options) { tls_transport({.host = "localhost", .port = "443"}, std::move(options)); }
 
 std::string refusal(const tls_options& options) {
-    try {
-        make(options);
-    } catch (const std::invalid_argument& refused) {
-        return refused.what();
-    }
-    return "accepted";
+    return refusal_of([&] { make(options); });
 }
 std::string refusal(const origin& target) {
-    try {
-        tcp_transport transport{target};
-    } catch (const std::invalid_argument& refused) {
-        return refused.what();
-    }
-    return "accepted";
+    return refusal_of([&] { tcp_transport transport{target}; });
 }
 std::string pin_refusal(const std::string& text) {
-    try {
-        tls_pin::certificate(text);
-    } catch (const std::invalid_argument& refused) {
-        return refused.what();
-    }
-    return "accepted";
+    return refusal_of([&] { tls_pin::certificate(text); });
 }
 
 // A file with `text` for as long as it lives.

@@ -1,12 +1,13 @@
 // Bad options are refused with the field and the rule; good ones pass, at their bounds too.
 #include <limits>
-#include <stdexcept>
 #include <string>
 
 #include "hotpool/policy/pool_options.hpp"
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace hotpool;
+using namespace hotpool::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -15,12 +16,7 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 std::string refusal(const pool_options& options) {
-    try {
-        validate(options);
-    } catch (const std::invalid_argument& refused) {
-        return refused.what();
-    }
-    return "accepted";
+    return refusal_of([&] { validate(options); });
 }
 
 }  // namespace
