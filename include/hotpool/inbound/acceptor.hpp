@@ -55,7 +55,7 @@ public:
     basic_acceptor(const Executor& executor, const acceptor_options& options, typename Server::options server_options,
                    services_type services) {
         static_assert(server_for<Server, Executor>);
-        options.validate();
+        validate(options);
         core_ = std::make_shared<core_type>(executor, options, Server(std::move(server_options)), std::move(services));
         core_->start();
     }
@@ -115,7 +115,7 @@ public:
     /// New limits from now on; nobody who is here is ended for the new ones at once but by the limits of time.
     /// @errors throws `std::invalid_argument`; then nothing has changed
     void set_options(const acceptor_options& options) {
-        options.validate();
+        validate(options);
         core_->set_options(options);
     }
     /// Other options for sockets accepted from now on, such as a new certificate: see `updatable_transport`.

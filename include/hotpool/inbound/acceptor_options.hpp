@@ -43,27 +43,27 @@ struct acceptor_options {
     resource_options resources{};
     error_alarm_options alarm{};
     group_health_options health{};
-
-    /// Refuses values out of range; corrects nothing.
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        const auto refuse = [](const char* field, const char* rule) {
-            throw std::invalid_argument(std::string("hotpool::inbound::acceptor_options::") + field + " " + rule);
-        };
-        for (const std::string& text : addresses) {
-            if (!ip_address::parse(text)) refuse("addresses", "must be IPv4 or IPv6 addresses");
-            if (std::count(addresses.begin(), addresses.end(), text) != 1) refuse("addresses", "must differ");
-        }
-        if (backlog < 1 || backlog > 65535) refuse("backlog", "must be from 1 to 65535");
-        if (max_ready == 0) refuse("max_ready", "must be 1 or more");
-        if (accepts_per_turn == 0) refuse("accepts_per_turn", "must be 1 or more");
-        inbound::validate(admission);
-        inbound::validate(life);
-        inbound::validate(accept_errors);
-        inbound::validate(resources);
-        inbound::validate(alarm);
-        inbound::validate(health);
-    }
 };
+
+/// Refuses values out of range; corrects nothing.
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const acceptor_options& options) {
+    const auto refuse = [](const char* field, const char* rule) {
+        throw std::invalid_argument(std::string("hotpool::inbound::acceptor_options::") + field + " " + rule);
+    };
+    for (const std::string& text : options.addresses) {
+        if (!ip_address::parse(text)) refuse("addresses", "must be IPv4 or IPv6 addresses");
+        if (std::count(options.addresses.begin(), options.addresses.end(), text) != 1) refuse("addresses", "must differ");
+    }
+    if (options.backlog < 1 || options.backlog > 65535) refuse("backlog", "must be from 1 to 65535");
+    if (options.max_ready == 0) refuse("max_ready", "must be 1 or more");
+    if (options.accepts_per_turn == 0) refuse("accepts_per_turn", "must be 1 or more");
+    inbound::validate(options.admission);
+    inbound::validate(options.life);
+    inbound::validate(options.accept_errors);
+    inbound::validate(options.resources);
+    inbound::validate(options.alarm);
+    inbound::validate(options.health);
+}
 
 }  // namespace hotpool::inbound

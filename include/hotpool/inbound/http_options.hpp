@@ -27,16 +27,16 @@ struct http_options {
     /// How long an idle connection stays open once the server drains: a client whose request is on its way is told so
     /// by a 503 instead of being cut off. 0: closed at once. A round trip of a bad network.
     duration drain_idle_time = std::chrono::milliseconds(300);
-
-    /// Refuses values out of range; corrects nothing.
-    /// @errors throws `std::invalid_argument` naming the field and the rule
-    void validate() const {
-        limits.validate();
-        if (drain_retry_after < std::chrono::seconds::zero())
-            throw std::invalid_argument("hotpool::inbound::http_options::drain_retry_after must not be negative");
-        if (drain_idle_time < duration::zero())
-            throw std::invalid_argument("hotpool::inbound::http_options::drain_idle_time must not be negative");
-    }
 };
+
+/// Refuses values out of range; corrects nothing.
+/// @errors throws `std::invalid_argument` naming the field and the rule
+inline void validate(const http_options& options) {
+    options.limits.validate();
+    if (options.drain_retry_after < std::chrono::seconds::zero())
+        throw std::invalid_argument("hotpool::inbound::http_options::drain_retry_after must not be negative");
+    if (options.drain_idle_time < duration::zero())
+        throw std::invalid_argument("hotpool::inbound::http_options::drain_idle_time must not be negative");
+}
 
 }  // namespace hotpool::inbound

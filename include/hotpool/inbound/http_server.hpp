@@ -41,7 +41,7 @@ public:
     /// @errors throws `std::invalid_argument` naming the field and the rule
     http_server(Acceptor& acceptor, handler_type handler, http_options options = {})
         : service_(std::make_shared<detail::http_service>()) {
-        options.validate();
+        validate(options);
         if (!handler) throw std::invalid_argument("hotpool::inbound::http_server: handler must not be empty");
         service_->handler = std::move(handler);
         service_->options = std::move(options);
