@@ -39,8 +39,8 @@ TEMPLATE_TEST_CASE("requests_above_the_quota_are_told_when_to_come_back", "[inbo
 }
 
 TEST_CASE("the_client_behind_a_trusted_proxy_has_a_quota_of_its_own", "[inbound]") {
-    inbound::http_options http{.proxies = inbound::trusted_proxies({*ip_block::parse("127.0.0.1")})};
-    web_server<accept_tcp> server({.admission = {.max_requests_per_group = 2}}, std::move(http));
+    web_server<accept_tcp> server({.admission = {.max_requests_per_group = 2,
+                                                 .proxies = inbound::trusted_proxies({ip_block("127.0.0.1")})}});
     http_peer peer = server.connect();
     const auto from = [&](const char* client) {
         return peer.ask(get("/client", "X-Forwarded-For: 192.0.2.99, " + std::string(client) + "\r\n"));

@@ -112,6 +112,7 @@ public:
 
     inbound_stats stats() const { return core_->stats(); }
 
+    acceptor_options options() const { return core_->options(); }
     /// New limits from now on; nobody who is here is ended for the new ones at once but by the limits of time.
     /// @errors throws `std::invalid_argument`; then nothing has changed
     void set_options(const acceptor_options& options) {

@@ -8,7 +8,6 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/inbound/forwarded.hpp"
-#include "hotpool/inbound/trusted_proxies.hpp"
 
 namespace hotpool::inbound {
 
@@ -17,8 +16,7 @@ struct http_options {
     /// Of what a client may send. Heads of 16 KiB are what most servers allow; bodies are kept in memory whole.
     http::limits limits{.max_head_bytes = 16 * 1024, .max_body_bytes = 1024 * 1024};
 
-    /// Whose word about their clients is taken, and in which field; none: nobody's.
-    trusted_proxies proxies{};
+    /// In which field the acceptor's `admission_options::proxies` say who their clients are.
     forwarded_field proxy_field = forwarded_field::x_forwarded_for;
 
     /// After how long a client is told to come back (Retry-After) whose request begins while the server drains. 0: it is

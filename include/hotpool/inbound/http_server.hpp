@@ -37,7 +37,7 @@ public:
     using acceptor_type = Acceptor;
     using connection_type = typename Acceptor::connection_type;
 
-    /// Begins to serve at once.
+    /// Begins to serve at once. Whose word about their clients is taken is asked of the acceptor here, and not again.
     /// @errors throws `std::invalid_argument` naming the field and the rule
     http_server(Acceptor& acceptor, handler_type handler, http_options options = {})
         : service_(std::make_shared<detail::http_service>()) {
@@ -45,6 +45,7 @@ public:
         if (!handler) throw std::invalid_argument("hotpool::inbound::http_server: handler must not be empty");
         service_->handler = std::move(handler);
         service_->options = std::move(options);
+        service_->proxies = acceptor.options().admission.proxies;
         accept(acceptor, service_);
     }
     http_server(http_server&&) = delete;

@@ -80,8 +80,7 @@ public:
           alarm_(options.alarm),
           health_(options.health),
           blocked_(options.admission.max_groups),
-          max_ready_(options.max_ready),
-          accepts_per_turn_(options.accepts_per_turn) {
+          options_(options) {
         events_.listen(services_.listener != nullptr);
     }
 
@@ -127,7 +126,12 @@ public:
         });
     }
 
+    acceptor_options options() const {
+        const std::lock_guard lock(mutex_);
+        return options_;
+    }
     void set_options(const acceptor_options& options) {
+        acceptor_options fresh = options;
         tell([&](time_point now) {
             admission_.set_options(options.admission);
             supervisor_.options_changed(options.life);
@@ -137,8 +141,7 @@ public:
             check_due_ = options.resources.check_interval == duration::zero() ? never : now;
             alarm_ = error_alarm(options.alarm);
             health_ = group_health(options.health);
-            max_ready_ = options.max_ready;
-            accepts_per_turn_ = options.accepts_per_turn;
+            options_ = std::move(fresh);
             resume_ = true;
         });
     }
@@ -517,7 +520,7 @@ private:
     std::size_t may_accept(const listener_type& l) {
         const std::lock_guard lock(mutex_);
         if (!is_accepting() || l.resume_at != never) return 0;
-        if (ready_.size() < max_ready_) return accepts_per_turn_;
+        if (ready_.size() < options_.max_ready) return options_.accepts_per_turn;
         held_back_ = true;
         return 0;
     }
@@ -683,8 +686,7 @@ private:
     base::linked_list<state_type, ready_tag> ready_;
     base::linked_list<waiter_type> waiters_;
     std::vector<drain_waiter::pointer> drains_;
-    std::size_t max_ready_;
-    std::size_t accepts_per_turn_;
+    acceptor_options options_;
     time_point timer_due_ = never;
     time_point check_due_ = never;
     time_point drain_deadline_ = never;

@@ -26,6 +26,7 @@
 #include "hotpool/inbound/reply.hpp"
 #include "hotpool/inbound/request.hpp"
 #include "hotpool/inbound/responder.hpp"
+#include "hotpool/inbound/trusted_proxies.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -35,6 +36,7 @@ namespace hotpool::inbound::detail {
 struct http_service {
     std::function<void(const request&, responder)> handler;
     http_options options;
+    trusted_proxies proxies;
     std::atomic<bool> stopped{false};
 };
 
@@ -209,9 +211,8 @@ private:
     }
     admission_verdict offer(const http::request_head& head) {
         client_ = connection_.peer().address;
-        const http_options& o = service_->options;
-        if (!o.proxies.contains(client_)) return connection_.request_offered();
-        client_ = client_address(client_, head.fields(in_.head_text()), o.proxy_field, o.proxies);
+        if (!service_->proxies.contains(client_)) return connection_.request_offered();
+        client_ = client_address(client_, head.fields(in_.head_text()), service_->options.proxy_field, service_->proxies);
         return connection_.request_offered(client_);
     }
 
