@@ -247,6 +247,21 @@ TEST_CASE("a token bucket gives back one after the other", "[inbound]") {
     CHECK(g.burst(2000, hour + 3600ms * 4 + 2h) == 1000);
 }
 
+TEST_CASE("a token bucket keeps the share used under another limit, and the time to refill in another window", "[inbound]") {
+    const auto left_of_half = [](const quota_options& other) {
+        group<token_bucket> g{{100, 1h, hour}};
+        CHECK(g.burst(50, hour) == 50);
+        g.quota = token_bucket{other};
+        return g.burst(2000, hour);
+    };
+    CHECK(left_of_half({100, 1h, hour}) == 50);
+    CHECK(left_of_half({1000, 1h, hour}) == 500);
+    CHECK(left_of_half({10, 1h, hour}) == 5);
+    CHECK(left_of_half({100, 2h, hour}) == 75);
+    CHECK(left_of_half({100, 40min, hour}) == 25);
+    CHECK(left_of_half({100, 10min, hour}) == 0);
+}
+
 TEST_CASE("a token bucket does not drift, however uneven its steps", "[inbound]") {
     // No step is a whole number of nanoseconds: 3600 s / 7, 1 s / 3, 1 us / 999, 10 ns / 7.
     const quota_options uneven[] = {{7, 1h, hour}, {3, 1s, hour}, {999, 1us, hour}, {7, 10ns, hour}};

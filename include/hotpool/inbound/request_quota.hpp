@@ -120,7 +120,8 @@ private:
 };
 
 /// So many at once, and again as many spread evenly over each window: one every 3.6 s at 1,000 per hour. In the window
-/// after a pause there may thus be twice as many. Of a quota with other options, the share that was used stays used.
+/// after a pause there may thus be twice as many. Of a quota with another limit the share that was used stays used, of
+/// one with another window the time that refilling it takes, at most the new window.
 ///
 /// What is used is counted as the time that refilling it takes, in nanoseconds and an exact fraction of one: each
 /// request adds a window divided by the limit, and nothing is lost to rounding however many come.
