@@ -43,9 +43,10 @@ public:
     static constexpr std::size_t bytes_per_group = table::bytes_per_group;
 
     /// @param window_begins when a window of requests began, such as `hour_begun`; for `fixed_window`
-    /// @param seed any number that peers do not know: with it, none can make groups that are slow to find
+    /// @param seed any number that peers do not know, such as `random_seed`: none can make groups then that are slow to
+    /// find
     /// @errors throws as `validate`
-    explicit basic_admission(const admission_options& options, time_point window_begins = {}, std::uint64_t seed = 0)
+    basic_admission(const admission_options& options, time_point window_begins, std::uint64_t seed)
         : options_(checked(options)),
           window_begins_(window_begins),
           quota_(quota_of(options, window_begins)),
