@@ -36,6 +36,7 @@ public:
     std::size_t room_size() const noexcept { return block_.room(); }
     void received(std::size_t bytes) noexcept { block_.commit(bytes); }
     /// How much room the rest of the request can use.
+    /// @param usual up to 64 KiB
     std::size_t wanted_room(std::size_t usual) const noexcept {
         constexpr std::uint64_t max_ahead = 64 * 1024;  // memory is not taken on the peer's word alone
         return static_cast<std::size_t>(std::clamp<std::uint64_t>(parser_.remaining_body_hint(), usual, max_ahead));
