@@ -164,6 +164,30 @@ TEMPLATE_TEST_CASE("a_drain_lets_requests_under_way_finish_and_refuses_what_begi
     CHECK(server.stats().total.cut_requests == 0);
 }
 
+TEST_CASE("a_drain_ends_a_connection_whose_reply_had_been_begun_before", "[inbound]") {
+    web_server<accept_tcp> server({}, {.drain_idle_time = 50ms});
+    http_peer peer = server.connect();
+    const auto let_hold = [&](int bytes) {
+        ::setsockopt(peer.socket().fd(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    };
+    let_hold(16 * 1024);
+    for (int i = 0; i < 3; ++i) REQUIRE(peer.send(get("/large")));
+    REQUIRE(eventually([&] { return server.stats().total.bytes_out > 0; }));
+    std::this_thread::sleep_for(50ms);
+    std::thread drain([&] { CHECK_FALSE(server.drain(5s)); });
+    REQUIRE(eventually([&] { return server.stats().draining; }));
+    std::this_thread::sleep_for(20ms);
+    let_hold(4'000'000);
+    for (;;) {
+        const auto seen = peer.read();
+        if (!seen || seen->closes()) break;
+        CHECK(seen->status == 200);
+    }
+    peer.socket().close();
+    drain.join();
+    CHECK(server.stats().total.cut_requests == 0);
+}
+
 TEST_CASE("a_drain_ends_idle_connections_after_their_time", "[inbound]") {
     const duration idle_time = GENERATE(duration(0), duration(50ms));
     web_server<accept_tcp> server({}, {.drain_idle_time = idle_time});

@@ -136,6 +136,19 @@ TEST_CASE("request_that_is_worked_on_has_all_the_time_it_needs", "[inbound]") {
     CHECK(b.one.doing() == activity::idle);
 }
 
+TEST_CASE("connection_whose_reply_said_that_it_stays_is_not_ended_for_a_drain_that_came_since", "[inbound]") {
+    bench b;
+    b.open();
+    b.machine.request_begun(b.one, start);
+    b.machine.drain_requested(never);
+    CHECK(b.machine.next_action().task == life_task::tell_draining);
+    b.machine.request_ended(b.one, start, request_outcome::served, reply_said::it_stays);
+    CHECK_FALSE(b.machine.has_action());
+    b.machine.request_begun(b.one, start);
+    b.machine.request_ended(b.one, start);
+    CHECK(b.machine.next_action().task == life_task::close);
+}
+
 TEST_CASE("request_that_came_with_the_next_one_ends_as_that_begins", "[inbound]") {
     bench b({.max_requests = 2});
     b.open();

@@ -170,8 +170,8 @@ public:
     /// Whether the present request is the connection's last one, and why: then its reply says so.
     close_reason last_request() const { return state_->home->last_request(*state_); }
     /// The reply has been written. Where it was the last one, the acceptor ends the connection in order.
-    void request_ended(request_outcome outcome = request_outcome::served) {
-        state_->home->request_ended(*state_, outcome);
+    void request_ended(request_outcome outcome = request_outcome::served, reply_said said = reply_said::nothing) {
+        state_->home->request_ended(*state_, outcome, said);
     }
     /// Instead of `request_ended` and the next `request_begun`, where the next request is here already and its reply is
     /// to be written together with this one's: the connection is not ended between the two.

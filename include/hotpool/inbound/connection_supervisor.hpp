@@ -154,11 +154,12 @@ public:
         if (c.has_request()) turn_to(c, activity::replying, now);
     }
     /// The reply has been written. Where it was the connection's last one, `close` is asked for.
-    void request_ended(supervised& c, time_point now,
-                       request_outcome outcome = request_outcome::served) noexcept {
+    void request_ended(supervised& c, time_point now, request_outcome outcome = request_outcome::served,
+                       reply_said said = reply_said::nothing) noexcept {
         if (!c.has_request()) return;
         count_request(c, now, outcome);
         turn_to(c, activity::idle, now);
+        if (said == reply_said::it_stays) return;
         if (const close_reason why = last_request(c, now); why != close_reason::none) end(c, why, now);
     }
     /// As `request_ended` and `request_begun`, for a request that came together with the one behind it: their replies are

@@ -22,6 +22,12 @@ enum class request_outcome : std::uint8_t {
     failed,   ///< by a fault of either side: 400, 500, a handler that threw
 };
 
+/// What a reply has told its peer of the connection.
+enum class reply_said : std::uint8_t {
+    nothing,  ///< what becomes of it is for `last_request` to say, now as before
+    it_stays,  ///< a request may be on its way: what has come up since the reply was made does not end it at once
+};
+
 /// The errors that a handshake may end with, one counter each; any other code counts as `other`.
 inline constexpr errc first_handshake_error = errc::tls_setup_failed;
 inline constexpr errc last_handshake_error = errc::alpn_mismatch;

@@ -243,9 +243,9 @@ public:
     void reply_progressed(state_type& c) override {
         tell([&](time_point now) { supervisor_.reply_progressed(c, now); });
     }
-    void request_ended(state_type& c, request_outcome outcome) override {
+    void request_ended(state_type& c, request_outcome outcome, reply_said said) override {
         tell([&](time_point now) {
-            supervisor_.request_ended(c, now, outcome);
+            supervisor_.request_ended(c, now, outcome, said);
             note_outcome(outcome, now);
         });
     }

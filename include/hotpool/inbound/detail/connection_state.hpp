@@ -74,7 +74,7 @@ public:
     virtual close_reason request_begun(State& c) = 0;
     virtual void request_received(State& c) = 0;
     virtual void reply_progressed(State& c) = 0;
-    virtual void request_ended(State& c, request_outcome outcome) = 0;
+    virtual void request_ended(State& c, request_outcome outcome, reply_said said) = 0;
     virtual void request_followed(State& c, request_outcome outcome) = 0;
     virtual close_reason last_request(const State& c) = 0;
     /// @param client who is behind the proxy that connected; null: the peer itself

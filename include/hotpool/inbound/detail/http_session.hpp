@@ -275,12 +275,13 @@ private:
     bool finish() {
         if (stays_ && in_.has_unparsed() && out_.has_room()) return follow_on();
         if (!write()) return false;
-        connection_.request_ended(outcome_);
+        connection_.request_ended(outcome_, stays_ ? reply_said::it_stays : reply_said::nothing);
         begun_ = false;
         in_.next();
         if (!stays_) return say_goodbye(ends_for_);
         phase_ = phase::reading;
-        return true;
+        if (draining_) end_idleness(service_->options.drain_idle_time);  // told while the reply was being written
+        return phase_ == phase::reading;
     }
 
     /// The next request is here, or has begun to come: the replies to both are written together.
