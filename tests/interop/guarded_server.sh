@@ -32,6 +32,7 @@ fail() {
 }
 # start CONNECTIONS REQUESTS: the limits of one address
 start() {
+    : >"$work/said"
     MAX_CONNECTIONS_PER_IP=$1 MAX_REQUESTS_PER_IP_PER_HOUR=$2 \
         "$guarded" 0 0 "$work/cert.pem" "$work/key.pem" "$work/files" >"$work/said" &
     server=$!
