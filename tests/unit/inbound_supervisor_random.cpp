@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <vector>
@@ -79,7 +80,8 @@ public:
             accept();
         } else if (kind < 20) {
             pass_time();
-        } else if (kind == 20 && dice_.next() % 12 == 0) {
+            if (machine_.next_deadline() <= now_) return "a deadline that has passed";
+        } else if (kind == 20 && dice_.next() % 4 == 0) {
             const time_point deadline = base::after(now_, some_span(20));
             machine_.drain_requested(deadline);
             reference_.drain(deadline);
@@ -100,6 +102,7 @@ public:
 
 private:
     duration some_span(unsigned limit) {  // in quarters of a second, so that things fall together
+        if (dice_.next() % 8 == 0) return 0s;
         return 250ms * static_cast<int>(dice_.next() % (limit * 4 + 1));
     }
     life_options some_options() {
@@ -208,8 +211,9 @@ private:
                 break;
             case 13: {
                 if (dice_.next() % 3 != 0) break;
-                const close_reason why =
-                    dice_.next() % 2 == 0 ? close_reason::peer_closed : close_reason::transport_error;
+                constexpr close_reason reasons[] = {close_reason::peer_closed, close_reason::finished,
+                                                    close_reason::connection_close, close_reason::transport_error};
+                const close_reason why = reasons[dice_.next() % std::size(reasons)];
                 const close_reason told = reference_.ended(id, why);
                 if (machine_.ended(c, why) != told || c.reason() != told) return "ended";
                 live_.erase(id);
@@ -261,9 +265,9 @@ private:
 
 template <class Rules>
 void live_at_random() {
-    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         random_life<Rules> life(seed);
-        for (int step = 0; step < 1500; ++step)
+        for (int step = 0; step < 450; ++step)
             if (const char* told = life.step()) FAIL("seed " << seed << ", step " << step << ": " << told);
     }
 }
