@@ -47,7 +47,7 @@ TEST_CASE("both_families_listen_on_one_port", "[inbound]") {
     client_socket four(acceptor.port(), "127.0.0.1");
     client_socket six(acceptor.port(), "::1");
     const std::size_t expected = all.size();
-    REQUIRE(run_loop_until(io, [&] { return peers.size() == expected; }));
+    REQUIRE(run_until(io, [&] { return peers.size() == expected; }));
     CHECK(peers[0].address == *ip_address::parse("127.0.0.1"));
     if (expected == 2) CHECK(peers[1].address == *ip_address::parse("::1"));
     acceptor.close();
@@ -102,7 +102,7 @@ TEST_CASE("callers_of_accept_are_served_in_order", "[inbound]") {
     CHECK(order.empty());
     std::vector<client_socket> clients;
     for (int i = 0; i < 3; ++i) clients.emplace_back(acceptor.port());
-    REQUIRE(run_loop_until(io, [&] { return order.size() == 3; }));
+    REQUIRE(run_until(io, [&] { return order.size() == 3; }));
     CHECK(order == std::vector<int>{0, 1, 2});
 }
 
@@ -143,7 +143,7 @@ TEST_CASE("an_accept_that_waits_can_be_cancelled_and_loses_nothing", "[inbound]"
     signal.emit(net::cancellation_type::terminal);
     CHECK(completions == 0);
     const client_socket client(acceptor.port());
-    REQUIRE(run_loop_until(io, [&] { return accepted && completions == 1; }));
+    REQUIRE(run_until(io, [&] { return accepted && completions == 1; }));
     CHECK(first == errc::cancelled);
 }
 
@@ -165,7 +165,7 @@ TEST_CASE("no_more_than_max_ready_are_accepted_ahead", "[inbound]") {
         });
     };
     accept();
-    REQUIRE(run_loop_until(io, [&] { return taken.size() == 10; }));
+    REQUIRE(run_until(io, [&] { return taken.size() == 10; }));
     CHECK(acceptor.stats().total.accepted == 10);
     CHECK(acceptor.stats().ready == 0);
 }
@@ -175,7 +175,7 @@ TEST_CASE("a_ready_connection_that_idles_out_makes_room", "[inbound]") {
     inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback({.max_ready = 1, .life = {.idle_timeout = 20ms}}));
     const client_socket first(acceptor.port());
     const client_socket second(acceptor.port());
-    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().total.accepted == 2; }));
+    REQUIRE(run_until(io, [&] { return acceptor.stats().total.accepted == 2; }));
     CHECK(acceptor.stats().ready <= 1);
 }
 

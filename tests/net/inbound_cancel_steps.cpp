@@ -41,7 +41,7 @@ struct cancel_bench {
             over = true;
         });
         auto connecting = std::async(std::launch::async, [this] { return Kind::connect(acceptor.port()); });
-        REQUIRE(run_loop_until(io, [&] { return over && connecting.wait_for(0s) == std::future_status::ready; }));
+        REQUIRE(run_until(io, [&] { return over && connecting.wait_for(0s) == std::future_status::ready; }));
         client.emplace(connecting.get());
     }
 
@@ -80,7 +80,7 @@ int cancel_at_every_step(Start start, const inbound::acceptor_options& options =
             over_before = run->completions != 0;
             run->signal.emit(net::cancellation_type::terminal);
             CHECK(run->completions == (over_before ? 1 : 0));
-            REQUIRE(run_loop_until(run->io, [&] { return run->completions != 0; }));
+            REQUIRE(run_until(run->io, [&] { return run->completions != 0; }));
             run->signal.emit(net::cancellation_type::terminal);
             run->io.restart();
             run->io.poll();
@@ -131,7 +131,7 @@ TEMPLATE_TEST_CASE("writing_is_cancelled_at_every_step", "[inbound][cancel]", ac
                   written = 0;
                   run.connection.async_write_some(net::buffer(run.room),
                                                   [&](std::error_code, std::size_t n) { written = n; });
-                  REQUIRE(run_loop_until(run.io, [&] { return written != 0; }));
+                  REQUIRE(run_until(run.io, [&] { return written != 0; }));
               }
               run.connection.async_write_some(net::buffer(run.room), run.handler());
               run.peer = std::async(std::launch::async, [&run] { run.client->read_to_end(); });

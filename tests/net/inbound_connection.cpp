@@ -396,6 +396,6 @@ TEMPLATE_TEST_CASE("coroutines_accept_read_and_write", "[inbound]", accept_tcp, 
         client.write("hello");
         return client.read_to_end();
     });
-    REQUIRE(run_loop_until(io, [&] { return served; }));
+    REQUIRE(run_until(io, [&] { return served; }));
     CHECK(other.get() == "hello");
 }

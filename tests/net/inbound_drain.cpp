@@ -150,7 +150,7 @@ TEST_CASE("connections_that_nobody_has_accepted_are_handed_out_during_a_drain", 
     net::io_context io;
     inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback());
     client_socket client(acceptor.port());
-    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().ready == 1; }));
+    REQUIRE(run_until(io, [&] { return acceptor.stats().ready == 1; }));
     bool over = false;
     acceptor.async_drain(1h, [&](std::error_code) { over = true; });
     inbound::tcp_connection c;
@@ -160,18 +160,18 @@ TEST_CASE("connections_that_nobody_has_accepted_are_handed_out_during_a_drain", 
         c = std::move(given);
     });
     acceptor.async_accept([&](std::error_code e, inbound::tcp_connection) { after = e; });
-    REQUIRE(run_loop_until(io, [&] { return c && after == errc::acceptor_draining; }));
+    REQUIRE(run_until(io, [&] { return c && after == errc::acceptor_draining; }));
     CHECK(c.draining());
     CHECK_FALSE(over);
     c = {};
-    REQUIRE(run_loop_until(io, [&] { return over; }));
+    REQUIRE(run_until(io, [&] { return over; }));
 }
 
 TEST_CASE("a_handshake_under_way_may_finish_during_a_drain", "[inbound][drain]") {
     net::io_context io;
     inbound::tls_acceptor acceptor(io.get_executor(), on_loopback(), accept_tls::options());
     client_socket client(acceptor.port());
-    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().now.half_open() == 1; }));
+    REQUIRE(run_until(io, [&] { return acceptor.stats().now.half_open() == 1; }));
     bool over = false;
     acceptor.async_drain(1h, [&](std::error_code e) {
         CHECK_FALSE(e);
@@ -187,12 +187,12 @@ TEST_CASE("a_handshake_under_way_may_finish_during_a_drain", "[inbound][drain]")
     io.run_for(20ms);
     CHECK(errors.empty());
     auto shaking = std::async(std::launch::async, [&] { return client.shake_hands(); });
-    REQUIRE(run_loop_until(io, [&] { return errors.size() == 2; }));
+    REQUIRE(run_until(io, [&] { return errors.size() == 2; }));
     CHECK(shaking.get());
     CHECK(errors == std::vector<std::error_code>{std::error_code(), errc::acceptor_draining});
     CHECK(c.draining());
     c.close();
-    REQUIRE(run_loop_until(io, [&] { return over; }));
+    REQUIRE(run_until(io, [&] { return over; }));
 }
 
 TEST_CASE("closing_ends_a_drain", "[inbound][drain]") {
@@ -216,7 +216,7 @@ TEST_CASE("a_thousand_ends_need_no_deep_stack", "[inbound][drain]") {
         clients.emplace_back(acceptor.port());
         if (i % 100 == 0) io.poll();
     }
-    REQUIRE(run_loop_until(io, [&] { return acceptor.stats().ready == clients.size(); }));
+    REQUIRE(run_until(io, [&] { return acceptor.stats().ready == clients.size(); }));
     on_small_stack([&] { acceptor.close(); });
     CHECK(acceptor.stats().now.total() == 0);
     CHECK(acceptor.stats().total.closed_for(close_reason::acceptor_closed) == clients.size());

@@ -57,7 +57,7 @@ TEMPLATE_TEST_CASE("our_own_client_reuses_its_connections", "[inbound]", plain_s
         });
     };
     next();
-    REQUIRE(run_loop_until(io, [&] { return left == 0; }));
+    REQUIRE(run_until(io, [&] { return left == 0; }));
     CHECK(right == 100);
     CHECK(eventually([&] { return server.stats().total.served == 100; }));
     CHECK(pool.stats().total.opened == 3);
@@ -85,10 +85,10 @@ TEMPLATE_TEST_CASE("our_own_client_meets_no_error_when_servers_come_and_go", "[i
         });
     };
     for (int i = 0; i < 4; ++i) next();
-    REQUIRE(run_loop_until(io, [&] { return served > 100; }));
+    REQUIRE(run_until(io, [&] { return served > 100; }));
     std::thread drain([&] { CHECK_FALSE(server->drain()); });
     // Who asks once more gets 200 with `Connection: close`, 503, or cannot connect any more.
-    REQUIRE(run_loop_until(io, [&] { return under_way == 0; }));
+    REQUIRE(run_until(io, [&] { return under_way == 0; }));
     drain.join();
     CHECK(server->stats().total.cut_requests == 0);
     CHECK(server->stats().total.served == static_cast<std::uint64_t>(served));

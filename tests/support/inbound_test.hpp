@@ -29,9 +29,9 @@
 #include <vector>
 
 #include "hotpool/inbound/acceptor.hpp"
+#include "support/blocking_io.hpp"
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
-#include "support/instances.hpp"
 
 namespace hotpool::test {
 
@@ -44,18 +44,6 @@ bool eventually(Condition done, duration limit = long_enough) {
     while (!done()) {
         if (clock_type::now() >= deadline) return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-}
-
-/// Runs `io` until `done()`; false when that takes too long.
-template <class Condition>
-bool run_loop_until(net::io_context& io, Condition done, duration limit = long_enough) {
-    const time_point deadline = clock_type::now() + limit;
-    while (!done()) {
-        if (clock_type::now() >= deadline) return false;
-        if (io.stopped()) io.restart();
-        if (io.run_one_for(std::chrono::milliseconds(2)) == 0) std::this_thread::yield();
     }
     return true;
 }
@@ -418,7 +406,7 @@ struct accepted_pair {
     }
     template <class Condition>
     bool run(Condition done) {
-        return run_loop_until(*io, done);
+        return run_until(*io, done);
     }
     /// What `operation(handler)` ended with.
     template <class Operation>

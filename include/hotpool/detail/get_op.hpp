@@ -8,40 +8,13 @@
 #include <utility>
 
 #include "hotpool/base/source_location.hpp"
+#include "hotpool/detail/cancel_waiter.hpp"
 #include "hotpool/detail/completion.hpp"
 #include "hotpool/detail/pool_core.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/pool_stats.hpp"
 
 namespace hotpool::detail {
-
-/// Installed in the cancellation slot of a caller in the queue.
-template <class Core>
-class cancel_get {
-public:
-    using link_type = typename Core::waiter_type::link;
-    cancel_get(std::shared_ptr<Core> core, std::shared_ptr<link_type> link) noexcept
-        : core_(std::move(core)), link_(std::move(link)) {}
-    void operator()(net::cancellation_type type) {
-        if (type == net::cancellation_type::none) return;
-        if (auto* w = core_->forget(*link_)) {
-            w->error = errc::cancelled;
-            w->answered();
-        }
-    }
-
-private:
-    std::shared_ptr<Core> core_;
-    std::shared_ptr<link_type> link_;
-};
-
-/// Connects a waiter with a cancellation slot, before it is queued.
-template <class Core, class Slot>
-void make_cancellable(const std::shared_ptr<Core>& core, typename Core::waiter_type& w, Slot slot) {
-    if (!slot.is_connected()) return;
-    w.link_to_me = std::allocate_shared<typename Core::waiter_type::link>(base::recycling_allocator<void>());
-    slot.template emplace<cancel_get<Core>>(core, w.link_to_me);
-}
 
 /// A caller of `async_get` in the queue.
 template <class Core, class Handler>
@@ -51,7 +24,7 @@ public:
         : completion_(std::move(handler), core->executor()) {
         this->where = caller;
         completion_.hold_work();  // nothing else of it may be pending
-        make_cancellable(core, *this, completion_.get_cancellation_slot());
+        make_waiter_cancellable(core, *this, completion_.get_cancellation_slot());
     }
 
     void answered() override {

@@ -6,9 +6,8 @@
 #include <utility>
 
 #include "hotpool/base/linked_list.hpp"
-#include "hotpool/base/recycler.hpp"
+#include "hotpool/detail/cancel_waiter.hpp"
 #include "hotpool/detail/completion.hpp"
-#include "hotpool/error.hpp"
 #include "hotpool/inbound/connection.hpp"
 #include "hotpool/transport/asio.hpp"
 
@@ -33,36 +32,12 @@ protected:
     ~accept_waiter() = default;
 };
 
-/// Installed in the cancellation slot of a caller of `async_accept`.
-template <class Core>
-class cancel_accept {
-public:
-    using link_type = typename Core::waiter_type::link;
-    cancel_accept(std::shared_ptr<Core> core, std::shared_ptr<link_type> link) noexcept
-        : core_(std::move(core)), link_(std::move(link)) {}
-    void operator()(net::cancellation_type type) {
-        if (type == net::cancellation_type::none) return;
-        if (auto* w = core_->forget(*link_)) {
-            w->error = errc::cancelled;
-            w->answered();
-        }
-    }
-
-private:
-    std::shared_ptr<Core> core_;
-    std::shared_ptr<link_type> link_;
-};
-
 template <class Core, class Handler>
 class accept_op final : public Core::waiter_type {
 public:
     accept_op(Handler handler, const std::shared_ptr<Core>& core) : completion_(std::move(handler), core->executor()) {
         completion_.hold_work();  // nothing else of it may be pending
-        auto slot = completion_.get_cancellation_slot();
-        if (!slot.is_connected()) return;
-        using link_type = typename Core::waiter_type::link;
-        this->link_to_me = std::allocate_shared<link_type>(base::recycling_allocator<void>());
-        slot.template emplace<cancel_accept<Core>>(core, this->link_to_me);
+        hotpool::detail::make_waiter_cancellable(core, *this, completion_.get_cancellation_slot());
     }
 
     void answered() override {
