@@ -344,6 +344,19 @@ TEMPLATE_TEST_CASE("connections_outlive_their_acceptor_as_ended_ones", "[inbound
     CHECK(p.connection.request_begun() != close_reason::none);
 }
 
+TEMPLATE_TEST_CASE("hooks_that_come_too_late_keep_nothing", "[inbound]", accept_tcp, accept_tls) {
+    accepted_pair<TestType> p;
+    // A hook often keeps what has the connection.
+    const auto kept = std::make_shared<typename accepted_pair<TestType>::connection_type>(std::move(p.connection));
+    const std::weak_ptr<const void> watched = kept;
+    SECTION("after a limit's end") { p.acceptor->close(); }
+    SECTION("during its orderly end") { kept->async_close([](std::error_code) {}); }
+    kept->on_drain([kept] {});
+    kept->on_ping([kept] {});
+    const_cast<std::shared_ptr<typename accepted_pair<TestType>::connection_type>&>(kept).reset();
+    CHECK(watched.expired());
+}
+
 TEMPLATE_TEST_CASE("a_context_that_ends_takes_its_operations_along", "[inbound]", accept_tcp, accept_tls) {
     accepted_pair<TestType> p;
     // Handlers keep what they need, the acceptor too, as coroutines do.

@@ -267,6 +267,7 @@ public:
         bool told;
         {
             const std::lock_guard lock(mutex_);
+            if (!takes_hooks()) return;
             made_hooks().drain.swap(hook);
             told = draining_;
         }
@@ -275,7 +276,7 @@ public:
     void on_ping(hook_type hook) {
         auto shared = hook ? std::make_shared<const hook_type>(std::move(hook)) : nullptr;
         const std::lock_guard lock(mutex_);
-        made_hooks().ping.swap(shared);
+        if (takes_hooks()) made_hooks().ping.swap(shared);
     }
     void tell_draining() {
         {
@@ -446,6 +447,8 @@ private:
         end(close_reason::handshake_failed, r.error, ending::orderly);
     }
 
+    /// A hook often keeps what has the handle: one that nothing would run or drop any more would keep it for ever.
+    bool takes_hooks() const noexcept { return stage_ == stage::handshaking || stage_ == stage::open; }
     hooks_type& made_hooks() {
         if (hooks_ == nullptr) hooks_ = std::make_unique<hooks_type>();
         return *hooks_;
