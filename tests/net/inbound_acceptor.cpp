@@ -239,6 +239,32 @@ TEST_CASE("options_change_while_it_runs", "[inbound]") {
     CHECK_THROWS_AS(server.acceptor.set_options(changed), std::invalid_argument);
 }
 
+TEST_CASE("resources_are_not_looked_at_once_that_is_off", "[inbound]") {
+    // It is put off while a look is due already: from the event that comes out with it.
+    net::io_context io;
+    inbound::acceptor_options options = on_loopback();
+    std::unique_ptr<inbound::tcp_acceptor> acceptor;
+    bool off = false;
+    inbound::tcp_acceptor::services_type services;
+    services.listener = [&](const inbound::inbound_event& event) {
+        if (event.kind != inbound::inbound_event_kind::group_recovered) return;
+        off = true;
+        options.resources.check_interval = 0s;
+        acceptor->set_options(options);
+    };
+    acceptor = std::make_unique<inbound::tcp_acceptor>(io.get_executor(), options, tcp_server_options{}, services);
+    options.resources.check_interval = 10ms;
+    acceptor->set_options(options);
+    REQUIRE(run_loop_until(io, [&] { return acceptor->stats().resources.descriptors_used != 0; }));
+    acceptor->block(*ip_address::parse("127.0.0.9"), 5ms);
+    std::this_thread::sleep_for(30ms);  // both are due by now
+    REQUIRE(run_loop_until(io, [&] { return off; }));
+    io.restart();
+    std::size_t handlers = 0;
+    while (handlers < 10 && io.run_one_for(20ms) != 0) ++handlers;
+    CHECK(handlers < 10);
+}
+
 TEMPLATE_TEST_CASE("a_group_that_is_blocked_leaves_and_stays_out", "[inbound]", accept_tcp, accept_tls) {
     echo_server<TestType> server;
     client_socket bad = server.connect("127.0.0.1", "127.0.0.2");

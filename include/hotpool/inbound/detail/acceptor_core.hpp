@@ -509,8 +509,10 @@ private:
     void read_resources() {
         const resource_usage usage = resources_.read();
         tell([&](time_point now) {
+            const duration interval = guard_.options().check_interval;
+            if (interval == duration::zero()) return;  // since it was asked for
             note_resources(guard_.usage_read(usage));
-            check_due_ = base::after(now, guard_.options().check_interval);
+            check_due_ = base::after(now, interval);
         });
     }
 
