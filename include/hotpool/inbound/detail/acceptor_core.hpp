@@ -351,8 +351,10 @@ private:
 
     bool has_order() const noexcept {
         return !events_.empty() || stop_ || read_ || supervisor_.has_action() || can_answer() || may_resume() ||
-               (!drains_.empty() && supervisor_.all_gone());
+               (!drains_.empty() && all_gone());
     }
+    /// Those that were admitted a moment ago, and that the supervisor has not been told of, are here too.
+    bool all_gone() const noexcept { return supervisor_.all_gone() && admission_.counts().connections == 0; }
     bool take_order(order& next) {
         if (!events_.empty()) {
             next.events = events_.take();
@@ -370,7 +372,7 @@ private:
         } else if (may_resume()) {
             resume_ = false;
             next.resume = true;
-        } else if (!drains_.empty() && supervisor_.all_gone()) {
+        } else if (!drains_.empty() && all_gone()) {
             if (!std::exchange(told_drained_, true)) add_event({.kind = inbound_event_kind::drained});
             next.drained = std::move(drains_.back());
             drains_.pop_back();
@@ -384,7 +386,7 @@ private:
     /// What callers of `async_accept` are told when no connection is left for them, if none will come.
     std::error_code nothing_more() const noexcept {
         if (is_closed_) return errc::acceptor_closed;
-        if (supervisor_.is_draining() && supervisor_.counts().half_open() == 0) return errc::acceptor_draining;
+        if (supervisor_.is_draining() && admission_.counts().half_open == 0) return errc::acceptor_draining;
         return lost_ ? make_error_code(errc::listener_lost) : std::error_code();
     }
     bool can_answer() const noexcept { return !waiters_.empty() && (!ready_.empty() || nothing_more()); }
@@ -414,7 +416,7 @@ private:
 
     /// Whether the timer must fire sooner than it would, or not any more.
     bool is_due_sooner() noexcept {
-        const bool over = !is_accepting() && supervisor_.all_gone();
+        const bool over = !is_accepting() && all_gone();
         const time_point due = over ? never : next_due();
         if (due >= timer_due_ && !(over && timer_due_ != never)) return false;
         timer_due_ = due;
@@ -623,9 +625,12 @@ private:
             if (!error) services_.refused(std::move(stream), verdict);
         }
     }
+    /// It was admitted, and cannot be kept. Nothing to do once it is a connection, which has the ticket.
     void give_up(admission_ticket& ticket) {
-        const std::lock_guard lock(mutex_);
-        admission_.connection_ended(ticket);
+        tell([&](time_point) {
+            if (admission_.connection_ended(ticket) != ticket_use::taken) return;
+            supervisor_.counters().connection_refused(refuse_reason::resources);
+        });
     }
 
     // --- time
