@@ -247,7 +247,7 @@ std::string server::summary() const {
     std::string told = "connections: " + sum(counts.connections_by_verdict) +
                        "; requests: " + sum(counts.requests_by_verdict) +
                        "; messages: " + std::to_string(registry_.totals().queued) + " queued, " +
-                       std::to_string(registry_.totals().disconnected) + " dropped; ended:";
+                       std::to_string(registry_.totals().dropped()) + " dropped; ended:";
     for (std::size_t i = 0; i < inbound::close_reason_count; ++i) {
         const auto why = static_cast<inbound::close_reason>(i);
         if (const auto count = supervisor_.counters().closed_for(why); count != 0)

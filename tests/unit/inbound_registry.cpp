@@ -186,6 +186,8 @@ TEST_CASE("a_full_queue_drops_its_oldest", "[inbound]") {
     a.all.delivered(id(2));
     CHECK(names(a.written_to(2)) == "three four ");
     CHECK(a.all.totals() == send_counts{.queued = 5, .dropped_oldest = 2});
+    CHECK(a.all.totals().dropped() == 2);
+    CHECK(send_counts{.queued = 8, .dropped_oldest = 1, .dropped_newest = 2, .disconnected = 4}.dropped() == 7);
 }
 
 TEST_CASE("a_full_queue_drops_the_newest", "[inbound]") {

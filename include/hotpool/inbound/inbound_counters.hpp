@@ -86,8 +86,10 @@ struct inbound_counters {
     std::uint64_t accept_pauses = 0;  ///< times that accepting was put off for want of descriptors or memory
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
-    std::uint64_t queue_drops = 0;  ///< messages that slow readers did not get
-    std::uint64_t alarms = 0;       ///< times that the error rate was too high
+    std::uint64_t alarms = 0;  ///< times that the error rate was too high
+
+    // of a program that has a registry: `send_counts::dropped` of its totals, written here before it shows them
+    std::uint64_t queue_drops = 0;
 
     void connection_refused(refuse_reason why) noexcept { ++refused[static_cast<std::size_t>(why)]; }
     void handshake_failed(std::error_code error) noexcept { ++handshake_failures[handshake_error_index(error)]; }

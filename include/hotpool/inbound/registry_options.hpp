@@ -76,6 +76,8 @@ struct send_counts {
     constexpr std::uint64_t total() const noexcept {
         return queued + dropped_oldest + dropped_newest + disconnected;
     }
+    /// Messages that slow readers did not get, as `inbound_counters::queue_drops` has them.
+    constexpr std::uint64_t dropped() const noexcept { return dropped_oldest + dropped_newest + disconnected; }
     friend bool operator==(const send_counts&, const send_counts&) = default;
 };
 
