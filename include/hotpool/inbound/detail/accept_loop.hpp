@@ -50,11 +50,12 @@ public:
     using run_type = void (*)(Core&, listener_type*);
 
     /// @param l whose wait this is; null for the timer's
-    wake_handler(std::shared_ptr<Core> core, listener_type* l, run_type run) noexcept
-        : core_(std::move(core)), listener_(l), run_(run) {}
+    /// @param beginning whether the wait has still to begin; of the core's
+    wake_handler(std::shared_ptr<Core> core, listener_type* l, const bool& beginning, run_type run) noexcept
+        : core_(std::move(core)), listener_(l), beginning_(&beginning), run_(run) {}
     wake_handler(wake_handler&&) noexcept = default;
     ~wake_handler() {
-        if (core_ != nullptr) core_->close();
+        if (core_ != nullptr && !*beginning_) core_->close();
     }
     allocator_type get_allocator() const noexcept { return {}; }
     void operator()(const std::error_code& error) {
@@ -66,6 +67,7 @@ public:
 private:
     std::shared_ptr<Core> core_;
     listener_type* listener_;
+    const bool* beginning_;
     run_type run_;
 };
 
@@ -118,10 +120,14 @@ private:
     Core& core() noexcept { return static_cast<Core&>(*this); }
 
     void watch(listener_type& l) {
-        l.socket.async_wait([&] {
-            return handler_type(core().shared_from_this(), &l,
-                                [](Core& self, listener_type* woken) { self.accept_some(*woken); });
-        });
+        try {
+            l.socket.async_wait([&](const bool& beginning) {
+                return handler_type(core().shared_from_this(), &l, beginning,
+                                    [](Core& self, listener_type* woken) { self.accept_some(*woken); });
+            });
+        } catch (...) {  // of memory: it is tried again after a pause
+            core().accept_failed(l, std::make_error_code(std::errc::not_enough_memory));
+        }
     }
     void accept_some(listener_type& l) {
         for (std::size_t left = core().may_accept(l); left != 0; --left) {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -279,7 +281,7 @@ private:
     /// What is to be done outside the lock.
     struct order {
         life_action action;
-        state_type* connection = nullptr;  // of the action, with a reference
+        std::optional<state_ref> connection;  // of the action
         waiter_type* answered = nullptr;
         drain_waiter::pointer drained;
         std::error_code outcome;  // of the drain
@@ -364,8 +366,7 @@ private:
             next.read_resources = true;
         } else if (supervisor_.has_action()) {
             next.action = supervisor_.next_action();
-            next.connection = &of(*next.action.connection);
-            next.connection->add_ref();
+            next.connection.emplace(of(*next.action.connection));
         } else if (can_answer()) {
             next.answered = waiters_.pop_front();
             answer(*next.answered);
@@ -431,12 +432,18 @@ private:
 
     // --- what is told
 
-    void add_event(const inbound_event& event) { events_.add(event); }
+    /// Where memory is out the event is lost, but not what it is about.
+    void add_event(const inbound_event& event) noexcept {
+        try {
+            events_.add(event);
+        } catch (const std::bad_alloc&) {
+        }
+    }
     void add_event(const state_type& c, inbound_event event) {
         if (!events_.listens()) return;
         event.peer = c.peer;
         event.group = c.group;
-        events_.add(event);
+        add_event(event);
     }
     void note_failed_handshake(const state_type& c, std::error_code error, time_point now) {
         supervisor_.counters().handshake_failed(error);
@@ -487,7 +494,7 @@ private:
 
     void perform(order& o) {
         for (const inbound_event& event : o.events) services_.listener(event);
-        if (o.connection != nullptr) perform(o.action, *o.connection);
+        if (o.connection) perform(o.action, **o.connection);
         if (o.answered != nullptr) o.answered->answered();
         if (o.drained) o.drained.release()->complete(o.outcome);
         if (o.stop_listening) this->close_listeners();
@@ -502,7 +509,6 @@ private:
             case life_task::close: start_linger(&c, action.reason, error_of(action.reason), ignore_end{}); break;
             case life_task::abort: c.end(action.reason, error_of(action.reason), ending_of(action.reason)); break;
         }
-        c.release();
     }
     struct ignore_end {
         void operator()(const std::error_code&) const noexcept {}
@@ -646,9 +652,16 @@ private:
             timer_.cancel();
             return;
         }
-        timer_.expires_at(due);
-        timer_.async_wait(handler_type(this->shared_from_this(), nullptr,
-                                       [](acceptor_core& self, listener_type*) { self.time_is_up(); }));
+        beginning_ = true;
+        try {
+            timer_.expires_at(due);
+            timer_.async_wait(handler_type(this->shared_from_this(), nullptr, beginning_,
+                                           [](acceptor_core& self, listener_type*) { self.time_is_up(); }));
+        } catch (...) {  // of memory: whatever happens next tries again
+            const std::lock_guard lock(mutex_);
+            timer_due_ = never;
+        }
+        beginning_ = false;
     }
     void time_is_up() {
         tell([&](time_point now) {
@@ -680,6 +693,7 @@ private:
 
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;
+    bool beginning_ = false;  // a wait of it
 
     mutable base::mutex mutex_;
     admission_type admission_;

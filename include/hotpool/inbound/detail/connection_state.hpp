@@ -141,7 +141,7 @@ public:
             const std::lock_guard lock(mutex_);
             if (may_begin(op, direction)) {
                 attempt(op, direction);
-                if (op.outcome.want != io_want::none) return park(op, direction, serial);
+                if (op.outcome.want != io_want::none && park(op, direction, serial)) return;
             }
         }
         op.complete(delivery::posted);
@@ -176,8 +176,12 @@ public:
     /// Begins the handshake, or opens the connection where there is none.
     void start() {
         if constexpr (hotpool::detail::shakes_hands<Stream>) {
-            const std::lock_guard lock(mutex_);
-            if (stage_ == stage::handshaking) arm(io_want::read);  // the client speaks first
+            {
+                const std::lock_guard lock(mutex_);
+                // The client speaks first.
+                if (stage_ != stage::handshaking || arm(io_want::read)) return;
+            }
+            fail_handshake(errc::resources_short);
         } else {
             shake_hands();
         }
@@ -244,8 +248,8 @@ public:
             const std::lock_guard lock(mutex_);
             if (stage_ == stage::over)
                 op.outcome = {};
-            else if (op.attempt(stream_); op.outcome.want != io_want::none)
-                return park(op, io_want::read, serial);
+            else if (op.attempt(stream_); op.outcome.want != io_want::none && park(op, io_want::read, serial))
+                return;
         }
         op.complete(delivery::posted);
     }
@@ -327,7 +331,7 @@ private:
         ~readiness_handler() {
             if (connection_ == nullptr) return;
             // The execution context has ended, and with it whatever could go on with the connection.
-            if (!called_) connection_->end(close_reason::acceptor_closed, errc::cancelled, ending::orderly);
+            if (!called_ && !connection_->arming_) connection_->end(close_reason::acceptor_closed, errc::cancelled, ending::orderly);
             connection_->release();
         }
         allocator_type get_allocator() const noexcept { return {}; }
@@ -379,13 +383,27 @@ private:
     void take_all(std::array<waiter_type*, 2>& taken, std::error_code error) noexcept {
         for (std::size_t i = 0; i < taken.size(); ++i) taken[i] = places_[i].take(error);
     }
-    void park(waiter_type& op, io_want direction, std::uint64_t serial) {
+    /// False if it cannot wait; its outcome says why.
+    bool park(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
+        if (!arm(op.outcome.want)) {
+            op.outcome = {.error = errc::resources_short};
+            return false;
+        }
         place_of(direction) = {&op, op.outcome.want, serial};
-        arm(op.outcome.want);
+        return true;
     }
-    void arm(io_want want) {
-        if (std::exchange(armed_[index_of(want)], true)) return;
-        stream_.async_wait(want, readiness_handler(*this, want));
+    /// False where there is no memory to wait with.
+    bool arm(io_want want) noexcept {
+        bool& armed = armed_[index_of(want)];
+        if (armed) return true;
+        arming_ = true;
+        try {
+            stream_.async_wait(want, readiness_handler(*this, want));
+            armed = true;
+        } catch (...) {
+        }
+        arming_ = false;
+        return armed;
     }
     void close_stream() noexcept {
         if (how_ == ending::abrupt)
@@ -414,9 +432,11 @@ private:
                 if (p.op == nullptr || p.want == io_want::none || (p.want != want && p.want == direction)) continue;
                 attempt(*p.op, direction);
                 p.want = p.op->outcome.want;
-                if (p.want != io_want::none)
-                    arm(p.want);
-                else
+                if (p.want != io_want::none && !arm(p.want)) {
+                    p.op->outcome = {.error = errc::resources_short};
+                    p.want = io_want::none;
+                }
+                if (p.want == io_want::none)
                     done[index_of(direction)] = std::exchange(p.op, nullptr);
             }
         }
@@ -439,12 +459,18 @@ private:
             const std::lock_guard lock(mutex_);
             busy_ = false;
             if (stage_ == stage::over) return close_stream();
-            if (r.want != io_want::none) return arm(r.want);
+            if (r.want != io_want::none) {
+                if (arm(r.want)) return;
+                r.error = errc::resources_short;
+            }
             if (!r.error) stage_ = stage::open;
         }
         if (!r.error) return home->handshake_succeeded(*this);
-        home->handshake_failed(*this, r.error);
-        end(close_reason::handshake_failed, r.error, ending::orderly);
+        fail_handshake(r.error);
+    }
+    void fail_handshake(std::error_code error) {
+        home->handshake_failed(*this, error);
+        end(close_reason::handshake_failed, error, ending::orderly);
     }
 
     /// A hook often keeps what has the handle: one that nothing would run or drop any more would keep it for ever.
@@ -481,7 +507,8 @@ private:
     ending how_ = ending::orderly;
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
-    bool busy_ = false;  // its handshake is running
+    bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
+    bool busy_ = false;    // its handshake is running
     bool draining_ = false;
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     Stream stream_;
