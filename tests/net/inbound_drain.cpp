@@ -279,6 +279,48 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
     connecting.get();
 }
 
+TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][drain]", accept_tcp, accept_tls) {
+    // It begins between the verdict and the connection, where a program's function is called.
+    using acceptor_type = typename TestType::acceptor_type;
+    net::io_context io;
+    std::unique_ptr<acceptor_type> acceptor;
+    typename acceptor_type::connection_type accepted;
+    std::optional<std::error_code> accept, drain;
+    std::size_t left = 1;
+    bool fails = false;
+    SECTION("it becomes one") {}
+    SECTION("it cannot be kept") { fails = true; }
+    typename acceptor_type::services_type services;
+    services.connection_executor = [&] {
+        acceptor->async_drain(1h, [&](std::error_code e) {
+            drain = e;
+            left = acceptor->stats().now.total();
+        });
+        if (fails) throw std::bad_alloc();
+        return net::any_io_executor(io.get_executor());
+    };
+    acceptor = std::make_unique<acceptor_type>(io.get_executor(), on_loopback(), TestType::options(), services);
+    acceptor->async_accept([&](std::error_code e, auto c) {
+        accept = e;
+        accepted = std::move(c);
+    });
+    auto connecting = std::async(std::launch::async, [&] { return TestType::connect(acceptor->port()); });
+    REQUIRE(run_loop_until(io, [&] { return accept.has_value(); }));
+    if (fails) {
+        CHECK(*accept == errc::acceptor_draining);
+        CHECK(acceptor->stats().total.refused_for(inbound::refuse_reason::resources) == 1);
+    } else {
+        CHECK(*accept == std::error_code());
+        CHECK_FALSE(drain);
+        CHECK(accepted.draining());
+        accepted = {};
+    }
+    REQUIRE(run_loop_until(io, [&] { return drain.has_value(); }));
+    CHECK(*drain == std::error_code());
+    CHECK(left == 0);
+    connecting.get();
+}
+
 TEST_CASE("closing_ends_a_drain", "[inbound][drain]") {
     accepted_pair<accept_tcp> p;
     bool over = false;
