@@ -15,10 +15,14 @@ using namespace hotpool::test;
 
 namespace {
 
+constexpr std::uint64_t no_end = ~std::uint64_t{0};
 thread_local std::uint64_t allocation_count = 0;
+thread_local std::uint64_t allocations_left = no_end;
 
 void* counted(std::size_t bytes) {
     ++allocation_count;
+    if (allocations_left == 0) throw std::bad_alloc();
+    if (allocations_left != no_end) --allocations_left;
     if (void* block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
     throw std::bad_alloc();
 }
@@ -54,6 +58,8 @@ private:
 }  // namespace
 
 std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count; }
+hotpool::testing::scarce_memory::scarce_memory(std::uint64_t calls) noexcept { allocations_left = calls; }
+hotpool::testing::scarce_memory::~scarce_memory() { allocations_left = no_end; }
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
