@@ -299,3 +299,44 @@ TEST_CASE("a_group_that_makes_too_many_errors_is_kept_out_for_a_time", "[inbound
     CHECK(eventually([&] { return events[inbound_event_kind::group_recovered] == 1; }));
     CHECK(serves(server, "127.0.0.2"));
 }
+
+TEST_CASE("a_trusted_proxy_is_not_kept_out_for_what_comes_through_it", "[inbound][flood]") {
+    inbound::acceptor_options options;
+    options.health = {.errors_to_block = 3};
+    options.admission.proxies = inbound::trusted_proxies({ip_block("127.0.0.2")});
+    echo_server<accept_tls> server(options);
+    for (int i = 0; i < 6; ++i) {
+        client_socket client(server.port(), "127.0.0.1", "127.0.0.2");
+        client.write("not TLS at all");
+        client.wait_for_end();
+    }
+    CHECK(eventually([&] { return server.closed(close_reason::handshake_failed) == 6; }));
+    CHECK(serves(server, "127.0.0.2"));
+    CHECK(server.refused(refuse_reason::blocked) == 0);
+}
+
+TEST_CASE("what_was_raised_under_earlier_options_is_cleared_by_new_ones", "[inbound][flood]") {
+    event_counter events;
+    inbound::tls_acceptor::services_type services;
+    services.listener = events.listener();
+    inbound::acceptor_options options;
+    options.alarm = {.min_events = 1};
+    echo_server<accept_tls> server(options, services);
+    options.resources = {.refuse_descriptors_at = 0.0, .resume_descriptors_at = 0.0, .check_interval = 1h};
+    server.acceptor.set_options(options);
+    REQUIRE(eventually([&] { return events[inbound_event_kind::resources_short] == 1; }));
+    client_socket(server.port()).wait_for_end();
+    CHECK(server.refused(refuse_reason::resources) == 1);
+
+    options.resources = {};
+    server.acceptor.set_options(options);
+    CHECK(events[inbound_event_kind::resources_recovered] == 1);
+    client_socket client(server.port());
+    client.write("not TLS at all");
+    client.wait_for_end();
+    REQUIRE(eventually([&] { return events[inbound_event_kind::alarm_raised] == 1; }));
+    server.acceptor.set_options(options);
+    CHECK(events[inbound_event_kind::alarm_cleared] == 1);
+    CHECK_FALSE(server.acceptor.stats().alarm);
+    CHECK(serves(server));
+}

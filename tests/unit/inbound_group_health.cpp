@@ -1,4 +1,4 @@
-// Groups that make too many errors: when they are blocked, when they may come again, what is remembered.
+// Groups that make too many errors: when they are blocked, what is remembered.
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -49,31 +49,6 @@ TEST_CASE("errors_that_are_long_ago_do_not_count", "[inbound]") {
     CHECK(h.error_seen(group(1), start + 12s) == group_verdict::block);
 }
 
-TEST_CASE("group_is_told_of_once_when_its_block_is_over", "[inbound]") {
-    group_health h(limits);
-    CHECK(h.next_deadline() == never);
-    for (int i = 0; i < 3; ++i) h.error_seen(group(1), start);
-    for (int i = 0; i < 3; ++i) h.error_seen(group(2), start + 1s);
-    CHECK(h.next_deadline() == start + 20s);
-    CHECK_FALSE(h.next_recovered(start + 20s - 1ns));
-    CHECK(h.next_recovered(start + 21s) == group(1));
-    CHECK(h.next_recovered(start + 21s) == group(2));
-    CHECK_FALSE(h.next_recovered(start + 21s));
-    CHECK(h.next_deadline() == never);
-}
-
-TEST_CASE("group_that_is_blocked_again_has_recovered_when_the_last_block_is_over", "[inbound]") {
-    group_health h(limits);
-    for (int i = 0; i < 3; ++i) h.error_seen(group(1), start);
-    for (int i = 0; i < 3; ++i) h.error_seen(group(2), start + 1s);
-    for (int i = 0; i < 3; ++i) h.error_seen(group(1), start + 5s);
-    CHECK(h.next_deadline() == start + 21s);
-    CHECK(h.next_recovered(start + 21s) == group(2));
-    CHECK_FALSE(h.next_recovered(start + 25s - 1ns));
-    CHECK(h.next_recovered(start + 25s) == group(1));
-    CHECK_FALSE(h.next_recovered(start + 1h));
-}
-
 TEST_CASE("group_whose_last_error_is_longest_ago_is_forgotten_for_another", "[inbound]") {
     group_health_options few = limits;
     few.max_groups = 2;
@@ -95,11 +70,6 @@ TEST_CASE("however_many_groups_err_memory_is_bounded", "[inbound]") {
     for (int round = 0; round < 3; ++round)
         for (unsigned n = 0; n < 250; ++n) h.error_seen(group(static_cast<unsigned char>(n)), start);
     CHECK(h.size() <= 10);
-    for (unsigned n = 0; n < 250; ++n)
-        for (int i = 0; i < 3; ++i) h.error_seen(group(static_cast<unsigned char>(n)), start + 1min);
-    int told = 0;
-    while (h.next_recovered(start + 1h)) ++told;
-    CHECK(told == 10);
 }
 
 TEST_CASE("without_memory_errors_are_counted_on_as_far_as_they_were", "[inbound]") {

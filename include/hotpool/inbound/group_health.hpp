@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -47,8 +45,7 @@ enum class group_verdict : std::uint8_t {
 
 /// Counts the errors of groups, and says when one has made too many. Who blocks it is the admission.
 /// @threads distinct objects only
-/// @cost an error costs a logarithm of the groups that have some and an allocation or two, a block a look at those
-/// that are blocked, everything else nothing
+/// @cost an error costs a logarithm of the groups that have some and an allocation or two, everything else nothing
 class group_health {
 public:
     /// @errors throws `std::invalid_argument`
@@ -63,7 +60,6 @@ public:
         if (now >= t.window_ends) t = {0, base::after(now, options_.window)};
         if (++t.errors >= options_.errors_to_block) {
             groups_.erase(group);
-            note_blocked(group, base::after(now, options_.block_for));
             return group_verdict::block;
         }
         if (known == nullptr && groups_.size() >= options_.max_groups)
@@ -71,17 +67,6 @@ public:
         groups_.put(group, t, base::after(now, options_.window));
         return group_verdict::go_on;
     }
-
-    /// A group whose block is over, or the last one if it was blocked again meanwhile; each told once. None when there is
-    /// no other by now. Where more are blocked than are remembered with errors, those blocked first are not told of.
-    std::optional<ip_block> next_recovered(time_point now) {
-        if (next_deadline() > now) return std::nullopt;
-        const ip_block group = blocked_.front().group;
-        blocked_.pop_front();
-        return group;
-    }
-    /// When to ask `next_recovered` again.
-    time_point next_deadline() const noexcept { return blocked_.empty() ? never : blocked_.front().until; }
 
     /// Groups with errors that are remembered.
     std::size_t size() const noexcept { return groups_.size(); }
@@ -92,20 +77,9 @@ private:
         std::uint32_t errors = 0;
         time_point window_ends = time_point::min();
     };
-    struct block {
-        ip_block group;
-        time_point until;
-    };
-
-    void note_blocked(const ip_block& group, time_point until) {
-        std::erase_if(blocked_, [&](const block& earlier) { return earlier.group == group; });
-        if (blocked_.size() >= options_.max_groups) blocked_.pop_front();
-        blocked_.push_back({group, until});
-    }
 
     group_health_options options_;
     base::expiring_map<ip_block, tally> groups_{options_.max_groups};
-    std::deque<block> blocked_;  // in the order of their ends, since all are blocked for as long
 };
 
 }  // namespace hotpool::inbound

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <random>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -35,6 +34,7 @@
 #include "hotpool/inbound/group_health.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/inbound/process_resources.hpp"
+#include "hotpool/inbound/random_bytes.hpp"
 #include "hotpool/inbound/request_quota.hpp"
 #include "hotpool/policy/policies.hpp"
 #include "hotpool/transport/asio.hpp"
@@ -138,9 +138,10 @@ public:
             admission_.set_options(options.admission);
             supervisor_.options_changed(options.life);
             for (const auto& l : this->listeners()) l->backoff = accept_backoff(options.accept_errors);
+            if (guard_.state() != resource_state::ample) note_resources(resource_change::recovered);
             guard_ = resource_guard(options.resources);
-            admission_.resources_recovered();
             check_due_ = options.resources.check_interval == duration::zero() ? never : now;
+            if (alarm_.is_raised()) note_alarm(alarm_change::cleared, {});
             alarm_ = error_alarm(options.alarm);
             health_ = group_health(options.health);
             options_ = std::move(fresh);
@@ -210,13 +211,13 @@ public:
             not_ready(c);
             admission_.connection_ended(c.ticket);
             const close_reason counted = supervisor_.ended(c, why);
+            note_resources(guard_.descriptor_given_back());
             if (counted == close_reason::handshake_timed_out) note_failed_handshake(c, errc::handshake_timed_out, now);
             if (counted == close_reason::protocol_error || counted == close_reason::request_timed_out)
-                note_error_of(c.group, error_of(counted), now);
+                note_error_of(c, error_of(counted), now);
             overdue_ = overdue_ || counted == close_reason::drain_timed_out;
             add_event(c,
                       {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
-            note_resources(guard_.descriptor_given_back());
         });
         c.release();  // the acceptor's reference
     }
@@ -305,10 +306,6 @@ private:
 
     static constexpr duration shortest_pause = std::chrono::milliseconds(1);
 
-    static std::uint64_t random_seed() {
-        std::random_device source;
-        return std::uint64_t{source()} << 32 | source();
-    }
     static state_type& of(supervised& s) noexcept { return static_cast<state_type&>(s); }
 
     // --- the machines under their lock
@@ -449,12 +446,16 @@ private:
         supervisor_.counters().handshake_failed(error);
         add_event(c, {.kind = inbound_event_kind::handshake_failed, .error = error});
         note_alarm(alarm_.error_seen(now), error);
-        note_error_of(c.group, error, now);
+        note_error_of(c, error, now);
     }
-    /// Whoever makes too many is kept out for a time.
-    void note_error_of(const peer_group& group, std::error_code error, time_point now) {
-        if (health_.error_seen(group, now) == group_verdict::block)
-            block_group(group, health_.options().block_for, error, now);
+    /// Whoever makes too many is kept out for a time; trusted proxies are not, for the errors are their clients'.
+    void note_error_of(const state_type& c, std::error_code error, time_point now) noexcept {
+        if (admission_.options().proxies.contains(c.peer.address)) return;
+        try {
+            if (health_.error_seen(c.group, now) == group_verdict::block)
+                block_group(c.group, health_.options().block_for, error, now);
+        } catch (const std::bad_alloc&) {  // what cannot be remembered does not count
+        }
     }
     block_result block_group(const peer_group& group, duration span, std::error_code error, time_point now) {
         const block_result result = admission_.block(group, base::after(now, span), now);
@@ -565,7 +566,10 @@ private:
             if (!error) add_event({.kind = inbound_event_kind::listener_reopened, .peer = l.where});
             // It may have been closed for good meanwhile, and found closed by that.
             if (!is_accepting()) stop_ = true;
-            if (!error) return;
+            if (!error) {
+                lost_ = false;
+                return;
+            }
             l.lost = true;
             l.resume_at = base::after(now, std::max(l.backoff.accept_failed(error).pause, shortest_pause));
         });
@@ -668,7 +672,6 @@ private:
             timer_due_ = never;
             supervisor_.time_passed(now);
             note_alarm(alarm_.time_passed(now), {});
-            while (health_.next_recovered(now)) continue;  // they are among those that are blocked
             blocked_.drop_due(now, [this](const peer_group& group) {
                 add_event({.kind = inbound_event_kind::group_recovered, .group = group});
             });
