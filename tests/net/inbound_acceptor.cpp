@@ -255,10 +255,10 @@ TEST_CASE("resources_are_not_looked_at_once_that_is_off", "[inbound]") {
     acceptor = std::make_unique<inbound::tcp_acceptor>(io.get_executor(), options, tcp_server_options{}, services);
     options.resources.check_interval = 10ms;
     acceptor->set_options(options);
-    REQUIRE(run_loop_until(io, [&] { return acceptor->stats().resources.descriptors_used != 0; }));
+    REQUIRE(run_until(io, [&] { return acceptor->stats().resources.descriptors_used != 0; }));
     acceptor->block(*ip_address::parse("127.0.0.9"), 5ms);
     std::this_thread::sleep_for(30ms);  // both are due by now
-    REQUIRE(run_loop_until(io, [&] { return off; }));
+    REQUIRE(run_until(io, [&] { return off; }));
     io.restart();
     std::size_t handlers = 0;
     while (handlers < 10 && io.run_one_for(20ms) != 0) ++handlers;

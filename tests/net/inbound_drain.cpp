@@ -221,7 +221,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         accepted = std::move(c);
     });
     auto connecting = std::async(std::launch::async, [&] { return TestType::connect(acceptor->port()); });
-    REQUIRE(run_loop_until(io, [&] { return accept.has_value(); }));
+    REQUIRE(run_until(io, [&] { return accept.has_value(); }));
     if (fails) {
         CHECK(*accept == errc::acceptor_draining);
         CHECK(acceptor->stats().total.refused_for(inbound::refuse_reason::resources) == 1);
@@ -231,7 +231,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         CHECK(accepted.draining());
         accepted = {};
     }
-    REQUIRE(run_loop_until(io, [&] { return drain.has_value(); }));
+    REQUIRE(run_until(io, [&] { return drain.has_value(); }));
     CHECK(*drain == std::error_code());
     CHECK(left == 0);
     connecting.get();
@@ -263,7 +263,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         accepted = std::move(c);
     });
     auto connecting = std::async(std::launch::async, [&] { return TestType::connect(acceptor->port()); });
-    REQUIRE(run_loop_until(io, [&] { return accept.has_value(); }));
+    REQUIRE(run_until(io, [&] { return accept.has_value(); }));
     if (fails) {
         CHECK(*accept == errc::acceptor_draining);
         CHECK(acceptor->stats().total.refused_for(inbound::refuse_reason::resources) == 1);
@@ -273,7 +273,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         CHECK(accepted.draining());
         accepted = {};
     }
-    REQUIRE(run_loop_until(io, [&] { return drain.has_value(); }));
+    REQUIRE(run_until(io, [&] { return drain.has_value(); }));
     CHECK(*drain == std::error_code());
     CHECK(left == 0);
     connecting.get();
@@ -305,7 +305,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         accepted = std::move(c);
     });
     auto connecting = std::async(std::launch::async, [&] { return TestType::connect(acceptor->port()); });
-    REQUIRE(run_loop_until(io, [&] { return accept.has_value(); }));
+    REQUIRE(run_until(io, [&] { return accept.has_value(); }));
     if (fails) {
         CHECK(*accept == errc::acceptor_draining);
         CHECK(acceptor->stats().total.refused_for(inbound::refuse_reason::resources) == 1);
@@ -315,7 +315,7 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
         CHECK(accepted.draining());
         accepted = {};
     }
-    REQUIRE(run_loop_until(io, [&] { return drain.has_value(); }));
+    REQUIRE(run_until(io, [&] { return drain.has_value(); }));
     CHECK(*drain == std::error_code());
     CHECK(left == 0);
     connecting.get();

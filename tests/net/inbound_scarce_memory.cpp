@@ -33,7 +33,7 @@ TEMPLATE_TEST_CASE("an_acceptor_outlives_a_time_without_memory", "[inbound]", ac
                 io.restart();
             }
         }
-        REQUIRE(run_loop_until(io, [&] { return early.wait_for(0s) == std::future_status::ready; }));
+        REQUIRE(run_until(io, [&] { return early.wait_for(0s) == std::future_status::ready; }));
         std::vector<typename acceptor_type::connection_type> all;
         std::function<void()> accept = [&] {
             acceptor.async_accept([&](std::error_code error, auto c) {
@@ -44,19 +44,19 @@ TEMPLATE_TEST_CASE("an_acceptor_outlives_a_time_without_memory", "[inbound]", ac
         };
         accept();
         auto connecting = std::async(std::launch::async, [&] { return TestType::connect(acceptor.port()); });
-        REQUIRE(run_loop_until(io, [&] { return connecting.wait_for(0s) == std::future_status::ready; }));
+        REQUIRE(run_until(io, [&] { return connecting.wait_for(0s) == std::future_status::ready; }));
         const client_socket client = connecting.get();
         sockaddr_in own{};
         socklen_t size = sizeof own;
         ::getsockname(client.fd(), reinterpret_cast<sockaddr*>(&own), &size);
-        CHECK(run_loop_until(io, [&] {
+        CHECK(run_until(io, [&] {
             return std::any_of(all.begin(), all.end(),
                                [&](const auto& c) { return c.peer().port == ntohs(own.sin_port); });
         }));
         all.clear();
         bool over = false;
         acceptor.async_drain(10s, [&](std::error_code) { over = true; });
-        CHECK(run_loop_until(io, [&] { return over; }));
+        CHECK(run_until(io, [&] { return over; }));
         CHECK(acceptor.stats().now.total() == 0);
     }
 }
