@@ -73,7 +73,8 @@ TEMPLATE_TEST_CASE("client_behind_a_proxy_reuses_its_tunnels", "[client]", over_
         CHECK_FALSE(a.error);
     }
     CHECK(c.proxy.heads().size() <= 4);
-    CHECK(c.pool.stats().total.opened == c.proxy.heads().size());
+    // Openings that nobody needs any more are still on their way.
+    CHECK(run_until(c.io, [&c] { return c.pool.stats().total.opened == c.proxy.heads().size(); }));
     CHECK(c.pool.stats().total.open_failures == 0);
 }
 
