@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
-#include "hotpool/base/byte_buffer.hpp"
+#include "hotpool/detail/kept_block.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/response.hpp"
@@ -17,7 +16,7 @@ namespace hotpool::detail {
 
 /// Lays out what is received as the response keeps it: the head, directly behind it the body without its coding,
 /// and behind that, for as long as there are any, the bytes not yet parsed. No I/O.
-class response_collector {
+class response_collector : private kept_block {
 public:
     enum class verdict {
         need_more,  ///< receive more
@@ -84,25 +83,7 @@ private:
     static constexpr std::size_t min_room = 4 * 1024;
     static constexpr std::size_t max_ahead = 1024 * 1024;  // memory is not taken on the peer's word alone
 
-    void keep(std::string_view piece) noexcept {
-        char* to = block_.data() + kept_;
-        if (piece.data() != to) std::memmove(to, piece.data(), piece.size());
-        kept_ += piece.size();
-    }
-
-    /// Moves the unparsed bytes down to those that are kept.
-    void close_gap() noexcept {
-        if (kept_ == unparsed_) return;
-        const std::size_t rest = block_.size() - unparsed_;
-        if (rest != 0) std::memmove(block_.data() + kept_, block_.data() + unparsed_, rest);
-        block_.truncate(kept_ + rest);
-        unparsed_ = kept_;
-    }
-
     response_parser parser_;
-    base::byte_buffer block_;
-    std::size_t kept_ = 0;
-    std::size_t unparsed_ = 0;
     std::size_t head_size_ = 0;
     errc error_{};
 };

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
-#include "hotpool/base/byte_buffer.hpp"
+#include "hotpool/detail/kept_block.hpp"
 #include "hotpool/error.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/inbound/request_parser.hpp"
@@ -16,7 +15,7 @@ namespace hotpool::inbound::detail {
 
 /// Lays out what is received as the present request keeps it: its head, behind it the body without its coding, and
 /// behind that the bytes not yet parsed. No I/O.
-class request_collector {
+class request_collector : private hotpool::detail::kept_block {
 public:
     enum class verdict {
         need_more,  ///< receive more
@@ -85,21 +84,6 @@ public:
     }
 
 private:
-    void keep(std::string_view piece) noexcept {
-        char* to = block_.data() + kept_;
-        if (piece.data() != to) std::memmove(to, piece.data(), piece.size());
-        kept_ += piece.size();
-    }
-
-    /// Moves the unparsed bytes down to those that are kept.
-    void close_gap() noexcept {
-        if (kept_ == unparsed_) return;
-        const std::size_t rest = block_.size() - unparsed_;
-        if (rest != 0) std::memmove(block_.data() + kept_, block_.data() + unparsed_, rest);
-        block_.truncate(kept_ + rest);
-        unparsed_ = kept_;
-    }
-
     void drop_front() noexcept {
         block_.consume(begin_);
         body_ -= begin_;
@@ -109,11 +93,8 @@ private:
     }
 
     request_parser parser_;
-    base::byte_buffer block_;
     std::size_t begin_ = 0;
     std::size_t body_ = 0;
-    std::size_t kept_ = 0;
-    std::size_t unparsed_ = 0;
     errc error_{};
 };
 
