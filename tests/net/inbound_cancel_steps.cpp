@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "support/cancel_after.hpp"
 #include "support/inbound_test.hpp"
 
 using namespace hotpool;
@@ -72,19 +73,7 @@ int cancel_at_every_step(Start start, const inbound::acceptor_options& options =
         {
             auto run = std::make_unique<cancel_bench<Kind>>(options);
             start(*run);
-            CHECK(run->completions == 0);  // not inside the call
-            for (int step = 0; step < steps && run->completions == 0; ++step) {
-                run->io.restart();
-                run->io.run_one_for(20ms);
-            }
-            over_before = run->completions != 0;
-            run->signal.emit(net::cancellation_type::terminal);
-            CHECK(run->completions == (over_before ? 1 : 0));
-            REQUIRE(run_until(run->io, [&] { return run->completions != 0; }));
-            run->signal.emit(net::cancellation_type::terminal);
-            run->io.restart();
-            run->io.poll();
-            CHECK(run->completions == 1);
+            over_before = cancel_after(*run, steps, 20ms);
             INFO(run->error.message());
             CHECK((!run->error || run->error == errc::cancelled));
             cancelled += run->error == errc::cancelled;

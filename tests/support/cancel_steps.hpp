@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "hotpool/http_client.hpp"
+#include "support/cancel_after.hpp"
 #include "support/http_test.hpp"
 #include "support/pool_test.hpp"
 
@@ -100,19 +101,7 @@ int cancel_at_every_step(const cancel_plan<Transport>& plan) {
         auto run = std::make_unique<cancel_run<Transport>>(plan, server);
         plan.prepare(*run);
         plan.start(*run);
-        CHECK(run->completions == 0);  // not inside the call
-        for (int step = 0; step < steps && run->completions == 0; ++step) {
-            run->io.restart();
-            run->io.run_one_for(plenty);
-        }
-        over_before = run->completions != 0;
-        run->signal.emit(net::cancellation_type::terminal);
-        CHECK(run->completions == (over_before ? 1 : 0));
-        REQUIRE(run_until(run->io, [&] { return run->completions != 0; }));
-        run->signal.emit(net::cancellation_type::terminal);
-        run->io.restart();
-        run->io.poll();
-        CHECK(run->completions == 1);
+        over_before = cancel_after(*run, steps, plenty);
         cancelled += run->error == errc::cancelled;
         INFO(run->error.message());
         const bool regular = std::find(plan.outcomes.begin(), plan.outcomes.end(), run->error) != plan.outcomes.end();
