@@ -101,7 +101,7 @@ TEST_CASE("new_rules_hold_for_whoever_connects_once_the_update_is_over", "[inbou
         CHECK_FALSE(let_in(nullptr));
         CHECK_FALSE(let_in(&unknown));
     }
-    CHECK(server.closed(close_reason::handshake_failed) == 20);
+    CHECK(eventually([&] { return server.closed(close_reason::handshake_failed) == 20; }));
     CHECK(echoes(early));
     server.acceptor.update(accept_tls::options());
     CHECK(let_in(nullptr));

@@ -99,14 +99,16 @@ struct web_server {
     using services_type = typename acceptor_type::services_type;
 
     explicit web_server(const inbound::acceptor_options& options = {}, inbound::http_options http = {},
-                        services_type services = {}, int threads = 1)
-        : loop(threads),
+                        services_type services = {}, int loop_threads = 1)
+        : loop(loop_threads),
           acceptor(loop.io.get_executor(), unmetered(options), Kind::options(), std::move(services)),
           server(acceptor, [this](const inbound::request& r, inbound::responder a) { handle(r, std::move(a)); },
                  std::move(http)) {}
     ~web_server() {
         acceptor.close();
         held.clear();
+        loop.finish();
+        for (std::thread& t : threads) t.join();
     }
 
     http_peer connect() const { return http_peer(Kind::connect(acceptor.port())); }
@@ -158,9 +160,10 @@ struct web_server {
             throw std::runtime_error("as it must");
         }
         if (path == "/thread") {
-            std::thread([r, answer = std::move(answer)]() mutable {
+            const std::lock_guard lock(mutex);
+            threads.emplace_back([r, answer = std::move(answer)]() mutable {
                 answer.send(inbound::reply().body("from a thread: " + std::string(r.target())));
-            }).detach();
+            });
             return;
         }
         if (path == "/hold") {
@@ -179,6 +182,7 @@ struct web_server {
     const std::shared_ptr<const std::string> large = std::make_shared<const std::string>(3'000'000, 'x');
     std::mutex mutex;
     std::vector<inbound::responder> held;
+    std::vector<std::thread> threads;
     running_loop loop;
     acceptor_type acceptor;
     inbound::http_server<acceptor_type> server;
