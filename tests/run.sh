@@ -9,9 +9,9 @@ usage() {
     cat <<END
 usage: sh tests/run.sh [options]
 
-Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default (of the tests
-on sockets, only those that count allocations), asan (all, under the address and undefined behaviour sanitizers) and,
-for what uses several threads, tsan (thread sanitizer).
+Installs what is missing (Debian packages, through apt), builds and runs the tests: the presets default (headers,
+examples, lints, and of the tests in programs only those that count allocations), asan (all tests in programs, under the
+address and undefined behaviour sanitizers) and, for what uses several threads, tsan (thread sanitizer).
 The last line is "N passed, N failed", in test cases over all presets; the exit code is 0 when none failed.
 
   --quick         only the default preset, with all tests
@@ -135,9 +135,9 @@ if has_command ccache; then
     export CCACHE_SLOPPINESS
 fi
 
-# A compiler that reads Asio takes about 1.5 GB at its highest.
+# A compiler takes up to 2 GB for several test files at once.
 processors=$(nproc)
-by_memory=$(awk '/^MemAvailable:/ { print int($2 / 1500000) }' /proc/meminfo 2>/dev/null)
+by_memory=$(awk '/^MemAvailable:/ { print int($2 / 2000000) }' /proc/meminfo 2>/dev/null)
 jobs=${JOBS:-$processors}
 [ -n "${JOBS:-}" ] || [ "${by_memory:-$jobs}" -ge "$jobs" ] || jobs=$by_memory
 [ "$jobs" -ge 1 ] || jobs=1
@@ -260,9 +260,9 @@ suffix=
 [ -z "$asio" ] || suffix=-asio-$(awk '/#define ASIO_VERSION / { print $3 }' "$asio/asio/version.hpp")
 for preset in $presets; do
     # What runs under the sanitizers need not be compiled once more without, unless nothing else is run.
-    sockets=ON
-    [ "$preset $presets" != "default default asan tsan" ] || sockets=OFF
-    run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_SOCKET_TESTS=$sockets"
+    plain=ON
+    [ "$preset $presets" != "default default asan tsan" ] || plain=OFF
+    run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_TESTS=$plain"
 done
 [ -z "$storm" ] || run_storm "$storm" "$seed"
 if [ -n "$with_clang" ]; then

@@ -21,15 +21,6 @@ loopback_server::script echo() {
     };
 }
 
-template <class Side>
-answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request) {
-    answer a;
-    client.async_send(request, s.into(a));
-    CHECK(a.completions == 0);
-    REQUIRE(s.finish(a));
-    return a;
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[client]", over_tcp, over_tls) {

@@ -94,14 +94,6 @@ void fill_one_by_one(stage<Side>& s, std::size_t n) {
     REQUIRE(s.until([&] { return s.pool.stats().now.idle == n; }));
 }
 
-template <class Side>
-answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request) {
-    answer a;
-    client.async_send(request, s.into(a));
-    REQUIRE(s.finish(a));
-    return a;
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp,

@@ -61,7 +61,6 @@ answer served(stage<Side>& s, const request_builder& request, const client_optio
 }
 
 const client_options heeds_seconds{.max_retry_after = 5s};
-const request_builder get_request("GET", "/");
 
 }  // namespace
 

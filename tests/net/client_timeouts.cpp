@@ -33,7 +33,6 @@ void dribble(server_connection& c, std::string_view text, duration pause) {
     }
 }
 
-const request_builder get_request("GET", "/");
 const request_builder post_request("POST", "/");
 
 /// Errors of a request that was on its way: over in time, named, in doubt, and its connection is gone.

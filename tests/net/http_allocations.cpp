@@ -20,9 +20,6 @@ using namespace hotpool::test;
 
 namespace {
 
-constexpr int warm_up = 50;
-constexpr int rounds = 300;
-
 /// Counts what happens between the warm-up and the end.
 class meter {
 public:
@@ -38,13 +35,13 @@ public:
     std::uint64_t allocated() const { return after_ - before_; }
 
 private:
+    static constexpr int warm_up = 50, rounds = 300;
     int round_ = 0;
     bool failed_ = false;
     std::uint64_t before_ = 0, after_ = 0;
 };
 
-const std::string body(100, 'b');
-const request_builder get_request("GET", "/");
+const std::string hundred_bytes(100, 'b');
 
 /// Exchanges on one lease, each from the handler of the one before.
 template <class Side>
@@ -53,7 +50,7 @@ struct on_a_lease {
     meter count{};
     void next() {
         async_exchange(lease, get_request, [this](std::error_code e, response reply) {
-            if (count.count(e, reply.body() == body)) next();
+            if (count.count(e, reply.body() == hundred_bytes)) next();
         });
     }
 };
@@ -69,7 +66,7 @@ struct through_the_pool {
             lease = std::move(got);
             async_exchange(lease, get_request, [this](std::error_code e, response reply) {
                 pool.put(std::move(lease));
-                if (count.count(e, reply.body() == body)) next();
+                if (count.count(e, reply.body() == hundred_bytes)) next();
             });
         });
     }
@@ -81,7 +78,7 @@ struct through_a_client {
     meter count{};
     void next() {
         client.async_send(get_request, [this](std::error_code e, response reply) {
-            if (count.count(e, reply.body() == body)) next();
+            if (count.count(e, reply.body() == hundred_bytes)) next();
         });
     }
 };
@@ -97,7 +94,7 @@ struct in_pieces {
             reader = std::move(got);
             reader.async_read_some(asio::buffer(room), [this](std::error_code e, std::size_t bytes) {
                 reader.close();
-                if (count.count(e, bytes == body.size())) next();
+                if (count.count(e, bytes == hundred_bytes.size())) next();
             });
         });
     }
@@ -117,7 +114,7 @@ void check_coroutine(stage<Side>& s, std::function<asio::awaitable<response>()> 
     const auto visit = [&]() -> asio::awaitable<void> {
         for (bool more = true; more;) {
             const response reply = co_await fetch();
-            more = count.count({}, reply.body() == body);
+            more = count.count({}, reply.body() == hundred_bytes);
         }
     };
     asio::cancellation_signal stop;
@@ -134,7 +131,7 @@ void check_coroutine(stage<Side>& s, std::function<asio::awaitable<response>()> 
 
 TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over_tcp, over_tls) {
     if (!base::recycling) return;
-    stage<TestType> s(answering(ok(body, "Content-Type: text/plain\r\nDate: today\r\n")));
+    stage<TestType> s(answering(ok(hundred_bytes, "Content-Type: text/plain\r\nDate: today\r\n")));
     http_client client(s.pool);
     SECTION("on a lease") { check(s, on_a_lease<TestType>{s.get()}); }
     SECTION("through the pool") { check(s, through_the_pool<TestType>{s.pool}); }

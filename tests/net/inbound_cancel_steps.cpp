@@ -80,7 +80,7 @@ int cancel_at_every_step(Start start, const inbound::acceptor_options& options =
             run->connection = {};
             run->acceptor.close();
             run->io.restart();
-            run->io.run_for(long_enough);
+            run->io.run_for(plenty);
             CHECK(run->io.stopped());
             const auto s = run->acceptor.stats();
             std::uint64_t ended = 0;

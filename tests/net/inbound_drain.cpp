@@ -80,7 +80,7 @@ TEMPLATE_TEST_CASE("a_drain_under_load_cuts_nobody", "[inbound][drain]", accept_
     std::promise<std::error_code> over;
     server.acceptor.async_drain(1h, [&](std::error_code e) { over.set_value(e); });
     auto result = over.get_future();
-    REQUIRE(result.wait_for(long_enough) == std::future_status::ready);
+    REQUIRE(result.wait_for(plenty) == std::future_status::ready);
     CHECK_FALSE(result.get());
     for (auto& v : visits) {
         const visit seen = v.get();

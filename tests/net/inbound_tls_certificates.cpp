@@ -9,6 +9,7 @@
 #include "hotpool/transport/tls.hpp"
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
+#include "support/server_certificates.hpp"
 #include "support/tls_meeting.hpp"
 
 using namespace hotpool;
@@ -17,14 +18,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const authority& clients() {
-    static const authority made("clients' root");
-    return made;
-}
-identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) { return clients().issue(spec); }
+identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) { return client_root().issue(spec); }
 
 tls_server_options by_root(client_auth how = client_auth::required) {
-    return asking(how, {.ca_pem = clients().certificate_pem()});
+    return asking(how, {.ca_pem = client_root().certificate_pem()});
 }
 
 // How the server sees a client that shows `shown`, which is empty for none.
@@ -71,7 +68,7 @@ TEST_CASE("inbound tls certificates: nobody is asked by default, whatever they h
 }
 
 TEST_CASE("inbound tls certificates: an issuer in between must be shown") {
-    const authority between("in between", &clients());
+    const authority between("in between", &client_root());
     identity leaf = between.issue({.names = {}});
     CHECK(verdict(by_root(), leaf, TLS1_3_VERSION) == errc::certificate_unknown_issuer);
     leaf.issuers_pem = between.certificate_pem();
@@ -85,7 +82,7 @@ TEST_CASE("inbound tls certificates: pins come on top of the chain, and decide a
     const auto with = [](tls_pin pin, const std::string& roots) {
         return asking(client_auth::required, {.ca_pem = roots, .pins = {pin}});
     };
-    const std::string roots = clients().certificate_pem();
+    const std::string roots = client_root().certificate_pem();
     const tls_pin certificate = tls_pin::certificate(pinned.certificate_sha256);
     const tls_pin key = tls_pin::public_key(pinned.public_key_sha256);
     const tls_pin of_lonely = tls_pin::certificate(lonely.certificate_sha256);
@@ -168,7 +165,7 @@ TEST_CASE("inbound tls certificates: a view shows what the certificate says") {
 TEST_CASE("inbound tls certificates: a client is told the roots' names, and why it is refused") {
     const authority other("another root");
     tls_listener listener{tls_server(asking(
-        client_auth::required, {.ca_pem = clients().certificate_pem() + other.certificate_pem()}))};
+        client_auth::required, {.ca_pem = client_root().certificate_pem() + other.certificate_pem()}))};
     const client_context context = make_client_context({.max_version = TLS1_2_VERSION});
     int told = 0;
     std::string alert;

@@ -9,6 +9,7 @@
 #include "hotpool/transport/tls.hpp"
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
+#include "support/server_certificates.hpp"
 #include "support/tls_meeting.hpp"
 
 using namespace hotpool;
@@ -98,11 +99,10 @@ TEST_CASE("inbound tls: a client without TLS is told by name") {
 TEST_CASE("inbound tls: a client that ends at any step of its handshake is told by name, and leaves no descriptor") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(ending::close, ending::reset);
-    const authority clients("clients' root");
-    const identity own = clients.issue({.names = {}});
+    const identity own = client_root().issue({.names = {}});
     const client_context context =
         make_client_context({.own = own, .min_version = version, .max_version = version});
-    const auto options = asking(client_auth::required, {.ca_pem = clients.certificate_pem()});
+    const auto options = asking(client_auth::required, {.ca_pem = client_root().certificate_pem()});
     met_by([](tls_client&) {}, options);  // opens what stays
     const std::size_t before = open_descriptors();
     for (int flights = 0; flights < 2; ++flights) {

@@ -12,6 +12,7 @@
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
 #include "support/refusal.hpp"
+#include "support/server_certificates.hpp"
 #include "support/server_process.hpp"
 #include "support/tls_meeting.hpp"
 
@@ -36,18 +37,13 @@ std::string shown_by(tls_listener& listener) {
     std::string name;
     meeting met(listener, context.get(), [&](tls_client& c) {
         if (!c.shake_hands()) return;
-        const test::detail::x509_ptr peer(SSL_get1_peer_certificate(c.ssl()));
+        const test::x509::certificate_ptr peer(SSL_get1_peer_certificate(c.ssl()));
         name = certificate_view(*peer).subject();
         c.see_off();
     });
     met.part();
     return name;
 }
-
-tls_server_options showing(const identity& own) {
-    return {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem};
-}
-identity named(const std::string& name) { return test_root().issue({.common_name = name}); }
 
 }  // namespace
 
@@ -162,7 +158,7 @@ TEST_CASE("inbound tls options: a connection and a handshake under way keep what
     std::thread second([&, port = listener.port()] {
         tls_client c(port, context.get());
         if (!c.shake_hands()) return;
-        const test::detail::x509_ptr peer(SSL_get1_peer_certificate(c.ssl()));
+        const test::x509::certificate_ptr peer(SSL_get1_peer_certificate(c.ssl()));
         name = certificate_view(*peer).subject();
         try {
             c.see_off();

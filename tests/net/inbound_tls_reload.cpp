@@ -7,18 +7,13 @@
 #include <vector>
 
 #include "support/inbound_test.hpp"
+#include "support/server_certificates.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
 using inbound::close_reason;
 
 namespace {
-
-identity named(const std::string& name) { return test_root().issue({.common_name = name}); }
-
-tls_server_options showing(const identity& own) {
-    return {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem};
-}
 
 std::string shown_to(const client_socket& c) {
     const std::unique_ptr<X509, void (*)(X509*)> peer(SSL_get1_peer_certificate(c.ssl()), X509_free);
@@ -81,12 +76,11 @@ TEST_CASE("reload_under_load_cuts_nobody", "[inbound][thread]") {
 
 TEST_CASE("new_rules_hold_for_whoever_connects_once_the_update_is_over", "[inbound]") {
     echo_server<accept_tls> server;
-    const authority clients("clients' root");
-    const identity known = clients.issue({.names = {}});
+    const identity known = client_root().issue({.names = {}});
     const identity unknown = self_signed();
     tls_server_options strict = accept_tls::options();
     strict.client_certificates = client_auth::required;
-    strict.ca_pem = clients.certificate_pem();
+    strict.ca_pem = client_root().certificate_pem();
 
     const auto let_in = [&](const identity* own) {
         client_socket c(server.port());

@@ -10,17 +10,13 @@
 #include "hotpool/transport/tls.hpp"
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
+#include "support/server_certificates.hpp"
 #include "support/tls_meeting.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
 
 namespace {
-
-const authority& clients() {
-    static const authority made("clients' root");
-    return made;
-}
 
 // A client of one version that keeps every session it is given, and offers the last.
 class returning_client {
@@ -94,10 +90,10 @@ TEST_CASE("inbound tls tickets: a client that has shown a certificate shows it a
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(client_auth::optional, client_auth::required);
     CAPTURE(version, static_cast<int>(how));
-    const identity own = clients().issue({.names = {}});
+    const identity own = client_root().issue({.names = {}});
     std::atomic<int> asked = 0;
     auto answer = certificate_verdict::accepted;
-    tls_listener listener{tls_server(asking(how, {.ca_pem = clients().certificate_pem(),
+    tls_listener listener{tls_server(asking(how, {.ca_pem = client_root().certificate_pem(),
                                                   .verifier = [&](const certificate_view&) {
                                                       ++asked;
                                                       return answer;
@@ -118,7 +114,7 @@ TEST_CASE("inbound tls tickets: a client that has shown a certificate shows it a
 TEST_CASE("inbound tls tickets: where certificates are optional, a client without one comes back without one") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     tls_listener listener{
-        tls_server(asking(client_auth::optional, {.ca_pem = clients().certificate_pem()}))};
+        tls_server(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}))};
     returning_client client(version);
     CHECK_FALSE(client.visit(listener).resumed);
     const auto again = client.visit(listener);
@@ -141,11 +137,11 @@ TEST_CASE("inbound tls tickets: they are worth nothing after an update, so that 
         CHECK(client.visit(listener).resumed);
     }
     SECTION("certificates are required") {
-        listener.server().update(asking(client_auth::required, {.ca_pem = clients().certificate_pem()}));
+        listener.server().update(asking(client_auth::required, {.ca_pem = client_root().certificate_pem()}));
         CHECK(client.visit(listener).error == errc::certificate_missing);
     }
     SECTION("they are optional") {
-        listener.server().update(asking(client_auth::optional, {.ca_pem = clients().certificate_pem()}));
+        listener.server().update(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}));
         const auto after = client.visit(listener);
         CHECK_FALSE(after.error);
         CHECK_FALSE(after.resumed);
@@ -154,10 +150,10 @@ TEST_CASE("inbound tls tickets: they are worth nothing after an update, so that 
 
 TEST_CASE("inbound tls tickets: a client of other roots has no way in after an update") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
-    const identity own = clients().issue({.names = {}});
+    const identity own = client_root().issue({.names = {}});
     const authority others("other clients' root");
     const auto how = client_auth::optional;
-    tls_listener listener{tls_server(asking(how, {.ca_pem = clients().certificate_pem()}))};
+    tls_listener listener{tls_server(asking(how, {.ca_pem = client_root().certificate_pem()}))};
     returning_client client(version, own);
     CHECK_FALSE(client.visit(listener).error);
     listener.server().update(asking(how, {.ca_pem = others.certificate_pem()}));

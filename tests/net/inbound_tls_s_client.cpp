@@ -8,6 +8,7 @@
 #include "hotpool/error.hpp"
 #include "hotpool/transport/tls_server.hpp"
 #include "support/catch.hpp"
+#include "support/server_certificates.hpp"
 #include "support/server_process.hpp"
 #include "support/tls_meeting.hpp"
 
@@ -31,15 +32,10 @@ struct visit {
     std::string said;  // by the program
 };
 
-const authority& clients() {
-    static const authority made("clients' root");
-    return made;
-}
-
 // A directory with the root that the program believes and a certificate that it may show.
 struct program {
     program() {
-        const identity own = clients().issue({.common_name = "s_client", .names = {}});
+        const identity own = client_root().issue({.common_name = "s_client", .names = {}});
         files.write("root.pem", test_root().certificate_pem());
         files.write("own.pem", own.certificate_pem + own.key_pem);
     }
@@ -95,7 +91,7 @@ TEST_CASE("inbound tls s_client: it verifies the server, is answered, and comes 
 TEST_CASE("inbound tls s_client: certificates and versions") {
     if (!installed()) return;
     const program client;
-    tls_listener listener{tls_server(asking(client_auth::required, {.ca_pem = clients().certificate_pem()}))};
+    tls_listener listener{tls_server(asking(client_auth::required, {.ca_pem = client_root().certificate_pem()}))};
     const visit known = client.run(listener, "-cert own.pem -key own.pem");
     CHECK_FALSE(known.error);
     CHECK(known.got == "ping\n");

@@ -36,7 +36,7 @@ struct session {
     meeting met;
 };
 
-void echo(tls_client& c) {
+void answer_all(tls_client& c) {
     for (;;) c.write(c.read_some());
 }
 
@@ -50,7 +50,7 @@ std::string pattern(std::size_t bytes) {
 
 TEST_CASE("inbound tls stream: what is written comes back, small and large, also after moving and resting") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
-    session s(version, &echo);
+    session s(version, &answer_all);
     CHECK(s.stream().version() == (version == TLS1_3_VERSION ? "TLSv1.3" : "TLSv1.2"));
     CHECK(s.stream().remote_endpoint().port() != 0);
     for (const std::size_t size : std::initializer_list<std::size_t>{1, 100, 16'384, 100'000}) {

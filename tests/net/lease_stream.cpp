@@ -10,8 +10,7 @@
 #include <string>
 
 #include "hotpool/exchange.hpp"
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/mock_stage.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -33,19 +32,10 @@ struct transfer {
     bool done() const noexcept { return completions != 0; }
 };
 
-struct stage {
-    stage() : pool(io.get_executor(), mock_origin, {}, {&net}) {
-        net.opens_at_once = true;
-        lease = get(io, pool);
-    }
-    void turn() {
-        io.restart();
-        io.poll();
-    }
+struct lending_stage : mock_stage {
+    lending_stage() { lease = get(io, pool); }
     mock_link& link() { return *net.links.at(0); }
-    net::io_context io;
-    mock_network net;
-    mock_pool pool;
+
     mock_pool::lease_type lease;
 };
 
@@ -91,7 +81,7 @@ TEMPLATE_TEST_CASE("asios_composed_operations_run_over_a_lease", "[lease]", tcp_
 }
 
 TEST_CASE("stream_operations_complete_outside_the_initiating_call", "[lease]") {
-    stage s;
+    lending_stage s;
     s.link().feed("hello");
     std::array<char, 8> room{};
     transfer read, write;
@@ -117,7 +107,7 @@ TEST_CASE("stream_operations_complete_outside_the_initiating_call", "[lease]") {
 }
 
 TEST_CASE("end_of_the_stream_is_told_and_the_connection_is_not_kept", "[lease]") {
-    stage s;
+    lending_stage s;
     s.link().feed("last");
     s.link().finish();
     std::array<char, 8> room{};
@@ -135,7 +125,7 @@ TEST_CASE("end_of_the_stream_is_told_and_the_connection_is_not_kept", "[lease]")
 }
 
 TEST_CASE("cancelled_read_loses_nothing_and_the_lease_goes_on", "[lease]") {
-    stage s;
+    lending_stage s;
     std::array<char, 8> room{};
     net::cancellation_signal signal;
     transfer cancelled, next;
@@ -159,7 +149,7 @@ TEST_CASE("cancelled_read_loses_nothing_and_the_lease_goes_on", "[lease]") {
 }
 
 TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
-    stage s;
+    lending_stage s;
     s.link().takes_writes = false;
     net::cancellation_signal signal;
     transfer write;
@@ -175,7 +165,7 @@ TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
 }
 
 TEST_CASE("read_and_write_wait_together_and_each_is_woken_for_its_own", "[lease]") {
-    stage s;
+    lending_stage s;
     s.link().takes_writes = false;
     std::array<char, 8> room{};
     transfer read, write;
@@ -210,7 +200,7 @@ TEST_CASE("read_and_write_wait_together_and_each_is_woken_for_its_own", "[lease]
 }
 
 TEST_CASE("lease_moves_while_an_operation_waits_on_it", "[lease]") {
-    stage s;
+    lending_stage s;
     std::array<char, 8> room{};
     transfer read;
     s.lease.async_read_some(net::buffer(room), read.handler());
@@ -226,7 +216,7 @@ TEST_CASE("lease_moves_while_an_operation_waits_on_it", "[lease]") {
 }
 
 TEST_CASE("lease_dropped_under_a_pending_read_ends_both", "[lease]") {
-    stage s;
+    lending_stage s;
     std::array<char, 8> room{};
     transfer read;
     s.lease.async_read_some(net::buffer(room), read.handler());

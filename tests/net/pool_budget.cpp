@@ -14,14 +14,14 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Three pools and their one budget.
-struct stage {
-    explicit stage(std::size_t room, pool_options options = {})
+struct budget_stage {
+    explicit budget_stage(std::size_t room, pool_options options = {})
         : budget(std::make_shared<connection_budget>(room)) {
         net.opens_at_once = true;
         for (auto& pool : pools)
             pool.emplace(io.get_executor(), mock_origin, options, mock_transport::options{&net}, budget);
     }
-    ~stage() {
+    ~budget_stage() {
         answers.clear();
         for (auto& pool : pools)
             if (pool) pool->close();
@@ -59,7 +59,7 @@ struct stage {
 }  // namespace
 
 TEST_CASE("pool_without_room_gets_that_of_anothers_idle_connection", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     s.idle(0);
     auto& b = s.ask(1);
     CHECK(b.lease);
@@ -70,7 +70,7 @@ TEST_CASE("pool_without_room_gets_that_of_anothers_idle_connection", "[pool][bud
 }
 
 TEST_CASE("connection_put_back_makes_room_for_a_caller_of_another_pool", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& b = s.ask(1);
     CHECK(a.lease);
@@ -83,7 +83,7 @@ TEST_CASE("connection_put_back_makes_room_for_a_caller_of_another_pool", "[pool]
 }
 
 TEST_CASE("callers_of_its_own_get_a_returned_connection_first", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& b = s.ask(1);
     auto& c = s.ask(0);
@@ -97,7 +97,7 @@ TEST_CASE("callers_of_its_own_get_a_returned_connection_first", "[pool][budget]"
 }
 
 TEST_CASE("pools_are_served_in_the_order_of_asking", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& c = s.ask(2);
     auto& b = s.ask(1);
@@ -111,7 +111,7 @@ TEST_CASE("pools_are_served_in_the_order_of_asking", "[pool][budget]") {
 }
 
 TEST_CASE("pool_that_gave_up_waiting_costs_no_other_its_connection", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& b = s.ask(1, 10ms);
     CHECK(run_until(s.io, [&] { return b.done(); }));
@@ -127,7 +127,7 @@ TEST_CASE("pool_that_gave_up_waiting_costs_no_other_its_connection", "[pool][bud
 }
 
 TEST_CASE("pool_destroyed_in_the_queue_is_passed_over", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& b = s.ask(1);
     auto& c = s.ask(2);
@@ -140,7 +140,7 @@ TEST_CASE("pool_destroyed_in_the_queue_is_passed_over", "[pool][budget]") {
 }
 
 TEST_CASE("pool_destroyed_with_a_lease_keeps_its_room_until_it_ends", "[pool][budget]") {
-    stage s(1);
+    budget_stage s(1);
     auto& a = s.ask(0);
     auto& b = s.ask(1);
     s.pools[0].reset();
@@ -153,7 +153,7 @@ TEST_CASE("pool_destroyed_with_a_lease_keeps_its_room_until_it_ends", "[pool][bu
 }
 
 TEST_CASE("failed_openings_give_their_room_back_and_take_no_others", "[pool][budget]") {
-    stage s(2, {.backoff_first = 1ms, .backoff_limit = 1ms});
+    budget_stage s(2, {.backoff_first = 1ms, .backoff_limit = 1ms});
     s.idle(0);
     s.net.opens_at_once = false;
     for (int i = 0; i < 4; ++i) {
@@ -170,7 +170,7 @@ TEST_CASE("failed_openings_give_their_room_back_and_take_no_others", "[pool][bud
 }
 
 TEST_CASE("several_callers_of_one_pool_are_served_as_room_comes", "[pool][budget]") {
-    stage s(3);
+    budget_stage s(3);
     std::array<got<mock_pool>*, 3> held{};
     for (auto& h : held) h = &s.ask(0);
     std::array<got<mock_pool>*, 3> waiting{};
@@ -184,7 +184,7 @@ TEST_CASE("several_callers_of_one_pool_are_served_as_room_comes", "[pool][budget
 }
 
 TEST_CASE("warm_and_min_idle_take_nobodys_connection", "[pool][budget]") {
-    stage s(2);
+    budget_stage s(2);
     s.idle(0);
     s.idle(1);
     std::error_code warm;
@@ -205,7 +205,7 @@ TEST_CASE("random_use_of_three_pools_never_exceeds_the_budget_and_serves_all", "
     for (std::uint64_t seed = 1; seed <= 30; ++seed) {
         CAPTURE(seed);
         base::random_source dice(seed);
-        stage s(1 + dice.next() % 4, {.max_connections = 3, .backoff_first = 1us, .backoff_limit = 1us});
+        budget_stage s(1 + dice.next() % 4, {.max_connections = 3, .backoff_first = 1us, .backoff_limit = 1us});
         std::deque<mock_pool::lease_type> leases;
         std::deque<std::size_t> owners;
         int asked = 0, answered = 0;

@@ -15,15 +15,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-template <class Transport>
-ip_endpoint endpoint_of(const site<Transport>& s) {
-    return {ip_address::parse("127.0.0.1").value(), port_number(s.target().port)};
-}
-ip_endpoint closed_endpoint() {
-    const site<tcp_transport> gone;
-    return endpoint_of(gone);
-}
-
 /// A source that takes a few turns of the loop to answer.
 endpoint_source after_some_turns(net::io_context& io, endpoint_list list, std::error_code error = {}) {
     return [&io, list, error](endpoint_answer answer) {

@@ -19,15 +19,6 @@ namespace {
 
 ip_address address(const char* text) { return ip_address::parse(text).value(); }
 
-template <class Transport>
-ip_endpoint endpoint_of(const site<Transport>& s) {
-    return {address("127.0.0.1"), port_number(s.target().port)};
-}
-ip_endpoint closed_endpoint() {
-    const site<tcp_transport> gone;
-    return endpoint_of(gone);
-}
-
 /// A source whose answer the test changes, and the events that a pool told.
 struct network : event_log {
     explicit network(endpoint_list first = {}) : list(std::move(first)) {}

@@ -35,16 +35,6 @@ private:
     std::vector<std::thread> threads_;
 };
 
-template <class Condition>
-bool wait_until(Condition done, duration limit = plenty) {
-    const time_point deadline = clock_type::now() + limit;
-    while (!done()) {
-        if (clock_type::now() >= deadline) return false;
-        std::this_thread::yield();
-    }
-    return true;
-}
-
 /// Counts what is asked and answered.
 struct tally {
     std::atomic<int> asked{0}, answered{0}, granted{0}, failed{0};
@@ -180,9 +170,9 @@ TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thr
                 }
             });
         for (std::thread& t : callers) t.join();
-        CHECK(wait_until([&] { return count.answered == count.asked; }));
+        CHECK(eventually([&] { return count.answered == count.asked; }));
         for (const auto& pool : pools) pool->close();
-        CHECK(wait_until([&] {
+        CHECK(eventually([&] {
             return pools[0]->stats().now == connection_counts{} &&
                    pools[1]->stats().now == connection_counts{};
         }));
@@ -196,7 +186,7 @@ TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thr
     CHECK(count.answered == count.asked);
     CHECK(count.granted + count.failed == count.asked);
     CHECK(count.granted > 50);
-    CHECK(wait_until([&] { return server.live() == 0; }));
+    CHECK(eventually([&] { return server.live() == 0; }));
 }
 
 TEMPLATE_TEST_CASE("pool_closed_under_load_answers_everybody", "[pool][thread]", tcp_transport,
@@ -231,7 +221,7 @@ TEMPLATE_TEST_CASE("pool_closed_under_load_answers_everybody", "[pool][thread]",
         CHECK(count.granted + count.failed == count.asked);
         CHECK((drained || round % 3 != 1));
     }
-    CHECK(wait_until([&] { return server.live() == 0; }));
+    CHECK(eventually([&] { return server.live() == 0; }));
 }
 
 TEST_CASE("what_becomes_readable_while_it_is_put_back_is_noticed", "[pool][thread]") {
@@ -251,11 +241,11 @@ TEST_CASE("what_becomes_readable_while_it_is_put_back_is_noticed", "[pool][threa
                 lease.async_write_some(net::buffer("x", 1),
                                        [&](std::error_code, std::size_t) { written = true; });
             });
-            REQUIRE(wait_until([&] { return written.load(); }));
+            REQUIRE(eventually([&] { return written.load(); }));
             for (auto spins = dice.next() % 2000; spins > 0; --spins)
                 std::atomic_signal_fence(std::memory_order_seq_cst);
             pool.put(std::move(lease));
-            REQUIRE(wait_until([&] { return pool.stats().now == connection_counts{}; }));
+            REQUIRE(eventually([&] { return pool.stats().now == connection_counts{}; }));
         }
         pool.close();
     }

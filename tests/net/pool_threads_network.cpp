@@ -21,23 +21,13 @@ namespace {
 
 constexpr std::size_t most_connections = 8;
 
-template <class Condition>
-bool wait_until(Condition done) {
-    const time_point deadline = clock_type::now() + plenty;
-    while (!done()) {
-        if (clock_type::now() >= deadline) return false;
-        std::this_thread::sleep_for(100us);
-    }
-    return true;
-}
-
 /// A pool that is spent may still have events to tell.
 template <class Pool>
 void check_events(const event_counts& events, const Pool& pool) {
     const manager_counters total = pool.stats().total;
     const std::uint64_t ended = std::accumulate(std::begin(total.retired), std::end(total.retired), std::uint64_t{0});
     const auto tells = [&](pool_event_kind kind, std::uint64_t times) {
-        wait_until([&] { return events.told(kind) == times; });
+        eventually([&] { return events.told(kind) == times; });
         CAPTURE(static_cast<int>(kind));
         CHECK(events.told(kind) == times);
     };
@@ -99,21 +89,21 @@ void be_busy(const net::any_io_executor& of_pools, const std::vector<Executor>& 
     const auto is_enough = [&] {
         return tally.whole > 20 && tally.held > 10 && pools[0]->stats().total.leaks > 0;
     };
-    CHECK(wait_until([&] { return is_enough() && clock_type::now() - begun > 500ms; }));
+    CHECK(eventually([&] { return is_enough() && clock_type::now() - begun > 500ms; }));
     over = true;
     std::atomic<int> drained = 0;
     pools[0]->async_drain(5s, [&](std::error_code error) { drained = error ? -1 : 1; });
     pools[1]->close();
     for (std::thread& t : owners) t.join();
-    CHECK(wait_until([&] { return tally.answered == tally.asked; }));
-    CHECK(wait_until([&] { return drained != 0; }));
+    CHECK(eventually([&] { return tally.answered == tally.asked; }));
+    CHECK(eventually([&] { return drained != 0; }));
     CHECK(drained == 1);
     for (std::size_t i = 0; i < pools.size(); ++i) {
-        CHECK(wait_until([&] { return is_spent(*pools[i]); }));
+        CHECK(eventually([&] { return is_spent(*pools[i]); }));
         check_events(events[i], *pools[i]);
     }
-    CHECK(wait_until([&] { return budget->used() == 0; }));
-    CHECK(wait_until([&] { return network.live() == 0; }));
+    CHECK(eventually([&] { return budget->used() == 0; }));
+    CHECK(eventually([&] { return network.live() == 0; }));
     CHECK(violations == 0);
     CHECK(tally.unnamed == 0);
     CHECK(tally.wrong == 0);

@@ -3,8 +3,7 @@
 #include <vector>
 
 #include "hotpool/health_checker.hpp"
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/mock_stage.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -12,28 +11,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct stage {
-    explicit stage(pool_options options) : pool(io.get_executor(), mock_origin, options, {&net}) {}
-    ~stage() {
-        pool.close();
-        CHECK(run_dry(io));
-        CHECK(is_spent(pool));
-        CHECK(net.open_links() == 0);
-    }
-    bool until_retired(retire_reason why, std::uint64_t n = 1) {
-        return run_until(io, [&] { return retired(pool, why) >= n; });
-    }
-    net::io_context io;
-    mock_network net{.opens_at_once = true};
-    mock_pool pool;
-};
-
 using verdict_type = health_checker<mock_pool>::verdict_type;
 
 }  // namespace
 
 TEST_CASE("connection_idle_too_long_is_closed", "[pool]") {
-    stage s({.idle_timeout = 30ms});
+    mock_stage s({.idle_timeout = 30ms});
     s.pool.put(get(s.io, s.pool));
     const time_point begin = clock_type::now();
     CHECK(s.until_retired(retire_reason::idle_timeout));
@@ -42,7 +25,7 @@ TEST_CASE("connection_idle_too_long_is_closed", "[pool]") {
 }
 
 TEST_CASE("connection_too_old_ends_when_nobody_uses_it", "[pool]") {
-    stage s({.max_lifetime = 30ms, .lifetime_jitter = 0});
+    mock_stage s({.max_lifetime = 30ms, .lifetime_jitter = 0});
     SECTION("idle") {
         s.pool.put(get(s.io, s.pool));
         CHECK(s.until_retired(retire_reason::max_lifetime));
@@ -58,7 +41,7 @@ TEST_CASE("connection_too_old_ends_when_nobody_uses_it", "[pool]") {
 }
 
 TEST_CASE("connection_ends_after_its_last_use", "[pool]") {
-    stage s({.max_requests = 2});
+    mock_stage s({.max_requests = 2});
     s.pool.put(get(s.io, s.pool));
     CHECK(s.pool.stats().now.idle == 1);
     s.pool.put(get(s.io, s.pool));
@@ -67,7 +50,7 @@ TEST_CASE("connection_ends_after_its_last_use", "[pool]") {
 }
 
 TEST_CASE("deadline_of_one_lease_does_not_reach_the_next", "[pool]") {
-    stage s({});
+    mock_stage s;
     auto lease = get(s.io, s.pool);
     s.pool.core()->set_lease_deadline(*lease.connection(), clock_type::now() + 5ms);
     CHECK(run_until(s.io, [&] { return lease.connection()->expired.load(); }));
@@ -88,7 +71,7 @@ TEST_CASE("deadline_of_one_lease_does_not_reach_the_next", "[pool]") {
 }
 
 TEST_CASE("put_beyond_max_idle_ends_the_one_idle_longest", "[pool]") {
-    stage s({.max_idle = 1});
+    mock_stage s({.max_idle = 1});
     auto first = get(s.io, s.pool);
     auto second = get(s.io, s.pool);
     s.pool.put(std::move(first));
@@ -99,7 +82,7 @@ TEST_CASE("put_beyond_max_idle_ends_the_one_idle_longest", "[pool]") {
 }
 
 TEST_CASE("pool_keeps_min_idle_filled", "[pool]") {
-    stage s({.min_idle = 2});
+    mock_stage s({.min_idle = 2});
     CHECK(run_until(s.io, [&] { return s.pool.stats().now.idle == 2; }));
     SECTION("when one is lent") {
         auto lease = get(s.io, s.pool);
@@ -115,7 +98,7 @@ TEST_CASE("pool_keeps_min_idle_filled", "[pool]") {
 }
 
 TEST_CASE("min_idle_waits_for_a_peer_that_is_down_without_hammering_it", "[pool]") {
-    stage s({.min_idle = 1, .backoff_first = 60ms, .backoff_limit = 60ms});
+    mock_stage s({.min_idle = 1, .backoff_first = 60ms, .backoff_limit = 60ms});
     CHECK(run_until(s.io, [&] { return s.pool.stats().now.idle == 1; }));
     s.net.opens_at_once = false;
     s.net.links[0]->finish();
@@ -132,7 +115,7 @@ TEST_CASE("min_idle_waits_for_a_peer_that_is_down_without_hammering_it", "[pool]
 }
 
 TEST_CASE("connection_that_stays_idle_gives_its_buffers_back_once", "[pool]") {
-    stage s({.rest_after_idle = 10ms});
+    mock_stage s({.rest_after_idle = 10ms});
     s.pool.put(get(s.io, s.pool));
     CHECK(run_until(s.io, [&] { return s.pool.stats().total.rests == 1; }));
     CHECK(s.net.links[0]->releases == 1);
@@ -158,7 +141,7 @@ TEMPLATE_TEST_CASE("rested_connection_works_like_any_other", "[pool]", tcp_trans
 }
 
 TEST_CASE("health_probe_decides_about_an_idle_connection", "[pool]") {
-    stage s({.health_check_interval = 15ms, .health_check_timeout = 30ms});
+    mock_stage s({.health_check_interval = 15ms, .health_check_timeout = 30ms});
     int probes = 0;
     std::vector<verdict_type> open_verdicts;
     std::function<void(mock_pool::lease_type&, verdict_type)> probe;

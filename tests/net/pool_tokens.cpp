@@ -12,23 +12,13 @@
 #include <memory>
 #include <thread>
 
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/mock_stage.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct stage {
-    explicit stage(pool_options options = {}) : pool(io.get_executor(), mock_origin, options, {&net}) {
-        net.opens_at_once = true;
-    }
-    net::io_context io;
-    mock_network net;
-    mock_pool pool;
-};
 
 /// Takes its memory from the heap, counted.
 template <class T>
@@ -72,7 +62,7 @@ struct counting_handler {
 }  // namespace
 
 TEST_CASE("get_is_awaited_cold_and_hot", "[pool]") {
-    stage s;
+    mock_stage s;
     bool done = false;
     net::co_spawn(
         s.io,
@@ -91,7 +81,7 @@ TEST_CASE("get_is_awaited_cold_and_hot", "[pool]") {
 }
 
 TEST_CASE("awaited_get_with_redirect_error_does_not_throw", "[pool]") {
-    stage s({.max_connections = 1});
+    mock_stage s({.max_connections = 1});
     bool done = false;
     net::co_spawn(
         s.io,
@@ -110,7 +100,7 @@ TEST_CASE("awaited_get_with_redirect_error_does_not_throw", "[pool]") {
 }
 
 TEST_CASE("awaited_get_throws_what_went_wrong", "[pool]") {
-    stage s;
+    mock_stage s;
     s.pool.close();
     std::error_code thrown;
     net::co_spawn(
@@ -128,7 +118,7 @@ TEST_CASE("awaited_get_throws_what_went_wrong", "[pool]") {
 }
 
 TEST_CASE("get_gives_a_future", "[pool]") {
-    stage s({.max_connections = 1});
+    mock_stage s({.max_connections = 1});
     std::future<mock_pool::lease_type> cold = s.pool.async_get(net::use_future);
     std::future<mock_pool::lease_type> late = s.pool.async_get(20ms, net::use_future);
     CHECK(run_until(s.io, [&] { return late.wait_for(0s) == std::future_status::ready; }));
@@ -148,7 +138,7 @@ TEST_CASE("get_gives_a_future", "[pool]") {
 
 #if __has_include(<asio/deferred.hpp>)
 TEST_CASE("deferred_get_begins_when_it_is_called", "[pool]") {
-    stage s;
+    mock_stage s;
     auto later = s.pool.async_get(net::deferred);
     CHECK(s.pool.stats().now == connection_counts{});
     got<mock_pool> answer;
@@ -159,7 +149,7 @@ TEST_CASE("deferred_get_begins_when_it_is_called", "[pool]") {
 #endif
 
 TEST_CASE("move_only_handler_is_called_once", "[pool]") {
-    stage s;
+    mock_stage s;
     auto count = std::make_unique<int>(0);
     int* const calls = count.get();
     std::unique_ptr<int> returned;
@@ -172,7 +162,7 @@ TEST_CASE("move_only_handler_is_called_once", "[pool]") {
 }
 
 TEST_CASE("completions_run_on_the_handlers_executor", "[pool]") {
-    stage s;
+    mock_stage s;
     SECTION("a strand") {
         auto strand = net::make_strand(s.io);
         bool there = false;
@@ -216,7 +206,7 @@ TEST_CASE("completions_run_on_the_handlers_executor", "[pool]") {
 }
 
 TEST_CASE("memory_of_an_operation_is_the_handlers_and_given_back_before_the_call", "[pool]") {
-    stage s({.max_connections = 1});
+    mock_stage s({.max_connections = 1});
     int taken = 0, live = 0, live_at_call = -1, calls = 0;
     mock_pool::lease_type lease;
     counting_handler handler{&taken, &live, live_at_call, calls, lease};

@@ -4,8 +4,7 @@
 #include <deque>
 #include <vector>
 
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/mock_stage.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -13,26 +12,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct stage {
-    explicit stage(pool_options options = {.max_connections = 1})
-        : pool(io.get_executor(), mock_origin, options, {&net}) {}
-    ~stage() {
+struct waiting_stage : mock_stage {
+    explicit waiting_stage(pool_options options = {.max_connections = 1}) : mock_stage(options, false) {}
+    ~waiting_stage() {
         pool.close();
         answers.clear();
-        while (net.pending() != 0) {
-            for (mock_opening& o : net.openings) o.fail(errc::cancelled);
-            turn();
-        }
-        CHECK(run_dry(io));
-        CHECK(is_spent(pool));
-        CHECK(net.open_links() == 0);
     }
 
-    /// Everything that is ready now.
-    void turn() {
-        io.restart();
-        io.poll();
-    }
     got<mock_pool>& ask() {
         pool.async_get(answers.emplace_back().handler());
         turn();
@@ -56,16 +42,13 @@ struct stage {
         return std::move(first.lease);
     }
 
-    net::io_context io;
-    mock_network net;
-    mock_pool pool;
     std::deque<got<mock_pool>> answers;
 };
 
 }  // namespace
 
 TEST_CASE("returned_connection_goes_to_the_oldest_waiter", "[pool]") {
-    stage s;
+    waiting_stage s;
     auto lease = s.lease();
     auto& first = s.ask();
     auto& second = s.ask();
@@ -86,7 +69,7 @@ TEST_CASE("returned_connection_goes_to_the_oldest_waiter", "[pool]") {
 }
 
 TEST_CASE("waiter_takes_a_returned_connection_before_its_opening_is_done", "[pool]") {
-    stage s({.max_connections = 2});
+    waiting_stage s({.max_connections = 2});
     auto lease = s.lease();
     auto& waiter = s.ask();
     CHECK(s.net.pending() == 1);
@@ -104,7 +87,7 @@ TEST_CASE("waiter_takes_a_returned_connection_before_its_opening_is_done", "[poo
 }
 
 TEST_CASE("there_are_never_more_openings_than_waiters", "[pool]") {
-    stage s({.max_connections = 8});
+    waiting_stage s({.max_connections = 8});
     for (std::size_t n = 1; n <= 3; ++n) {
         s.ask();
         CHECK(s.net.pending() == n);
@@ -118,7 +101,7 @@ TEST_CASE("there_are_never_more_openings_than_waiters", "[pool]") {
 }
 
 TEST_CASE("each_failed_opening_fails_at_most_one_waiter", "[pool]") {
-    stage s({.max_connections = 3, .backoff_first = 1h, .backoff_limit = 1h});
+    waiting_stage s({.max_connections = 3, .backoff_first = 1h, .backoff_limit = 1h});
     for (int i = 0; i < 3; ++i) s.ask();
     s.net.openings[0].fail(errc::connect_refused);
     s.turn();
@@ -134,7 +117,7 @@ TEST_CASE("each_failed_opening_fails_at_most_one_waiter", "[pool]") {
 }
 
 TEST_CASE("cancelled_waiter_is_told_once_and_its_opening_is_pooled", "[pool]") {
-    stage s;
+    waiting_stage s;
     net::cancellation_signal signal;
     auto& waiter = s.ask(signal);
     CHECK(s.pool.stats().now == connection_counts{.opening = 1, .waiting = 1});
@@ -155,7 +138,7 @@ TEST_CASE("cancelled_waiter_is_told_once_and_its_opening_is_pooled", "[pool]") {
 TEST_CASE("every_type_of_cancellation_counts_for_a_get", "[pool]") {
     for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial,
                             net::cancellation_type::total, net::cancellation_type::all}) {
-        stage s;
+        waiting_stage s;
         net::cancellation_signal signal;
         auto& waiter = s.ask(signal);
         signal.emit(net::cancellation_type::none);
@@ -168,7 +151,7 @@ TEST_CASE("every_type_of_cancellation_counts_for_a_get", "[pool]") {
 }
 
 TEST_CASE("cancellation_after_the_grant_comes_too_late", "[pool]") {
-    stage s;
+    waiting_stage s;
     auto lease = s.lease();
     net::cancellation_signal signal;
     auto& waiter = s.ask(signal);
@@ -186,7 +169,7 @@ TEST_CASE("cancellation_after_the_grant_comes_too_late", "[pool]") {
 }
 
 TEST_CASE("cancelled_waiter_does_not_hold_up_those_behind_it", "[pool]") {
-    stage s;
+    waiting_stage s;
     auto lease = s.lease();
     net::cancellation_signal signal;
     s.ask(signal);
@@ -199,7 +182,7 @@ TEST_CASE("cancelled_waiter_does_not_hold_up_those_behind_it", "[pool]") {
 }
 
 TEST_CASE("waiter_that_timed_out_is_passed_over", "[pool]") {
-    stage s;
+    waiting_stage s;
     auto lease = s.lease();
     got<mock_pool> hasty, patient;
     s.pool.async_get(10ms, hasty.handler());
@@ -214,7 +197,7 @@ TEST_CASE("waiter_that_timed_out_is_passed_over", "[pool]") {
 }
 
 TEST_CASE("waiter_gets_room_that_a_discarded_connection_leaves", "[pool]") {
-    stage s;
+    waiting_stage s;
     auto lease = s.lease();
     auto& waiter = s.ask();
     lease.discard();

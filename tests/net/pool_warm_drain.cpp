@@ -2,8 +2,7 @@
 #include <chrono>
 #include <deque>
 
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/mock_stage.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -12,7 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// What a warm or a drain was answered.
-struct answer {
+struct verdict {
     int completions = 0;
     std::error_code error{};
     auto handler() {
@@ -24,26 +23,6 @@ struct answer {
     bool done() const noexcept { return completions != 0; }
 };
 
-struct stage {
-    explicit stage(pool_options options = {}, bool opens_at_once = true)
-        : pool(io.get_executor(), mock_origin, options, {&net}) {
-        net.opens_at_once = opens_at_once;
-    }
-    ~stage() {
-        pool.close();
-        CHECK(run_dry(io));
-        CHECK(is_spent(pool));
-        CHECK(net.open_links() == 0);
-    }
-    void turn() {
-        io.restart();
-        io.poll();
-    }
-    net::io_context io;
-    mock_network net;
-    mock_pool pool;
-};
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("warm_pool_lends_without_opening", "[pool]", tcp_transport, tls_transport) {
@@ -51,7 +30,7 @@ TEMPLATE_TEST_CASE("warm_pool_lends_without_opening", "[pool]", tcp_transport, t
     site<TestType> server;
     net::io_context io;
     auto pool = server.pool(io);
-    answer warm;
+    verdict warm;
     pool.async_warm(3, warm.handler());
     CHECK_FALSE(warm.done());
     CHECK(run_until(io, [&] { return warm.done(); }));
@@ -65,8 +44,8 @@ TEMPLATE_TEST_CASE("warm_pool_lends_without_opening", "[pool]", tcp_transport, t
 }
 
 TEST_CASE("warm_tells_when_it_could_not_open_all", "[pool]") {
-    stage s({.max_connections = 4}, false);
-    answer warm;
+    mock_stage s({.max_connections = 4}, false);
+    verdict warm;
     s.pool.async_warm(2, warm.handler());
     CHECK(s.net.pending() == 2);
     SECTION("one failed") {
@@ -79,7 +58,7 @@ TEST_CASE("warm_tells_when_it_could_not_open_all", "[pool]") {
         CHECK(s.pool.stats().now == connection_counts{.idle = 1});
     }
     SECTION("the limit allows fewer") {
-        answer greedy;
+        verdict greedy;
         s.pool.async_warm(9, greedy.handler());
         CHECK(s.net.pending() == 4);
         for (auto& o : s.net.openings) o.succeed();
@@ -97,9 +76,9 @@ TEST_CASE("warm_tells_when_it_could_not_open_all", "[pool]") {
 }
 
 TEST_CASE("warm_of_what_is_open_already_completes_without_opening", "[pool]") {
-    stage s;
+    mock_stage s;
     auto lease = get(s.io, s.pool);
-    answer none, one;
+    verdict none, one;
     s.pool.async_warm(0, none.handler());
     s.pool.async_warm(1, one.handler());
     CHECK_FALSE(one.done());
@@ -111,12 +90,12 @@ TEST_CASE("warm_of_what_is_open_already_completes_without_opening", "[pool]") {
 }
 
 TEST_CASE("drain_ends_idle_now_refuses_waiters_and_lets_leases_finish", "[pool]") {
-    stage s({.max_connections = 2});
+    mock_stage s({.max_connections = 2});
     auto first = get(s.io, s.pool);
     auto second = get(s.io, s.pool);
     got<mock_pool> waiting, late;
     s.pool.async_get(waiting.handler());
-    answer drained;
+    verdict drained;
     s.pool.async_drain(1h, drained.handler());
     s.turn();
     CHECK(waiting.error == errc::pool_draining);
@@ -136,8 +115,8 @@ TEST_CASE("drain_ends_idle_now_refuses_waiters_and_lets_leases_finish", "[pool]"
 }
 
 TEST_CASE("drain_of_an_idle_pool_completes_at_once", "[pool]") {
-    stage s({}, false);
-    answer drained, again;
+    mock_stage s({}, false);
+    verdict drained, again;
     s.pool.async_warm(1, [](std::error_code) {});
     s.pool.async_drain(1h, drained.handler());
     CHECK_FALSE(drained.done());
@@ -150,13 +129,13 @@ TEST_CASE("drain_of_an_idle_pool_completes_at_once", "[pool]") {
 }
 
 TEST_CASE("drain_cuts_what_is_still_under_way_at_its_deadline", "[pool]") {
-    stage s;
+    mock_stage s;
     auto reading = get(s.io, s.pool);
     auto held = get(s.io, s.pool);
     std::error_code error;
     char byte;
     reading.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { error = e; });
-    answer drained;
+    verdict drained;
     const time_point begin = clock_type::now();
     s.pool.async_drain(30ms, drained.handler());
     CHECK(run_until(s.io, [&] { return drained.done(); }));
@@ -177,7 +156,7 @@ TEST_CASE("drain_cuts_what_is_still_under_way_at_its_deadline", "[pool]") {
 }
 
 TEST_CASE("lowered_limits_end_what_is_beyond_them", "[pool]") {
-    stage s({.max_connections = 4});
+    mock_stage s({.max_connections = 4});
     auto a = get(s.io, s.pool);
     auto b = get(s.io, s.pool);
     auto c = get(s.io, s.pool);
@@ -195,7 +174,7 @@ TEST_CASE("lowered_limits_end_what_is_beyond_them", "[pool]") {
 }
 
 TEST_CASE("raised_limits_serve_who_waits", "[pool]") {
-    stage s({.max_connections = 1});
+    mock_stage s({.max_connections = 1});
     auto held = get(s.io, s.pool);
     got<mock_pool> waiting;
     s.pool.async_get(waiting.handler());
@@ -207,7 +186,7 @@ TEST_CASE("raised_limits_serve_who_waits", "[pool]") {
 }
 
 TEST_CASE("shorter_idle_timeout_counts_for_those_already_idle", "[pool]") {
-    stage s({.idle_timeout = 1h});
+    mock_stage s({.idle_timeout = 1h});
     s.pool.put(get(s.io, s.pool));
     s.turn();
     s.pool.set_options({.idle_timeout = 10ms});
@@ -215,7 +194,7 @@ TEST_CASE("shorter_idle_timeout_counts_for_those_already_idle", "[pool]") {
 }
 
 TEST_CASE("invalid_options_are_refused_and_change_nothing", "[pool]") {
-    stage s({.max_connections = 3});
+    mock_stage s({.max_connections = 3});
     CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 0}),
                       Catch::Matchers::Contains("max_connections"));
     CHECK_THROWS_WITH(s.pool.set_options({.connect_timeout = 0s}),

@@ -39,9 +39,6 @@ struct over_tls {
     }
 };
 
-void echo(server_connection& c) {
-    for (;;) c.write(c.read_some());
-}
 
 /// An io_context that has opened all it keeps for itself.
 struct settled_context : net::io_context {
@@ -80,10 +77,6 @@ proxy_options with_credentials(proxy_options options, std::string username, std:
     options.username = std::move(username);
     options.password = std::move(password);
     return options;
-}
-
-std::string closed_port() {
-    return loopback_server([](server_connection&) {}).port();
 }
 
 const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";

@@ -47,17 +47,12 @@ static_assert(!transport_for<unstoppable_transport, net::any_io_executor>);
 
 namespace {
 
-void echo(server_connection& c) {
-    for (;;) c.write(c.read_some());
-}
-void stay(server_connection& c) { c.stay(); }
 
 tcp_transport to(const loopback_server& server) {
     return tcp_transport({.host = "127.0.0.1", .port = server.port()});
 }
 
 // A port that nobody listens on: it was free a moment ago.
-std::string closed_port() { return loopback_server(stay).port(); }
 
 tcp_transport to(const black_hole& hole) {
     return tcp_transport({.host = "127.0.0.1", .port = std::to_string(hole.endpoint().port())});

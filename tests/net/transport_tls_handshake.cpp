@@ -17,10 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void stay(server_connection& c) { c.stay(); }
-void echo(server_connection& c) {
-    for (;;) c.write(c.read_some());
-}
 
 tls_transport to(const loopback_server& server, tls_options options = {}) {
     if (options.ca_pem.empty()) options.ca_pem = test_root().certificate_pem();

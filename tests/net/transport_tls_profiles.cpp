@@ -28,9 +28,9 @@ client_hello hello_of(const tls_profile& profile, const std::string& host = "127
 }
 
 identity with_rsa_key() {
-    const test::detail::key_ptr key(EVP_RSA_gen(2048));
-    const auto certificate = test::detail::make_certificate({}, key.get(), nullptr, nullptr, false);
-    return test::detail::make_identity(certificate.get(), key.get());
+    const test::x509::key_ptr key(EVP_RSA_gen(2048));
+    const auto certificate = test::x509::make_certificate({}, key.get(), nullptr, nullptr, false);
+    return test::x509::make_identity(certificate.get(), key.get());
 }
 
 }  // namespace

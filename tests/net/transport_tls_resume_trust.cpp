@@ -39,12 +39,6 @@ tls_options showing(const identity& own) {
     return options;
 }
 
-// Opens a door before the server behind it is waited for, however the test ends.
-struct opened_at_end {
-    door& closed;
-    ~opened_at_end() { closed.open(); }
-};
-
 }  // namespace
 
 TEST_CASE("tls_resume: a restarted server's certificate is verified anew") {

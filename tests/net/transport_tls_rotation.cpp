@@ -44,12 +44,6 @@ bool echoes(net::io_context& io, open_stream& opened) {
     return !write_all(io, *opened.stream, "hello") && read_exactly(io, *opened.stream, 5) == "hello";
 }
 
-// Opens a door before the server behind it is waited for, however the test ends.
-struct opened_at_end {
-    door& closed;
-    ~opened_at_end() { closed.open(); }
-};
-
 // A file that is removed at the end.
 class rewritten_file {
 public:
@@ -101,7 +95,7 @@ TEST_CASE("tls_rotation: a new certificate of this side is shown from then on") 
     std::vector<std::string> shown;
     server_tls tls{.own = test_identity(), .client_ca_pem = clients.certificate_pem()};
     loopback_server server(tls, [&](server_connection& c) {
-        const test::detail::x509_ptr peer(SSL_get1_peer_certificate(c.ssl()));
+        const test::x509::certificate_ptr peer(SSL_get1_peer_certificate(c.ssl()));
         std::array<char, 64> name{};
         X509_NAME_get_text_by_NID(X509_get_subject_name(peer.get()), NID_commonName, name.data(), name.size());
         {

@@ -28,10 +28,6 @@ static_assert(tls_stream<net::any_io_executor>::holds_buffers);
 
 namespace {
 
-void echo(server_connection& c) {
-    for (;;) c.write(c.read_some());
-}
-void stay(server_connection& c) { c.stay(); }
 
 // A server, an io_context and a connection between them.
 struct session {

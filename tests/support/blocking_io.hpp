@@ -23,6 +23,17 @@ namespace hotpool::test {
 
 inline constexpr std::chrono::seconds plenty{20};
 
+/// Waits on this thread until `done()`; false when that takes too long.
+template <class Condition>
+bool eventually(Condition done, std::chrono::nanoseconds limit = plenty) {
+    const time_point deadline = clock_type::now() + limit;
+    while (!done()) {
+        if (clock_type::now() >= deadline) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return true;
+}
+
 /// The number of descriptors this process has open; the same before and after whatever leaks none.
 inline std::size_t open_descriptors() {
     const std::filesystem::directory_iterator all("/proc/self/fd");

@@ -35,14 +35,14 @@ struct certificate_spec {
     std::string purpose{};  ///< "clientAuth" or "serverAuth"; empty: any
 };
 
-namespace detail {
+namespace x509 {
 
 template <class T, void (*Free)(T*)>
 struct freed {
     void operator()(T* object) const noexcept { Free(object); }
 };
 using key_ptr = std::unique_ptr<EVP_PKEY, freed<EVP_PKEY, EVP_PKEY_free>>;
-using x509_ptr = std::unique_ptr<X509, freed<X509, X509_free>>;
+using certificate_ptr = std::unique_ptr<X509, freed<X509, X509_free>>;
 
 inline void require(bool done, const char* what) {
     if (!done) throw std::runtime_error(std::string("OpenSSL failed: ") + what);
@@ -120,10 +120,10 @@ inline std::string alternative_names(const std::vector<std::string>& names) {
 }
 
 /// A certificate for `key`, signed by `issuer`, or by itself where that is null.
-inline x509_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer,
+inline certificate_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer,
                                  EVP_PKEY* issuer_key, bool is_authority) {
     static std::atomic<long> serial{1};
-    x509_ptr made(X509_new());
+    certificate_ptr made(X509_new());
     X509* const c = made.get();
     require(c != nullptr, "X509_new");
     X509_set_version(c, X509_VERSION_3);
@@ -153,14 +153,14 @@ inline identity make_identity(X509* certificate, EVP_PKEY* key) {
             .public_key_sha256 = "sha256//" + to_base64(sha256(der_of_public_key(certificate)))};
 }
 
-}  // namespace detail
+}  // namespace x509
 
 /// The same key, encrypted.
 inline std::string encrypt_key(const std::string& key_pem, std::string password) {
     const std::unique_ptr<BIO, int (*)(BIO*)> memory(
         BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), BIO_free);
-    const detail::key_ptr key(PEM_read_bio_PrivateKey(memory.get(), nullptr, nullptr, nullptr));
-    return detail::to_pem([&](BIO* out) {
+    const x509::key_ptr key(PEM_read_bio_PrivateKey(memory.get(), nullptr, nullptr, nullptr));
+    return x509::to_pem([&](BIO* out) {
         return PEM_write_bio_PKCS8PrivateKey(out, key.get(), EVP_aes_128_cbc(), password.data(),
                                              static_cast<int>(password.size()), nullptr, nullptr);
     });
@@ -168,33 +168,33 @@ inline std::string encrypt_key(const std::string& key_pem, std::string password)
 
 /// A certificate that vouches for itself.
 inline identity self_signed(const certificate_spec& spec = {}) {
-    const auto key = detail::make_key();
-    const auto certificate = detail::make_certificate(spec, key.get(), nullptr, nullptr, false);
-    return detail::make_identity(certificate.get(), key.get());
+    const auto key = x509::make_key();
+    const auto certificate = x509::make_certificate(spec, key.get(), nullptr, nullptr, false);
+    return x509::make_identity(certificate.get(), key.get());
 }
 
 /// Somebody who signs certificates: a root, or one in between whom `issuer` signs for.
 class authority {
 public:
     explicit authority(const std::string& name = "hotpool test root", const authority* issuer = nullptr)
-        : key_(detail::make_key()),
-          certificate_(detail::make_certificate({.common_name = name, .names = {}}, key_.get(),
+        : key_(x509::make_key()),
+          certificate_(x509::make_certificate({.common_name = name, .names = {}}, key_.get(),
                                                 issuer ? issuer->certificate_.get() : nullptr,
                                                 issuer ? issuer->key_.get() : nullptr, true)) {}
 
     std::string certificate_pem() const {
-        return detail::make_identity(certificate_.get(), key_.get()).certificate_pem;
+        return x509::make_identity(certificate_.get(), key_.get()).certificate_pem;
     }
 
     identity issue(const certificate_spec& spec = {}) const {
-        const auto key = detail::make_key();
-        const auto made = detail::make_certificate(spec, key.get(), certificate_.get(), key_.get(), false);
-        return detail::make_identity(made.get(), key.get());
+        const auto key = x509::make_key();
+        const auto made = x509::make_certificate(spec, key.get(), certificate_.get(), key_.get(), false);
+        return x509::make_identity(made.get(), key.get());
     }
 
 private:
-    detail::key_ptr key_;
-    detail::x509_ptr certificate_;
+    x509::key_ptr key_;
+    x509::certificate_ptr certificate_;
 };
 
 /// The root that most tests trust, and a server's certificate from it.

@@ -167,7 +167,7 @@ private:
     }
     static std::string hash(const std::string& list) {
         if (list.empty()) return "000000000000";
-        return detail::to_hex(detail::sha256({list.begin(), list.end()})).substr(0, 12);
+        return x509::to_hex(x509::sha256({list.begin(), list.end()})).substr(0, 12);
     }
 };
 

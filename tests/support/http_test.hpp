@@ -267,4 +267,15 @@ struct pulled_text {
     }
 };
 
+template <class Side>
+answer send(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request) {
+    answer a;
+    client.async_send(request, s.into(a));
+    CHECK(a.completions == 0);
+    REQUIRE(s.finish(a));
+    return a;
+}
+
+inline const request_builder get_request("GET", "/");
+
 }  // namespace hotpool::test

@@ -35,23 +35,10 @@
 
 namespace hotpool::test {
 
-inline constexpr std::chrono::seconds long_enough{20};
-
-/// Waits on this thread until `done()`; false when that takes too long.
-template <class Condition>
-bool eventually(Condition done, duration limit = long_enough) {
-    const time_point deadline = clock_type::now() + limit;
-    while (!done()) {
-        if (clock_type::now() >= deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-}
-
 /// How a client's read ended.
 enum class peer_end { none, closed, reset, timed_out };
 
-/// A client on a blocking socket, which gives up after `long_enough`.
+/// A client on a blocking socket, which gives up after `plenty`.
 class client_socket {
 public:
     /// Not connected yet.
@@ -59,7 +46,7 @@ public:
         ::signal(SIGPIPE, SIG_IGN);
         fd_ = ::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd_ < 0) throw std::runtime_error("no socket");
-        const timeval limit{static_cast<time_t>(long_enough.count()), 0};
+        const timeval limit{static_cast<time_t>(plenty.count()), 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     }

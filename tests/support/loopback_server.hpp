@@ -316,4 +316,14 @@ private:
     std::vector<std::thread> threads_;
 };
 
+// --- scripts
+
+inline void echo(server_connection& c) {
+    for (;;) c.write(c.read_some());
+}
+inline void stay(server_connection& c) { c.stay(); }
+
+/// Where nobody listens any more.
+inline std::string closed_port() { return loopback_server(stay).port(); }
+
 }  // namespace hotpool::test

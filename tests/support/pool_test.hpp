@@ -61,9 +61,11 @@ private:
     bool open_ = false;
 };
 
-inline void echo(server_connection& c) {
-    for (;;) c.write(c.read_some());
-}
+/// Opens a door before the server behind it is waited for, however the test ends.
+struct opened_at_end {
+    door& closed;
+    ~opened_at_end() { closed.open(); }
+};
 
 template <class Transport>
 typename Transport::options trusting_options() {
@@ -114,6 +116,15 @@ private:
     std::atomic<int> live_ = 0;
     loopback_server server_;
 };
+
+template <class Transport>
+ip_endpoint endpoint_of(const site<Transport>& s) {
+    return {ip_address::parse("127.0.0.1").value(), port_number(s.target().port)};
+}
+inline ip_endpoint closed_endpoint() {
+    const site<tcp_transport> gone;
+    return endpoint_of(gone);
+}
 
 /// What a get was answered.
 template <class Pool>

@@ -78,12 +78,12 @@ inline client_context make_client_context(const client_tls& tls = {}) {
                                                          BIO_free);
         return read(memory.get(), nullptr, nullptr, nullptr);
     };
-    const detail::x509_ptr root(from_pem(test_root().certificate_pem(), PEM_read_bio_X509));
+    const x509::certificate_ptr root(from_pem(test_root().certificate_pem(), PEM_read_bio_X509));
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), root.get());
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     if (!tls.own.certificate_pem.empty()) {
-        const detail::x509_ptr leaf(from_pem(tls.own.certificate_pem, PEM_read_bio_X509));
-        const detail::key_ptr key(from_pem(tls.own.key_pem, PEM_read_bio_PrivateKey));
+        const x509::certificate_ptr leaf(from_pem(tls.own.certificate_pem, PEM_read_bio_X509));
+        const x509::key_ptr key(from_pem(tls.own.key_pem, PEM_read_bio_PrivateKey));
         SSL_CTX_use_certificate(context.get(), leaf.get());
         SSL_CTX_use_PrivateKey(context.get(), key.get());
         if (!tls.own.issuers_pem.empty())
