@@ -46,8 +46,8 @@ TEST_CASE("day_of_failures_leaves_every_account_exact", "[manager][simulation]")
         all.left += t.left;
     };
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-        add(live_through(seed, busy, 8h));
-        add(live_through(seed, narrow, 4h));
+        add(live_through(seed, busy, 6h));
+        add(live_through(seed, narrow, 2h));
     }
     // It all has happened, or the day was too quiet.
     CHECK(all.granted > all.gets / 2);
