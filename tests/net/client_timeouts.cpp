@@ -175,14 +175,14 @@ TEMPLATE_TEST_CASE("time_before_the_request_is_written_does_not_count", "[client
     SECTION("while the origin takes the body slowly") {
         stage<TestType> s([](server_connection& c) {
             const std::string head = c.read_until("\r\n\r\n");
-            std::this_thread::sleep_for(300ms);
+            std::this_thread::sleep_for(600ms);
             c.read_exactly(declared_length(head));
             c.write(ok("got it"));
             c.stay();
         });
         request_builder put("PUT", "/");
         put.body(std::string(20'000'000, 'x'));
-        CHECK(send(s, put, {.first_byte_timeout = 250ms}).body() == "got it");
+        CHECK(send(s, put, {.first_byte_timeout = 500ms}).body() == "got it");
     }
     SECTION("while the body waits for consent") {
         stage<TestType> s([](server_connection& c) {
