@@ -1,8 +1,8 @@
 # Two listings of callgrind_annotate, the second of `requests` requests more: instructions per request by part.
 BEGIN {
-    # The first rule that fits decides. Inlined code counts where it was inlined.
+    # The first rule that fits a function's name decides. Inlined code counts where it was inlined.
+    rule("request_builder|request_writer|field_block|target_authority", "writing the request's head")
     rule("hotpool::(http::|response_parser)|response_collector|hotpool::response::", "parsing the response")
-    rule("request_builder|request_writer", "writing the request's head")
     rule("byte_buffer|recycler|memcpy|memmove|memset|malloc|free|operator new|operator delete", "memory: recycled blocks, copies")
     rule("pool_core|connection_manager|hotpool::lease|base::mutex|slot_table|waiter_queue|deadline|connection_pool|coarse_now|end_of|clock_gettime|steady_clock", "get and put: lock, machine, clock")
     rule("(tcp|tls)_stream|socket_bio", "the stream")
@@ -20,6 +20,14 @@ function rule(pattern, name) { pattern_of[++rules] = pattern; part[rules] = name
     where = $0
     sub(/^[^)]*\) */, "", where)
     if (where ~ /PROGRAM TOTALS/) next
+    # FILE:FUNCTION<TYPES>(TYPES) [OBJECT]: what is between brackets names others, and the file may be that of inlined code.
+    object = where
+    if (!sub(/^.* \[/, "[", object)) object = ""
+    sub(/ \[[^ ]*\]$/, "", where)
+    sub(/^[^:]*:/, "", where)
+    gsub(/operator(<<|>>|<|>|->|\(\))/, "operator", where)
+    while (gsub(/<[^<>]*>|\([^()]*\)/, "", where));
+    where = where " " object
     for (i = 1; where !~ pattern_of[i]; i++);
     count[FILENAME, i] += cost
     files[FILENAME] = 1
