@@ -2,7 +2,9 @@
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/scan.hpp"
 #include "support/catch.hpp"
+#include "unit/http_random.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -87,11 +89,11 @@ TEST_CASE("hexadecimal digits are taken off the front up to 64 bits") {
 }
 
 TEST_CASE("scans stop at the first character that does not belong, wherever it is") {
-    constexpr std::string_view samples{"a-Z09_!:\t\r\n \x7f\x80\xff\0/@[`{", 21};
     const std::string before(40, 'x');
     for (std::size_t prefix = 0; prefix <= before.size(); ++prefix)
         for (std::size_t suffix : {std::size_t{0}, std::size_t{1}, std::size_t{20}})
-            for (const char c : samples) {
+            for (int code = 0; code < 256; ++code) {
+                const auto c = static_cast<char>(code);
                 const std::string text = before.substr(0, prefix) + c + std::string(suffix, 'y');
                 const char* const begin = text.data();
                 const char* const end = begin + text.size();
@@ -100,4 +102,22 @@ TEST_CASE("scans stop at the first character that does not belong, wherever it i
                 CHECK(skip_field_text(begin, end) == (is_field_char(c) ? end : there));
                 CHECK(find_line_feed(begin, end) == (c == '\n' ? there : end));
             }
+}
+
+TEST_CASE("scans pass over every character that belongs, in any mixture") {
+    test::random_messages random(4);
+    const std::string usual = "abcXYZ-";
+    std::string all;
+    for (int code = 0; code < 256; ++code) all += static_cast<char>(code);
+    for (int round = 0; round < 20'000; ++round) {
+        std::string text = random.text_of(usual, random.up_to(50));
+        for (std::size_t odd = random.up_to(3); odd > 0 && !text.empty(); --odd)
+            text[random.up_to(text.size() - 1)] = all[random.up_to(255)];
+        const auto first_without = [&](bool (*belongs)(char)) {
+            return text.data() + (std::find_if_not(text.begin(), text.end(), belongs) - text.begin());
+        };
+        const char* const end = text.data() + text.size();
+        CHECK(skip_token(text.data(), end) == first_without(is_token_char));
+        CHECK(skip_field_text(text.data(), end) == first_without(is_field_char));
+    }
 }

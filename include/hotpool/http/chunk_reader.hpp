@@ -97,8 +97,8 @@ private:
         if (size > trailer_bytes_left_) return fail(errc::trailer_too_large);
         trailer_bytes_left_ -= size;
         const char* at = rest.data();
-        field unused;
-        if (const errc e = take_field_line(at, at + size, unused); e != no_error)
+        const auto drop = [](std::string_view, std::string_view) { return no_error; };
+        if (const errc e = take_field_lines(at, at + size, drop); e != no_error)
             return fail(e == errc::bad_line_ending ? e : errc::bad_trailer);
         return size;
     }

@@ -1,4 +1,4 @@
-// One field line, taken apart and checked.
+// Field lines, taken apart and checked.
 #pragma once
 
 #include <cstring>
@@ -29,28 +29,31 @@ inline errc blame(const char* at, const char* end, errc otherwise) noexcept {
     return alone ? errc::bad_line_ending : otherwise;
 }
 
-/// Takes a field line with its CRLF off the front of [`at`, `end`); looks at nothing behind the first line
-/// feed.
-/// @param at moved behind the line unless it is refused
-/// @param out the field, set unless the line is refused
-/// @return `no_error`, or why the line is refused; a line that is not complete is refused for whatever reason
+/// Takes field lines with their CRLF off the front of [`at`, `end`), up to an empty line or `end`; looks at nothing
+/// behind the last line feed but that.
+/// @param at moved behind the last line taken
+/// @param take is given the name and the value of each field, without the spaces around it; `no_error`, or the refusal
+/// @return `no_error`, or why the line at `at` is refused; one that is not complete is refused for whatever reason
 /// @source RFC 9112, 5 (no space before the colon, no folding); RFC 9110, 5.5 (values)
-inline errc take_field_line(const char*& at, const char* end, field& out) noexcept {
-    const char* const colon = skip_token(at, end);
-    if (colon == at || colon == end || *colon != ':')
-        return at != end && is_space(*at) ? errc::bad_field_folding : blame(colon, end, errc::bad_field_name);
+template <class Take>
+errc take_field_lines(const char*& at, const char* end, Take take) noexcept {
+    while (at != end && !is_line_end(at, end)) {
+        const char* const name = at;
+        const char* const colon = skip_token(name, end);
+        if (colon == name || colon == end || *colon != ':')
+            return is_space(*name) ? errc::bad_field_folding : blame(colon, end, errc::bad_field_name);
 
-    const char* first = colon + 1;
-    if (first != end && *first == ' ') ++first;
-    while (first != end && is_space(*first)) ++first;
-    const char* const stop = skip_field_text(first, end);
-    if (!is_line_end(stop, end)) return blame(stop, end, errc::bad_field_value);
-    const char* last = stop;
-    while (last != first && is_space(last[-1])) --last;
+        const char* first = colon + 1;
+        while (first != end && is_space(*first)) ++first;
+        const char* const stop = skip_field_text(first, end);
+        if (!is_line_end(stop, end)) return blame(stop, end, errc::bad_field_value);
+        const char* last = stop;
+        while (last != first && is_space(last[-1])) --last;
 
-    out.name = {at, colon};
-    out.value = {first, last};
-    at = stop + 2;
+        const errc e = take(std::string_view(name, colon), std::string_view(first, last));
+        if (e != no_error) return e;
+        at = stop + 2;
+    }
     return no_error;
 }
 

@@ -61,7 +61,7 @@ public:
     };
 
     fields_view() = default;
-    /// @param text field lines that `take_field_line` accepts, without the empty line
+    /// @param text field lines that `take_field_lines` accepts, without the empty line
     explicit fields_view(std::string_view text) noexcept : text_(text) {}
 
     iterator begin() const noexcept { return iterator{text_}; }

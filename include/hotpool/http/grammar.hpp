@@ -130,6 +130,13 @@ constexpr bool is_word(std::string_view text, const char (&lower)[Size]) noexcep
     return difference == 0;
 }
 
+/// Whether `text` begins with the characters of a literal.
+/// @cost a comparison of known size, where `starts_with` calls a function
+template <std::size_t Size>
+bool begins_with(std::string_view text, const char (&literal)[Size]) noexcept {
+    return text.size() >= Size - 1 && std::memcmp(text.data(), literal, Size - 1) == 0;
+}
+
 /// `text` without the spaces and tabs around it.
 constexpr std::string_view trim(std::string_view text) noexcept {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
@@ -164,7 +171,7 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
     for (const char c : text) {
         if (!is_digit(c)) return std::nullopt;
         const auto digit = static_cast<std::uint64_t>(c - '0');
-        if (value > most / 10 || value * 10 > most - digit) return std::nullopt;
+        if (value >= most / 10 && (value > most / 10 || digit > most % 10)) return std::nullopt;
         value = value * 10 + digit;
     }
     return value;

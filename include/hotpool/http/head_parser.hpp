@@ -46,22 +46,22 @@ public:
 
     /// @param window every byte of the head received so far, and possibly more
     verdict parse(std::string_view window) noexcept {
-        if (line_begin_ == 0 && !Rules::may_begin(window)) return fail(Rules::foreign);
         const char* const begin = window.data();
         const char* const end = begin + std::min(window.size(), max_bytes_);
-        const bool seen_before = scanned_ != line_begin_;
-        if ((seen_before || line_begin_ == 0) && !line_is_complete(begin, end)) return lack(window);
-        const char* line = begin + line_begin_;
-        while (line == begin || !is_line_end(line, end)) {
-            const char* next = line;
-            if (const errc e = take_line(begin, next, end); e != no_error) {
-                line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
-                return line_is_complete(begin, end) ? fail(e) : lack(window);
-            }
-            line = next;
+        if (line_begin_ == 0) {
+            if (!Rules::may_begin(window)) return fail(Rules::foreign);
+            if (!line_is_complete(begin, end)) return lack(window);
+            if (const errc e = take_start_line({begin, scanned_}); e != no_error) return fail(e);
+        } else if (scanned_ != line_begin_ && !line_is_complete(begin, end)) {
+            return lack(window);
         }
+        const char* line = begin + line_begin_;
+        const errc e = take_field_lines(line, end, [this](std::string_view name, std::string_view value) {
+            return fields_left_-- == 0 ? errc::too_many_fields : rules_.take_field(name, value);
+        });
         line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
-        return finish(window);
+        if (e == no_error && line != end) return finish(window);
+        return line_is_complete(begin, end) ? fail(e) : lack(window);
     }
 
     /// Whether any byte of the head has been seen.
@@ -90,21 +90,12 @@ private:
         return window.size() > max_bytes_ ? fail(errc::head_too_large) : verdict::need_more;
     }
 
-    /// @param at the line's first byte; behind its CRLF afterwards, and anywhere if it is refused
-    errc take_line(const char* begin, const char*& at, const char* end) noexcept {
-        if (at == begin) return take_start_line(at);
-        field f;
-        if (const errc e = take_field_line(at, end, f); e != no_error) return e;
-        if (fields_left_-- == 0) return errc::too_many_fields;
-        return rules_.take_field(f.name, f.value);
-    }
-
-    errc take_start_line(const char*& at) noexcept {
-        const std::string_view line{at, scanned_};
+    /// @param line without its line feed
+    errc take_start_line(std::string_view line) noexcept {
         if constexpr (bounds_start_line)
             if (line.size() >= rules_.max_start_line_bytes()) return Rules::start_line_excess;
         if (!line.ends_with('\r')) return errc::bad_line_ending;
-        at += line.size() + 1;
+        line_begin_ = scanned_ = line.size() + 1;
         return rules_.take_start_line({line.data(), line.size() - 1});
     }
 

@@ -34,9 +34,8 @@ struct response_head {
 
 /// Whether the bytes received so far can become a status line, so that another protocol is told at once.
 inline bool may_begin_status_line(std::string_view received) noexcept {
-    constexpr std::string_view protocol = "HTTP/";
-    const std::string_view start = received.substr(0, protocol.size());
-    return start == protocol.substr(0, start.size());
+    constexpr char protocol[] = "HTTP/";
+    return begins_with(received, protocol) || std::string_view(protocol).starts_with(received);
 }
 
 /// Takes a status line apart. The reason may be missing together with the space in front of it, against the
@@ -47,17 +46,14 @@ inline bool may_begin_status_line(std::string_view received) noexcept {
 /// @source RFC 9112, 4
 inline errc parse_status_line(std::string_view line, response_head& out) noexcept {
     constexpr std::size_t dot = 6, space = 8, code = 9, code_end = 12, reason = 13;  // HTTP/1.1 200 OK
-    if (!may_begin_status_line(line) || line.size() < space || !is_digit(line[dot - 1]) || line[dot] != '.' ||
+    if (!begins_with(line, "HTTP/") || line.size() < space || !is_digit(line[dot - 1]) || line[dot] != '.' ||
         !is_digit(line[dot + 1]))
         return errc::bad_status_line;
     if (line[dot - 1] != '1' || line[dot + 1] > '1') return errc::bad_version;
     if (line.size() < code_end || line[space] != ' ') return errc::bad_status_line;
 
-    unsigned status = 0;
-    for (const char c : line.substr(code, 3)) {
-        if (!is_digit(c)) return errc::bad_status_code;
-        status = status * 10 + static_cast<unsigned>(c - '0');
-    }
+    if (!is_digit(line[code]) || !is_digit(line[code + 1]) || !is_digit(line[code + 2])) return errc::bad_status_code;
+    const int status = (line[code] - '0') * 100 + (line[code + 1] - '0') * 10 + (line[code + 2] - '0');
     if (status < 100 || status > 599) return errc::bad_status_code;
     if (line.size() > code_end && line[code_end] != ' ')
         return is_digit(line[code_end]) ? errc::bad_status_code : errc::bad_status_line;

@@ -23,21 +23,16 @@ inline const char* find_line_feed(const char* at, const char* end) noexcept {
 #if defined(__SSE2__)
 namespace detail {
 
-/// The first byte for which `stop_bits` sets a bit, or where fewer than sixteen bytes are left.
-template <class StopBits>
-const char* skip_blocks(const char* at, const char* end, StopBits stop_bits) noexcept {
+/// The first byte for which `are_usual` has no bit set, or where fewer than sixteen bytes are left.
+template <class AreUsual>
+const char* skip_usual(const char* at, const char* end, AreUsual are_usual) noexcept {
     for (; end - at >= 16; at += 16) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-        const auto stops = static_cast<unsigned>(_mm_movemask_epi8(stop_bits(bytes)));
-        if (stops != 0) return at + std::countr_zero(stops);
+        const unsigned others = static_cast<unsigned>(_mm_movemask_epi8(are_usual(bytes))) ^ 0xffffu;
+        if (others != 0) return at + std::countr_zero(others);
     }
     return at;
 }
-
-inline __m128i is_at_most(__m128i bytes, char most) noexcept {
-    return _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(most)), bytes);
-}
-inline __m128i is(__m128i bytes, char c) noexcept { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)); }
 
 }  // namespace detail
 #endif
@@ -46,11 +41,12 @@ inline __m128i is(__m128i bytes, char c) noexcept { return _mm_cmpeq_epi8(bytes,
 inline const char* skip_token(const char* at, const char* end) noexcept {
     for (;;) {
 #if defined(__SSE2__)
-        at = detail::skip_blocks(at, end, [](__m128i bytes) {
+        at = detail::skip_usual(at, end, [](__m128i bytes) {
+            // Letters shifted to the top of the signed bytes; those that lie above them come out at the bottom.
             const __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-            const __m128i letter = detail::is_at_most(_mm_sub_epi8(lower, _mm_set1_epi8('a')), 25);
-            const __m128i usual = _mm_or_si128(letter, detail::is(bytes, '-'));
-            return _mm_andnot_si128(usual, _mm_set1_epi8(-1));
+            const __m128i shifted = _mm_add_epi8(lower, _mm_set1_epi8(0x7f - 'z'));
+            const __m128i letter = _mm_cmpgt_epi8(shifted, _mm_set1_epi8(0x7f - 26));
+            return _mm_or_si128(letter, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
         });
 #endif
         if (at == end || !is_token_char(*at)) return at;
@@ -60,14 +56,16 @@ inline const char* skip_token(const char* at, const char* end) noexcept {
 
 /// The first control character other than HTAB in [`at`, `end`), or `end`.
 inline const char* skip_field_text(const char* at, const char* end) noexcept {
+    for (;;) {
 #if defined(__SSE2__)
-    at = detail::skip_blocks(at, end, [](__m128i bytes) {
-        const __m128i control = _mm_or_si128(detail::is_at_most(bytes, 0x1f), detail::is(bytes, 0x7f));
-        return _mm_andnot_si128(detail::is(bytes, '\t'), control);
-    });
+        at = detail::skip_usual(at, end, [](__m128i bytes) {
+            // Visible ASCII and spaces: one more makes DEL negative, as bytes beyond ASCII are.
+            return _mm_cmpgt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(1)), _mm_set1_epi8(0x20));
+        });
 #endif
-    while (at != end && is_field_char(*at)) ++at;
-    return at;
+        if (at == end || !is_field_char(*at)) return at;
+        ++at;
+    }
 }
 
 }  // namespace hotpool::http
