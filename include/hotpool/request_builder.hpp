@@ -148,6 +148,9 @@ public:
     errc write_head(base::byte_buffer& out, std::string_view host_value,
                     const http::field_block* defaults = nullptr) const {
         if (const errc e = error(); e != http::no_error) return e;
+        if (defaults != nullptr && defaults->empty()) defaults = nullptr;
+        out.reserve(out.size() + start_line_.size() + host_value.size() + fields_.text().size() +
+                    (defaults != nullptr ? defaults->text().size() : 0) + usual_room);
         write_start(out, host_value);
         if (defaults != nullptr) write_defaults(out, *defaults);
         write_end(out);
@@ -155,6 +158,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t usual_room = 100;  // for the fields that the library writes
+
     void remember(errc e) noexcept {
         if (error_ == http::no_error) error_ = e;
     }
@@ -173,7 +178,9 @@ private:
     }
 
     bool connection_has(std::string_view token) const noexcept {
-        if (!fields_.has_known("Connection")) return false;
+        return fields_.has_known("Connection") && connection_lists(token);
+    }
+    bool connection_lists(std::string_view token) const noexcept {
         for (const http::field& f : fields())
             if (http::is_word(f.name, "connection") && http::list_has_token(f.value, token)) return true;
         return false;

@@ -25,7 +25,9 @@ public:
         byte_buffer(std::move(other)).swap(*this);
         return *this;
     }
-    ~byte_buffer() { release(); }
+    ~byte_buffer() {
+        if (data_ != nullptr) recycler::deallocate(data_, capacity_);
+    }
 
     void swap(byte_buffer& other) noexcept {
         std::swap(data_, other.data_);
@@ -45,18 +47,13 @@ public:
     /// Makes the block at least `capacity` bytes large; the bytes in use keep their values, not their place.
     /// @errors throws `std::bad_alloc`, unchanged then
     void reserve(std::size_t capacity) {
-        if (capacity <= capacity_) return;
-        const std::size_t block = recycler::block_bytes(capacity);
-        char* data = static_cast<char*>(recycler::allocate(block));
-        if (size_ != 0) std::memcpy(data, data_, size_);
-        if (data_ != nullptr) recycler::deallocate(data_, capacity_);
-        data_ = data;
-        capacity_ = block;
+        if (capacity > capacity_) move_to(recycler::block_bytes(capacity));
     }
 
     /// Makes room for `bytes` more behind those in use and returns its begin; `commit` then counts them in.
     char* prepare(std::size_t bytes) {
-        if (capacity_ - size_ < bytes) reserve(size_ + bytes < 2 * capacity_ ? 2 * capacity_ : size_ + bytes);
+        if (room() < bytes) [[unlikely]]
+            grow(bytes);
         return data_ + size_;
     }
     std::size_t room() const noexcept { return capacity_ - size_; }
@@ -88,6 +85,16 @@ public:
     }
 
 private:
+    void grow(std::size_t bytes) { reserve(size_ + bytes < 2 * capacity_ ? 2 * capacity_ : size_ + bytes); }
+    void move_to(std::size_t block) {
+        char* data = static_cast<char*>(recycler::allocate(block));
+        if (data_ != nullptr) {
+            std::memcpy(data, data_, size_);
+            recycler::deallocate(data_, capacity_);
+        }
+        data_ = data;
+        capacity_ = block;
+    }
     static char* copy(char* to, std::string_view part) noexcept {
         if (!part.empty()) std::memcpy(to, part.data(), part.size());
         return to + part.size();

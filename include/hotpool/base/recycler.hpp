@@ -59,7 +59,7 @@ public:
     static void* allocate(std::size_t bytes) {
         if (recycling && bytes <= max_block_bytes) {
             free_list& list = lists[block_sizes::class_of(bytes)];
-            if (node* first = list.first) {
+            if (node* first = list.first) [[likely]] {
                 list.first = first->next;
                 ++list.room;
                 return first;
@@ -72,11 +72,8 @@ public:
     static void deallocate(void* block, std::size_t bytes) noexcept {
         if (recycling && bytes <= max_block_bytes) {
             free_list& list = lists[block_sizes::class_of(bytes)];
-            if (list.room != 0 || keeper::begin(list)) {
-                list.first = ::new (block) node{list.first};
-                --list.room;
-                return;
-            }
+            if (list.room != 0) return keep(list, block);
+            return keep_first(list, block);
         }
         ::operator delete(block);
     }
@@ -91,6 +88,16 @@ private:
     };
     static constexpr std::size_t classes = block_sizes::class_of(max_block_bytes) + 1;
     using store = std::array<free_list, classes>;
+
+    static void keep(free_list& list, void* block) noexcept {
+        list.first = ::new (block) node{list.first};
+        --list.room;
+    }
+    /// In a list without room, which may be for want of a keeper.
+    static void keep_first(free_list& list, void* block) noexcept {
+        if (keeper::begin(list)) return keep(list, block);
+        ::operator delete(block);
+    }
 
     /// Gives the blocks back when the thread ends. Objects with static or thread storage may free theirs later still.
     class keeper {

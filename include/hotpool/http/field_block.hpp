@@ -73,7 +73,9 @@ public:
     }
     /// @cost one test where nothing like it is there
     bool has_known(known_name name) const noexcept {
-        return (name_bits_ & name.bit) != 0 && fields().has(name.text);
+        if ((name_bits_ & name.bit) == 0) [[likely]]
+            return false;
+        return has(name.text);
     }
     std::optional<std::string_view> find(std::string_view name) const noexcept { return fields().find(name); }
 
