@@ -48,9 +48,7 @@ private:
             else
                 result = Result(this->take_response(), this->connection());
         }
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(how, error, std::move(result));
+        completion_.end(this, how, error, std::move(result));
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

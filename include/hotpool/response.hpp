@@ -33,18 +33,16 @@ public:
     std::string_view body() const noexcept { return bytes_.view_from(head_size_); }
 
     /// Not for users: a head of `head_size` bytes at the front of `bytes`, the body behind it.
-    response(const http::response_head& head, std::size_t head_size, base::byte_buffer bytes)
-        : head_(head), head_size_(head_size), bytes_(std::move(bytes)) {
-        shrink();
-    }
+    response(const http::response_head& head, std::size_t head_size, base::byte_buffer&& bytes)
+        : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))) {}
 
 private:
     /// A small response does not keep the large block that it was read into.
-    void shrink() {
-        if (bytes_.size() * 4 > bytes_.capacity()) return;
+    static base::byte_buffer fitted(base::byte_buffer&& bytes) {
+        if (bytes.size() * 4 > bytes.capacity()) return std::move(bytes);
         base::byte_buffer fitting;
-        fitting.append(bytes_.view());
-        bytes_ = std::move(fitting);
+        fitting.append(bytes.view());
+        return fitting;
     }
 
     http::response_head head_;

@@ -90,10 +90,7 @@ private:
     }
     void ended(delivery how, std::error_code error) override {
         const std::error_code verdict = taker_.verdict(error);
-        auto result = taker_.result();
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(how, verdict, std::move(result));
+        completion_.end(this, how, verdict, taker_.result());
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

@@ -54,9 +54,7 @@ private:
         c.unread.reset();
         set_deadline(never);
         own_ = Lease();
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(how, verdict);
+        completion_.end(this, how, verdict);
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

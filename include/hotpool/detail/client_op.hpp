@@ -222,10 +222,8 @@ private:
         return failure == errc::request_unsent && sent_ ? make_error_code(errc::request_timed_out) : failure;
     }
 
-    void finish(delivery how, std::error_code outcome, Result result) {
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(how, outcome, std::move(result));
+    void finish(delivery how, std::error_code outcome, Result&& result) {
+        completion_.end(this, how, outcome, std::move(result));
     }
 
     const std::shared_ptr<client_core<Core>> client_;

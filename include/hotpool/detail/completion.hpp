@@ -65,6 +65,15 @@ struct bound_completion {
     std::tuple<Args...> arguments;
 };
 
+/// Ends `op` and gives its memory back, so that its handler, moved out before, may use it again.
+template <class Op, class Allocator>
+void free_op(Op* op, const Allocator& of_handler) noexcept {
+    using allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<Op>;
+    allocator memory(of_handler);
+    op->~Op();
+    std::allocator_traits<allocator>::deallocate(memory, op, 1);
+}
+
 /// The handler of an operation with its executor, which is told that work is outstanding until the handler is called.
 /// @tparam IoExecutor where completions run whose handler names no executor
 template <class Handler, class IoExecutor>
@@ -96,15 +105,33 @@ public:
     template <class... Args>
     void deliver(delivery how, Args... args) {
         bound_completion<Handler, Args...> bound{std::move(handler_), {std::move(args)...}};
-        if (how == delivery::posted)
-            post_to(executor_, std::move(bound));
-        else if (runs_here(executor_))
-            bound();
-        else
-            net::dispatch(executor_, std::move(bound));
+        if (how == delivery::dispatched && runs_here(executor_)) return bound();
+        hand_over(executor_, how, std::move(bound));
+    }
+
+    /// Frees `op`, of which this is a member, and calls the handler, which may use that memory again.
+    template <class Op, class... Args>
+    void end(Op* op, delivery how, Args&&... args) {
+        bound_completion<Handler, std::decay_t<Args>...> bound{std::move(handler_), {std::forward<Args>(args)...}};
+        const work_type work = std::move(work_);
+        if (how == delivery::dispatched && runs_here(executor_)) {
+            free_op(op, bound.get_allocator());
+            return bound();
+        }
+        const executor_type executor = std::move(executor_);
+        free_op(op, bound.get_allocator());
+        hand_over(executor, how, std::move(bound));
     }
 
 private:
+    template <class Function>
+    static void hand_over(const executor_type& executor, delivery how, Function function) {
+        if (how == delivery::posted)
+            post_to(executor, std::move(function));
+        else
+            net::dispatch(executor, std::move(function));
+    }
+
     using tracked_executor =
         std::decay_t<decltype(net::prefer(std::declval<executor_type>(), net::execution::outstanding_work.tracked))>;
     using work_type = std::optional<tracked_executor>;
@@ -135,15 +162,6 @@ Op* allocate_op(Handler&& handler, Args&&... args) {
         std::allocator_traits<allocator>::deallocate(memory, op, 1);
         throw;
     }
-}
-
-/// Ends `op` and gives its memory back, so that its handler, moved out before, may use it again.
-template <class Op, class Allocator>
-void free_op(Op* op, const Allocator& of_handler) noexcept {
-    using allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<Op>;
-    allocator memory(of_handler);
-    op->~Op();
-    std::allocator_traits<allocator>::deallocate(memory, op, 1);
 }
 
 }  // namespace hotpool::detail
