@@ -55,7 +55,10 @@ public:
                 case parse_event::end: return verdict::complete;
                 case parse_event::interim_head: close_gap(); return verdict::interim;
                 case parse_event::head: head_size_ = kept_ = r.consumed; return verdict::head;
-                case parse_event::body: keep(r.piece); break;
+                case parse_event::body:
+                    keep(r.piece);
+                    if (parser_.complete()) return verdict::complete;
+                    break;
             }
         }
     }
@@ -76,7 +79,9 @@ public:
     /// The response with all that has been kept; the bytes not parsed are lost.
     response take() {
         block_.truncate(kept_);
-        return response(parser_.head(), head_size_, std::move(block_));
+        response whole(parser_.head(), head_size_, std::move(block_));
+        block_.release();
+        return whole;
     }
 
 private:

@@ -84,7 +84,7 @@ private:
         const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size()));
         left_ -= size;
         if (left_ == 0) state_ = state::complete;
-        return {parse_event::body, size, input.substr(0, size), {}};
+        return {parse_event::body, size, {input.data(), size}, {}};
     }
 
     parse_result parse_chunked(std::string_view input) noexcept {

@@ -34,9 +34,11 @@ public:
     /// @param max_bytes of the head with its empty line, less than 4 GiB
     /// @param max_fields of field lines
     void start(std::size_t max_bytes, std::size_t max_fields) noexcept {
-        *this = {};
         max_bytes_ = max_bytes;
         fields_left_ = max_fields;
+        line_begin_ = scanned_ = 0;
+        rules_ = Rules();
+        error_ = no_error;
     }
     /// @param rules such as have something to be told first
     void start(std::size_t max_bytes, std::size_t max_fields, const Rules& rules) noexcept {
