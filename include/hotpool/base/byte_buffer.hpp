@@ -26,7 +26,8 @@ public:
         return *this;
     }
     ~byte_buffer() {
-        if (data_ != nullptr) recycler::deallocate(data_, capacity_);
+        if (data_ != nullptr) [[unlikely]]  // most that end have been moved from
+            release();
     }
 
     void swap(byte_buffer& other) noexcept {

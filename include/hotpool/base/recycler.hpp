@@ -59,7 +59,7 @@ public:
     static void* allocate(std::size_t bytes) {
         if (recycling && bytes <= max_block_bytes) {
             free_list& list = lists[block_sizes::class_of(bytes)];
-            if (node* first = list.first) [[likely]] {
+            if (node* first = list.first) {
                 list.first = first->next;
                 ++list.room;
                 return first;
