@@ -193,10 +193,10 @@ private:
     }
 
     void write_defaults(base::byte_buffer& out, const http::field_block& defaults) const {
-        if ((defaults.name_bits() & (fields_.name_bits() | http::managed_name_bits)) == 0) {
-            out.append(defaults.text());
-            return;
-        }
+        const bool all_wanted = (defaults.name_bits() & (fields_.name_bits() | http::managed_name_bits)) == 0;
+        all_wanted ? out.append(defaults.text()) : write_wanted(out, defaults);
+    }
+    void write_wanted(base::byte_buffer& out, const http::field_block& defaults) const {
         for (const http::field& f : defaults.fields()) {
             if (has(f.name) || http::is_managed_field(f.name)) continue;
             out.append(f.name, ": ", f.value, "\r\n");
@@ -205,16 +205,23 @@ private:
 
     /// Connection, what frames the body, and the end of the head.
     void write_end(base::byte_buffer& out) const {
-        std::string_view connection;
-        if (!fields_.has_known("Connection"))
-            connection = fields_.has_known("Upgrade") ? "Connection: Upgrade\r\n" : "Connection: keep-alive\r\n";
-        const std::string_view end = expects_continue() ? "Expect: 100-continue\r\n\r\n" : "\r\n";
-        if (is_chunked()) return out.append(connection, "Transfer-Encoding: chunked\r\n", end);
-        const bool framed = has_body() || source_ || method_.expects_body;
-        if (!framed || fields_.has_known("Content-Length")) return out.append(connection, end);
+        if (!fields_.has_known("Connection")) {
+            if (fields_.has_known("Upgrade"))
+                out.append("Connection: Upgrade\r\n");
+            else
+                out.append("Connection: keep-alive\r\n");
+        }
+        if (has_body() || source_ || method_.expects_body) write_framing(out);
+        if (expects_continue()) out.append("Expect: 100-continue\r\n");
+        out.append("\r\n");
+    }
+
+    void write_framing(base::byte_buffer& out) const {
+        if (is_chunked()) return out.append("Transfer-Encoding: chunked\r\n");
+        if (fields_.has_known("Content-Length")) return;
         char digits[20];
         const char* const last = std::to_chars(digits, digits + sizeof digits, *content_length()).ptr;
-        out.append(connection, "Content-Length: ", std::string_view(digits, last), "\r\n", end);
+        out.append("Content-Length: ", std::string_view(digits, last), "\r\n");
     }
 
     std::string start_line_;

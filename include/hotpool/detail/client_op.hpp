@@ -93,7 +93,7 @@ private:
         finish(delivery::posted, overdue ? of_all_tries(errc::request_unsent) : this->error, {});
     }
 
-    void exchange(lease_type lease) {
+    void exchange(lease_type&& lease) {
         lease_ = std::move(lease);
         reused_ = lease_.reused();
         this->run(*lease_.connection());

@@ -43,14 +43,10 @@ errc take_field_lines(const char*& at, const char* end, Take take) noexcept {
         if (colon == name || colon == end || *colon != ':')
             return is_space(*name) ? errc::bad_field_folding : blame(colon, end, errc::bad_field_name);
 
-        const char* first = colon + 1;
-        while (first != end && is_space(*first)) ++first;
-        const char* const stop = skip_field_text(first, end);
+        const char* const stop = skip_field_text(colon + 1, end);
         if (!is_line_end(stop, end)) return blame(stop, end, errc::bad_field_value);
-        const char* last = stop;
-        while (last != first && is_space(last[-1])) --last;
 
-        const errc e = take(std::string_view(name, colon), std::string_view(first, last));
+        const errc e = take(std::string_view(name, colon), trim({colon + 1, stop}));
         if (e != no_error) return e;
         at = stop + 2;
     }

@@ -18,10 +18,18 @@ namespace hotpool::http {
 class framing_fields {
 public:
     /// @return `no_error`, or why the head must be refused
-    /// @cost three comparisons of a size, for few other names are as long as one of those that count
     errc take(std::string_view name, std::string_view value) noexcept {
-        const bool may_count = name.size() == 10 || name.size() == 14 || name.size() == 17;
-        return may_count ? take_counted(name, value) : no_error;
+        switch (name.size()) {  // few other names have these lengths, so most fields cost no comparison
+            case 10:
+                if (is_word(name, "connection"))
+                    take_connection(value);
+                else if (is_word(name, "keep-alive"))
+                    take_keep_alive(value);
+                return no_error;
+            case 14: return is_word(name, "content-length") ? take_length(value) : no_error;
+            case 17: return is_word(name, "transfer-encoding") ? take_coding(value) : no_error;
+            default: return no_error;
+        }
     }
 
     /// To be asked once all fields are taken: what is wrong with them together.
@@ -42,20 +50,6 @@ public:
     }
 
 private:
-    errc take_counted(std::string_view name, std::string_view value) noexcept {
-        switch (name.size()) {
-            case 10:
-                if (is_word(name, "connection"))
-                    take_connection(value);
-                else if (is_word(name, "keep-alive"))
-                    take_keep_alive(value);
-                return no_error;
-            case 14: return is_word(name, "content-length") ? take_length(value) : no_error;
-            case 17: return is_word(name, "transfer-encoding") ? take_coding(value) : no_error;
-            default: return no_error;
-        }
-    }
-
     void take_connection(std::string_view value) noexcept {
         do {
             if (is_word(value, "keep-alive")) {  // the whole of most lists
@@ -84,16 +78,17 @@ private:
 
     /// Repeats of the same value, in one field line or several, are one value (RFC 9112, 6.3).
     errc take_length(std::string_view value) noexcept {
+        if (const auto length = parse_decimal(value)) return note_length(*length);  // a list of one, as it should be
         do {
-            auto length = parse_decimal(value);  // a list of one, as it should be
-            if (length)
-                value = {};
-            else
-                length = parse_decimal(take_list_element(value));
+            const auto length = parse_decimal(take_list_element(value));
             if (!length) return errc::bad_content_length;
-            if (length_ && *length_ != *length) return errc::conflicting_content_length;
-            length_ = length;
+            if (const errc e = note_length(*length); e != no_error) return e;
         } while (value.data() != nullptr);
+        return no_error;
+    }
+    errc note_length(std::uint64_t length) noexcept {
+        if (length_ && *length_ != length) return errc::conflicting_content_length;
+        length_ = length;
         return no_error;
     }
 
