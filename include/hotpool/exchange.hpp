@@ -48,7 +48,7 @@ private:
             else
                 result = Result(this->take_response(), this->connection());
         }
-        completion_.end(this, how, error, std::move(result));
+        completion_.end(this, how, std::move(error), std::move(result));
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

@@ -89,8 +89,7 @@ private:
         make_cancellable(completion_, this->connection(), serial);
     }
     void ended(delivery how, std::error_code error) override {
-        const std::error_code verdict = taker_.verdict(error);
-        completion_.end(this, how, verdict, taker_.result());
+        completion_.end(this, how, taker_.verdict(error), taker_.result());
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

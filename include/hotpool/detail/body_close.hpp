@@ -54,7 +54,7 @@ private:
         c.unread.reset();
         set_deadline(never);
         own_ = Lease();
-        completion_.end(this, how, verdict);
+        completion_.end(this, how, std::move(verdict));
     }
 
     completion<Handler, typename Connection::executor_type> completion_;

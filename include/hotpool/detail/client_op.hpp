@@ -223,7 +223,7 @@ private:
     }
 
     void finish(delivery how, std::error_code outcome, Result&& result) {
-        completion_.end(this, how, outcome, std::move(result));
+        completion_.end(this, how, std::move(outcome), std::move(result));
     }
 
     const std::shared_ptr<client_core<Core>> client_;

@@ -110,17 +110,20 @@ public:
     }
 
     /// Frees `op`, of which this is a member, and calls the handler, which may use that memory again.
+    /// @param args rvalues that lie outside of `op`
     template <class Op, class... Args>
+        requires(!std::is_lvalue_reference_v<Args> && ...)
     void end(Op* op, delivery how, Args&&... args) {
-        bound_completion<Handler, std::decay_t<Args>...> bound{std::move(handler_), {std::forward<Args>(args)...}};
+        Handler handler = std::move(handler_);
         const work_type work = std::move(work_);
+        const auto memory = net::associated_allocator<Handler, base::recycling_allocator<void>>::get(handler);
         if (how == delivery::dispatched && runs_here(executor_)) {
-            free_op(op, bound.get_allocator());
-            return bound();
+            free_op(op, memory);
+            return std::move(handler)(std::move(args)...);
         }
         const executor_type executor = std::move(executor_);
-        free_op(op, bound.get_allocator());
-        hand_over(executor, how, std::move(bound));
+        free_op(op, memory);
+        hand_over(executor, how, bound_completion<Handler, Args...>{std::move(handler), {std::move(args)...}});
     }
 
 private:
