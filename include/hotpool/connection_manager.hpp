@@ -370,6 +370,7 @@ public:
     /// @param why `errc::pool_draining` or `errc::pool_closed`
     void stop_requested(errc why) noexcept {
         stopped_ = why;
+        attention_ = true;
         warm_left_ = 0;
         dialler_due_ = never;
         while (waiter_type* w = waiters_.oldest()) waiters_.answer(*w, make_error_code(why));
@@ -416,9 +417,10 @@ public:
         attention_ = true;
     }
 
-    /// Nobody waits and nothing is to be done: `next_action` would find nothing.
-    bool at_rest() const noexcept {
-        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task();
+    /// Nobody waits and nothing is to be done: `next_action` would find nothing, and `time_passed` before `time`.
+    bool at_rest(time_point time) const noexcept {
+        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task() &&
+               slots_.next_look() >= time && dialler_due_ >= time;
     }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
@@ -435,7 +437,7 @@ public:
         const auto [s, task] = slots_.next_task();
         out = {s, task, nullptr};
         if (s == nullptr) {
-            attention_ = grows_unasked() || events_.listens();
+            attention_ = grows_unasked() || events_.listens() || stopped_;
             dialler_due_ = stopped_ ? never : dialler_.next_due(is_active(), has_room() && !growth_blocked_ && !suspended_);
             return false;
         }

@@ -386,25 +386,24 @@ private:
     template <class Input>
     void tell_at(time_point now, Input input) {
         bool settled;
-        bool rearm = false;
-        bool budget_settled = budget_ == nullptr;
         {
             std::lock_guard lock(mutex_);
             input(now);
-            settled = machine_.at_rest() && watchers_.empty();
-            if (settled) rearm = is_due_sooner();
-            if (settled && !budget_settled) budget_settled = !concerns_budget();
+            leased_.store(machine_.leased(), std::memory_order_relaxed);
+            settled = is_settled();
         }
-        if (!settled) return carry_out(now, !budget_settled);
-        if (rearm) arm_timer();
-        if (!budget_settled) settle_budget();
+        if (!settled) [[unlikely]] carry_out(now);
+    }
+    /// Nothing is to be done, neither now nor before the timer fires.
+    bool is_settled() const noexcept {
+        return machine_.at_rest(timer_due_) && watchers_.empty() && (budget_ == nullptr || !concerns_budget());
     }
     /// Performs what the machine asks for until it asks for nothing.
-    void carry_out(time_point now, bool concerns_others) {
+    void carry_out(time_point now) {
         // Who listens may let go of the pool.
         const auto keep = listener_ ? this->shared_from_this() : nullptr;
         while (perform_next(now)) continue;
-        if (concerns_others) settle_budget();
+        if (budget_ != nullptr) settle_budget();
     }
     /// False when there was nothing to do.
     bool perform_next(time_point now) {
@@ -414,6 +413,7 @@ private:
         {
             std::lock_guard lock(mutex_);
             found = take_order(next, now);
+            leased_.store(machine_.leased(), std::memory_order_relaxed);
             if (!found) rearm = is_due_sooner();
         }
         if (found) perform(next);
@@ -456,7 +456,6 @@ private:
 
     /// Whether the timer must fire sooner than it would, or not any more.
     bool is_due_sooner() noexcept {
-        leased_.store(machine_.leased(), std::memory_order_relaxed);
         const bool over = machine_.stopped() && machine_.empty();
         if (over) stop_deadline_ = never;
         const time_point due = std::min(machine_.next_due(), stop_deadline_);
