@@ -62,6 +62,7 @@ public:
           policies_(options),
           random_(seed),
           rests_(rests),
+          left_alone_for_(upkeep_interval()),
           dialler_(slots_, options_, policies_, random_, counters_, events_) {}
     connection_manager(const connection_manager&) = delete;
     connection_manager& operator=(const connection_manager&) = delete;
@@ -133,11 +134,11 @@ public:
             return end_of_lease(s, now, report.retire);
         if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) [[unlikely]]
             dialler_.endpoints().succeeded(*s.endpoint, now);
-        if (policies_.requests.spent(s.uses)) return retire_slot(s, retire_reason::max_requests);
-        const duration idle_limit = policies_.idle.limit(report.idle_hint);
-        if (idle_limit <= duration::zero()) return retire_slot(s, retire_reason::idle_timeout);
-        s.idle_until = base::after(now, idle_limit);
-        s.rested = !rests_;
+        if (policies_.requests.spent(s.uses)) [[unlikely]]
+            return retire_slot(s, retire_reason::max_requests);
+        s.idle_limit = policies_.idle.limit(report.idle_hint);
+        if (s.idle_limit <= duration::zero()) [[unlikely]]
+            return retire_slot(s, retire_reason::idle_timeout);
         make_available(s, now);
     }
 
@@ -211,7 +212,7 @@ public:
         if (!healthy) ++counters_.probe_failures;
         const bool is_new = std::exchange(s.validating, false);
         validating_ -= is_new;
-        s.probe_at = next_probe(now);
+        s.proven_at = now;
         const retire_reason unfit = is_new ? retire_reason::validation_failed : retire_reason::probe_failed;
         if (!healthy) note_loss(s, now, unfit);
         come_back(s, now, healthy ? retire_reason::none : unfit);
@@ -249,8 +250,7 @@ public:
         if (stopped_) return retire_slot(s, stop_reason());
         if (s.retire != retire_reason::none) return retire_slot(s, s.retire);
         s.dies_at = base::after(now, policies_.lifetime.life(random_.uniform()));
-        s.idle_until = base::after(now, policies_.idle.limit({}));
-        s.rested = !rests_;
+        s.idle_limit = policies_.idle.limit({});
         if (options_.probe_new && waiter_for(s) == nullptr) return validate_new(s, now);
         make_available(s, now);
     }
@@ -341,12 +341,12 @@ public:
 
     /// Timers have come this far; what is due by now comes out as actions.
     void time_passed(time_point now) {
+        attention_ = true;
         while (waiter_type* w = waiters_.take_overdue(now)) {
             ++counters_.wait_timeouts;
             waiters_.answer(*w, make_error_code(errc::get_timed_out));
         }
         while (slot_type* s = slots_.take_look(now)) examine(*s, now);
-        if (dialler_due_ <= now) attention_ = true;
     }
 
     /// Nothing is lent or opened until `resumed`; callers wait, and leases come back.
@@ -405,11 +405,12 @@ public:
         detail::policy_set<Policies> policies(options);
         options_ = options;
         policies_ = std::move(policies);
+        left_alone_for_ = upkeep_interval();
         dialler_.pace().options_changed(options_.max_openings);
         slots_.for_each([&](slot_type& s) {
             if (s.state != slot_state::idle && s.state != slot_state::probing) return;
-            s.idle_until = std::min(s.idle_until, base::after(s.idle_since, policies_.idle.limit({})));
-            s.probe_at = next_probe(now);
+            s.idle_limit = std::min(s.idle_limit, policies_.idle.limit({}));
+            s.proven_at = now;
             schedule(s);
         });
         shed();
@@ -417,10 +418,10 @@ public:
         attention_ = true;
     }
 
-    /// Nobody waits and nothing is to be done: `next_action` would find nothing, and `time_passed` before `time`.
-    bool at_rest(time_point time) const noexcept {
-        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task() &&
-               slots_.next_look() >= time && dialler_due_ >= time;
+    /// Nobody waits and nothing is to be done: `next_action` would find nothing, and `next_due` would not say a time
+    /// before `due`, which is what it said last.
+    bool at_rest(time_point due) const noexcept {
+        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task() && slots_.next_look() >= due;
     }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
@@ -534,7 +535,7 @@ private:
 
     retire_reason expired(const slot_type& s, time_point now) const noexcept {
         if (now >= s.dies_at) return s.dies_for;
-        if (now >= s.idle_until) return retire_reason::idle_timeout;
+        if (now - s.idle_since >= s.idle_limit) return retire_reason::idle_timeout;
         return retire_reason::none;
     }
 
@@ -547,8 +548,10 @@ private:
         if (options_.leak_after != duration::zero()) {
             s.leased_at = now;
             s.leak_at = base::after(now, options_.leak_after);
+            schedule(s);
+        } else if (lease_deadline != never) {
+            schedule(s);
         }
-        if (lease_deadline != never || s.leak_at != never) schedule(s);
     }
     /// No longer in its caller's hands.
     void taken_back(slot_type& s) noexcept {
@@ -592,23 +595,26 @@ private:
 
     /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
     void make_available(slot_type& s, time_point now) noexcept {
-        if (now >= s.dies_at) return retire_slot(s, s.dies_for);
-        if (!waiters_.empty() || shedding_) {
+        if (now >= s.dies_at) [[unlikely]]
+            return retire_slot(s, s.dies_for);
+        if (!waiters_.empty() || shedding_) [[unlikely]] {
             if (const retire_reason why = displaced(s); why != retire_reason::none) return retire_slot(s, why);
             if (hand_to_waiter(s, now)) return;
         }
-        s.idle_since = now;
-        s.probe_at = next_probe(now);
+        s.idle_since = s.proven_at = now;
+        s.rested = !rests_;
         idle_.push_front(s);
-        keep_idle(s);
+        // What `due` would say, for one that is put back just now.
+        keep_idle(s, std::min(s.dies_at, base::after(now, std::min(s.idle_limit, left_alone_for_))));
     }
 
-    /// Idle, in its place; where that is one too many, the one idle longest goes.
-    void keep_idle(slot_type& s) noexcept {
+    /// Idle, in its place, until something is `due`; where that is one too many, the one idle longest goes.
+    void keep_idle(slot_type& s, time_point due) noexcept {
         const bool surplus = !policies_.limits.may_idle(counts());
         slots_.enter(s, slot_state::idle);
-        schedule(s);
-        if (surplus) idle_failed(*idle_from(idle_end::oldest), retire_reason::surplus);
+        slots_.look_at(s, due);
+        if (surplus) [[unlikely]]
+            idle_failed(*idle_from(idle_end::oldest), retire_reason::surplus);
     }
 
     /// Why a connection that could be used again must go all the same.
@@ -670,7 +676,7 @@ private:
         if (why == retire_reason::none) why = displaced(s);
         if (why == retire_reason::none && waiter_for(s) == nullptr) {
             if (!has_place) idle_.push_back(s);
-            return keep_idle(s);
+            return keep_idle(s, idle_due(s));
         }
         if (has_place) idle_.remove(s);
         if (why != retire_reason::none) return retire_slot(s, why);
@@ -776,13 +782,20 @@ private:
         // What has a deadline is not leaked before that: an exchange may be under way, and must be cut in time.
         if (is_out(s)) return s.task != slot_task::none ? never : s.lease_deadline != never ? s.lease_deadline : s.leak_at;
         if (s.state == slot_state::opening) return dialler_type::due(s);
-        if (s.state != slot_state::idle) return never;
-        const time_point rest_at = s.rested ? never : base::after(s.idle_since, options_.rest_after_idle);
-        return std::min({s.dies_at, s.idle_until, s.probe_at, rest_at});
+        return s.state == slot_state::idle ? idle_due(s) : never;
     }
-    time_point next_probe(time_point now) const noexcept {
-        return options_.health_check_interval == duration::zero() ? never
-                                                                  : base::after(now, options_.health_check_interval);
+    /// The same for an idle one.
+    time_point idle_due(const slot_type& s) const noexcept {
+        const time_point rest_at = s.rested ? never : base::after(s.idle_since, options_.rest_after_idle);
+        return std::min({s.dies_at, base::after(s.idle_since, s.idle_limit), probe_at(s), rest_at});
+    }
+    time_point probe_at(const slot_type& s) const noexcept { return base::after(s.proven_at, probe_interval()); }
+    duration probe_interval() const noexcept {
+        return options_.health_check_interval == duration::zero() ? duration::max() : options_.health_check_interval;
+    }
+    /// How long a connection is left alone once it has been put back, unless its end is due sooner.
+    duration upkeep_interval() const noexcept {
+        return rests_ ? std::min(probe_interval(), options_.rest_after_idle) : probe_interval();
     }
     void schedule(slot_type& s) noexcept { slots_.look_at(s, due(s)); }
 
@@ -801,7 +814,7 @@ private:
         }
         if (const retire_reason why = expired(s, now); why != retire_reason::none) {
             idle_failed(s, why);
-        } else if (s.probe_at <= now) {
+        } else if (probe_at(s) <= now) {
             ++counters_.probes;
             take_out(s, false);
             slots_.give_task(s, slot_task::probe);
@@ -821,6 +834,7 @@ private:
     detail::policy_set<Policies> policies_;
     base::random_source random_;
     bool rests_;
+    duration left_alone_for_;  // `upkeep_interval` of the present options
 
     slot_table<Resource> slots_;
     base::linked_list<slot_type> idle_;  // newest first; those being tended keep their place

@@ -38,20 +38,20 @@ public:
     bool empty() const noexcept { return size_ == 0; }
     std::size_t size() const noexcept { return size_; }
     /// No key is earlier. The earliest itself, but for elements removed and for crowds that are still far away.
-    time_point next() const noexcept { return empty() ? never : next_; }
+    time_point next() const noexcept { return next_; }
 
     /// What time it is, about: elements inserted first are then placed by how far away they are.
     void now_is(time_point now) noexcept {
         if (empty()) base_ = std::max(base_, tick_of(now));
     }
     void insert(T& element, time_point key) noexcept {
-        next_ = std::min(next(), key);
+        next_ = std::min(next_, key);
         ++size_;
         element.key = key;
         place(element);
     }
     void remove(T& element) noexcept {
-        --size_;
+        if (--size_ == 0) next_ = never;
         unlink(element);
     }
     void rekey(T& element, time_point key) noexcept {
@@ -62,7 +62,7 @@ public:
     /// `next` is after `now` then.
     T* take_due(time_point now) noexcept {
         while (due_ == nullptr) {
-            if (next() > now || empty()) return nullptr;
+            if (next_ > now || empty()) return nullptr;
             advance(now);
         }
         T& element = static_cast<T&>(*due_);
@@ -180,7 +180,7 @@ private:
     }
 
     tick base_ = 0;
-    time_point next_ = never;
+    time_point next_ = never;  // also while it is empty
     std::size_t size_ = 0;
     wheel_hook* due_ = nullptr;      // on their way out of `take_due`
     wheel_hook* current_ = nullptr;  // of the tick `base_`, and before

@@ -85,8 +85,8 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     std::uint64_t failures_before = 0;           ///< failures of openings already counted when this one began
     time_point dies_at = never;
     time_point idle_since{};
-    time_point idle_until = never;
-    time_point probe_at = never;
+    duration idle_limit{};                       ///< it may lie idle for so long
+    time_point proven_at{};                      ///< put back or probed: from then the next probe is reckoned
     time_point lease_deadline = never;
     time_point leased_at{};                      ///< told only where leaks are reported
     time_point leak_at = never;                  ///< held longer than this, the lease is reported

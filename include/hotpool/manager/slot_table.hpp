@@ -46,7 +46,7 @@ public:
         s.retire = retire_reason::none;
         s.uses = 0;
         s.dies_for = retire_reason::max_lifetime;
-        s.dies_at = s.idle_until = s.probe_at = s.lease_deadline = s.leak_at = never;
+        s.dies_at = s.lease_deadline = s.leak_at = never;
         s.endpoint.reset();
         s.dialling.reset();
         s.rested = false;
