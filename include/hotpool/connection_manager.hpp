@@ -595,17 +595,21 @@ private:
 
     /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
     void make_available(slot_type& s, time_point now) noexcept {
-        if (now >= s.dies_at) [[unlikely]]
-            return retire_slot(s, s.dies_for);
-        if (!waiters_.empty() || shedding_) [[unlikely]] {
-            if (const retire_reason why = displaced(s); why != retire_reason::none) return retire_slot(s, why);
-            if (hand_to_waiter(s, now)) return;
-        }
+        if (now >= s.dies_at || !waiters_.empty() || shedding_) [[unlikely]]
+            if (find_use(s, now)) return;
         s.idle_since = s.proven_at = now;
         s.rested = !rests_;
         idle_.push_front(s);
         // What `due` would say, for one that is put back just now.
         keep_idle(s, std::min(s.dies_at, base::after(now, std::min(s.idle_limit, left_alone_for_))));
+    }
+
+    /// False when neither is its time over nor anybody waiting for it.
+    bool find_use(slot_type& s, time_point now) noexcept {
+        const retire_reason why = now >= s.dies_at ? s.dies_for : displaced(s);
+        if (why == retire_reason::none) return hand_to_waiter(s, now);
+        retire_slot(s, why);
+        return true;
     }
 
     /// Idle, in its place, until something is `due`; where that is one too many, the one idle longest goes.

@@ -197,41 +197,33 @@ public:
     // --- for connections ---------------------------------------------------------------------------------------
 
     void give_back(connection_type& c, retire_reason why) override {
-        if (why == retire_reason::none && c.usage == connection_usage::unread) {
-            const pool_options now = options();
-            return start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
+        if (why == retire_reason::none) {
+            if (c.usage == connection_usage::unread) [[unlikely]]
+                return read_the_rest(c);
+            if (c.readable.has_fired()) [[unlikely]]
+                why = look_into(c);
         }
-        if (why == retire_reason::none && c.readable.has_fired()) why = look_into(c);
         if (access_ != nullptr && !may_stay(c) && why == retire_reason::none) why = retire_reason::access_denied;
-        const bool watch = why == retire_reason::none && !c.readable.is_armed();
-        // Alone, it is watched at once, and the next response is what ends that wait. Among others it is likely
-        // taken again within this turn: then the wait would cost more than it brings.
-        const bool watch_later = watch && leased_.load(std::memory_order_relaxed) > 1;
-        if (watch && !watch_later) {
-            c.readable.clear_fired();
-            c.arm(io_want::read);
-        }
-        const return_report report{why, c.idle_hint};
+        bool look_later = why == retire_reason::none && !c.readable.is_armed() && !watch_at_once(c);
         c.usage = connection_usage::clean;
         c.reused = true;
         bool reclaimed = false;
-        tell_of(c, watch_later, [&](time_point now) {
+        tell([&](time_point now) {
+            look_later = remember(c, look_later);
             reclaimed = !is_ours(c);
-            if (reclaimed) {
+            if (reclaimed) [[unlikely]] {
                 c.slot = nullptr;
                 return;
             }
             const bool overdue = c.expired.load(std::memory_order_relaxed);
             c.expired.store(false, std::memory_order_relaxed);
-            if (c.slot->state == slot_state::probing)
-                machine_.probe_finished(*c.slot, now, why == retire_reason::none && !overdue);
+            if (c.slot->state == slot_state::leased) [[likely]]
+                machine_.lease_returned(*c.slot, now, {why, c.idle_hint});
             else
-                machine_.lease_returned(*c.slot, now, report);
+                machine_.probe_finished(*c.slot, now, why == retire_reason::none && !overdue);
         });
-        if (!reclaimed) return;
-        c.unread.reset();
-        c.stream.close();
-        c.release();
+        if (look_later) look_at_turn_end(c);
+        if (reclaimed) [[unlikely]] end(c);
     }
 
     void let_go(connection_type& c) override {
@@ -380,11 +372,11 @@ private:
     /// Runs `input(now)` on the machine and then performs what the machine asks for, one thing at a time and never
     /// under the lock.
     template <class Input>
-    void tell(Input input) {
-        tell_at(base::coarse_now(), std::move(input));
+    void tell(const Input& input) {
+        tell_at(base::coarse_now(), input);
     }
     template <class Input>
-    void tell_at(time_point now, Input input) {
+    void tell_at(time_point now, const Input& input) {
         bool settled;
         {
             std::lock_guard lock(mutex_);
@@ -432,11 +424,18 @@ private:
     template <class Input>
     void tell_of(connection_type& c, bool watch, Input input) {
         tell([&](time_point now) {
-            watch = watch || c.readable.has_fired();
-            if (watch) c.add_ref();
+            watch = remember(c, watch);
             input(now);
         });
-        if (!watch) return;
+        if (watch) look_at_turn_end(c);
+    }
+    /// Whether `c` is to be looked at when this turn is over; then it is held until `look_at_turn_end`.
+    static bool remember(connection_type& c, bool watch) noexcept {
+        if (!watch && !c.readable.has_fired()) return false;
+        c.add_ref();
+        return true;
+    }
+    void look_at_turn_end(connection_type& c) {
         at_turn_end(c);
         c.release();
     }
@@ -719,6 +718,27 @@ private:
         }
         lease_type looked_at(s.resource);
         if (prober != nullptr) (*prober)(std::move(looked_at));
+    }
+
+    // --- connections that come back
+
+    void read_the_rest(connection_type& c) {
+        const pool_options now = options();
+        start_body_drain(c, now.drain_limit_bytes, now.drain_timeout);
+    }
+    /// Alone, a connection is watched at once, and the next response is what ends that wait. Among others it is likely
+    /// taken again within this turn: then the wait would cost more than it brings.
+    bool watch_at_once(connection_type& c) {
+        if (leased_.load(std::memory_order_relaxed) > 1) return false;
+        c.readable.clear_fired();
+        c.arm(io_want::read);
+        return true;
+    }
+    /// Its place has been taken back, and nobody has it any more.
+    static void end(connection_type& c) {
+        c.unread.reset();
+        c.stream.close();
+        c.release();
     }
 
     // --- connections that nobody uses

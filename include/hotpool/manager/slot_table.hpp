@@ -74,9 +74,10 @@ public:
     /// Looks at `s` at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves
     /// the time back costs nothing, and a slot looked at too early is put in its place then.
     void look_at(slot_type& s, time_point time) noexcept {
-        if (time == never) return;
-        if (!s.in_wheel()) return due_.insert(s, time);
-        if (time < s.key) due_.rekey(s, time);
+        if (s.in_wheel() && s.key <= time) [[likely]]
+            return;
+        if (s.in_wheel()) return due_.rekey(s, time);
+        if (time != never) due_.insert(s, time);
     }
     /// Not later than the next look.
     time_point next_look() const noexcept { return due_.next(); }
