@@ -112,6 +112,7 @@ public:
             ++counters_.refusals;
             return refuse(w, errc::waiters_full);
         }
+        attention_ = true;
         waiters_.add(w, now, deadline);
         ++counters_.waits;
         if (w.fresh_only) make_room();
@@ -259,6 +260,7 @@ public:
     /// give up for now, all of them. Where addresses are left to try, the slot asks to be opened anew.
     void opening_failed(slot_type& s, time_point now, std::error_code error) {
         assert(s.state == slot_state::opening);
+        attention_ = true;
         slots_.drop_task(s);
         ++counters_.open_failures;
         const auto outcome = dialler_.failed(s, now, error, stopped_.has_value());
@@ -381,7 +383,7 @@ public:
                 --counters_.openings;
                 dialler_.leave(s);
             } else if (s.state == slot_state::opening && s.task == slot_task::none) {
-                slots_.give_task(s, slot_task::abort_opening);
+                give_task(s, slot_task::abort_opening);
             } else if (s.state == slot_state::leased || s.state == slot_state::probing) {
                 s.retire = stop_reason();
             }
@@ -394,7 +396,7 @@ public:
             if (!is_out(s)) return;
             s.lease_deadline = never;
             if (s.task == slot_task::report_leak) slots_.drop_task(s);
-            if (s.task == slot_task::none) slots_.give_task(s, slot_task::expire_lease);
+            if (s.task == slot_task::none) give_task(s, slot_task::expire_lease);
         });
     }
 
@@ -421,7 +423,7 @@ public:
     /// Nobody waits and nothing is to be done: `next_action` would find nothing, and `next_due` would not say a time
     /// before `due`, which is what it said last.
     bool at_rest(time_point due) const noexcept {
-        return !attention_ && waiters_.empty() && waiters_.all_told() && slots_.no_task() && slots_.next_look() >= due;
+        return !attention_ && slots_.next_look() >= due;
     }
     /// The next thing to do, if any.
     bool next_action(action& out, time_point now) {
@@ -438,7 +440,7 @@ public:
         const auto [s, task] = slots_.next_task();
         out = {s, task, nullptr};
         if (s == nullptr) {
-            attention_ = grows_unasked() || events_.listens() || stopped_;
+            attention_ = !waiters_.empty() || grows_unasked() || events_.listens() || stopped_;
             dialler_due_ = stopped_ ? never : dialler_.next_due(is_active(), has_room() && !growth_blocked_ && !suspended_);
             return false;
         }
@@ -479,6 +481,7 @@ public:
         for (const std::uint64_t n : counters_.retired) ended += n;
         const std::size_t live = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing);
         return slots_.check([&](const slot_type& s) { return is_sound(s); }) && waiters_.check() &&
+               (attention_ || (waiters_.empty() && waiters_.all_told() && slots_.no_task())) &&
                idle_.size() == count(slot_state::idle) + tended_ &&
                (count(slot_state::idle) == 0 || suspended_ || waiters_.all_fresh_only()) &&
                ended + live == counters_.opened && addresses_check();
@@ -694,7 +697,12 @@ private:
         ++validating_;
         s.validating = true;
         slots_.enter(s, slot_state::probing);
-        slots_.give_task(s, slot_task::probe);
+        give_task(s, slot_task::probe);
+    }
+
+    void give_task(slot_type& s, slot_task task) noexcept {
+        attention_ = true;
+        slots_.give_task(s, task);
     }
 
     /// The connection is not used again; it counts until it is closed.
@@ -702,7 +710,7 @@ private:
         s.retire = why;
         count_end(s, why);
         slots_.enter(s, slot_state::closing);
-        slots_.give_task(s, slot_task::close);
+        give_task(s, slot_task::close);
     }
 
     void count_end(const slot_type& s, retire_reason why) {
@@ -814,19 +822,19 @@ private:
             const bool overdue = s.lease_deadline <= now;
             (overdue ? s.lease_deadline : s.leak_at) = never;
             if (!overdue) ++counters_.leaks;
-            return slots_.give_task(s, overdue ? slot_task::expire_lease : slot_task::report_leak);
+            return give_task(s, overdue ? slot_task::expire_lease : slot_task::report_leak);
         }
         if (const retire_reason why = expired(s, now); why != retire_reason::none) {
             idle_failed(s, why);
         } else if (probe_at(s) <= now) {
             ++counters_.probes;
             take_out(s, false);
-            slots_.give_task(s, slot_task::probe);
+            give_task(s, slot_task::probe);
         } else {
             ++counters_.rests;
             s.rested = true;
             take_out(s, true);
-            slots_.give_task(s, slot_task::rest);
+            give_task(s, slot_task::rest);
         }
     }
 
@@ -847,7 +855,7 @@ private:
     bool growth_blocked_ = false;
     bool shedding_ = false;  // limits were lowered, and there are connections beyond them
     bool suspended_ = false;
-    bool attention_ = true;        // there may be something to do though nobody waits and no slot has a task
+    bool attention_ = true;  // somebody waits, a slot has a task, or there may be something else to do
     std::size_t warm_left_ = 0;
     std::size_t validating_ = 0;
     time_point dialler_due_ = never;

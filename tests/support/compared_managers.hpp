@@ -56,11 +56,15 @@ protected:
 
     /// After every event: what both ask for, and how both stand.
     void happened() {
+        const bool at_rest = real_.at_rest(due_);
+        taken_up_ = 0;
         const bool all_done = compare_actions(prompt_ || chance(50) ? ~0u : static_cast<unsigned>(dice(3)));
         compare_states();
         require(real_.counts() == reference_.counts(), "counts");
         require(same_counters(), "counters");
+        require(!at_rest || (taken_up_ == 0 && real_.next_due() >= due_), "no rest");
         require(!all_done || real_.next_due() <= reference_.next_due(), "next due too late");
+        if (all_done) due_ = real_.next_due();
         require(real_.counts().total() <= most_connections_, "limit exceeded");
         require(real_.check(), "check()");
         require(!is_stuck(), "somebody waits for what will never come");
@@ -93,6 +97,7 @@ private:
                 require(reference_.nothing_asked(), "something is missing");
                 return true;
             }
+            ++taken_up_;
             if (next.answered != nullptr)
                 compare_answer(*next.answered);
             else
@@ -157,6 +162,8 @@ private:
     std::map<int, slot_type*> slot_of_;
     std::map<slot_type*, int> number_of_;
     std::map<slot_type*, slot_state> last_in_;
+    time_point due_ = never;  // when a driver's timer would fire
+    unsigned taken_up_ = 0;      // taken up since the last event
 };
 
 }  // namespace hotpool::testing

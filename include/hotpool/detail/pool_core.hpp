@@ -377,14 +377,14 @@ private:
     }
     template <class Input>
     void tell_at(time_point now, const Input& input) {
-        bool settled;
         {
             std::lock_guard lock(mutex_);
             input(now);
             leased_.store(machine_.leased(), std::memory_order_relaxed);
-            settled = is_settled();
+            if (is_settled()) [[likely]]
+                return;
         }
-        if (!settled) [[unlikely]] carry_out(now);
+        carry_out(now);
     }
     /// Nothing is to be done, neither now nor before the timer fires.
     bool is_settled() const noexcept {
