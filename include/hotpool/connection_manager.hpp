@@ -83,15 +83,15 @@ public:
     // --- lending -----------------------------------------------------------------------------------------------
 
     /// Lends an idle connection, or null; never waits, and never overtakes a waiter.
-    slot_type* try_lease(time_point now, time_point lease_deadline = never) noexcept {
+    [[gnu::always_inline]] slot_type* try_lease(time_point now, time_point lease_deadline = never) noexcept {
         while (slot_type* s = next_idle()) {
             idle_.remove(*s);
-            if (const retire_reason why = expired(*s, now); why != retire_reason::none) {
-                retire_slot(*s, why);
-                continue;
+            const retire_reason why = expired(*s, now);
+            if (why == retire_reason::none) [[likely]] {
+                lend(*s, now, lease_deadline);
+                return s;
             }
-            lend(*s, now, lease_deadline);
-            return s;
+            retire_slot(*s, why);
         }
         return nullptr;
     }
@@ -140,7 +140,9 @@ public:
         s.idle_limit = policies_.idle.limit(report.idle_hint);
         if (s.idle_limit <= duration::zero()) [[unlikely]]
             return retire_slot(s, retire_reason::idle_timeout);
-        make_available(s, now);
+        if (is_spoken_for(s, now)) [[unlikely]]
+            return make_available(s, now);
+        put_aside(s, now);
     }
 
     /// A leased connection is to be back by `deadline`.
@@ -457,7 +459,7 @@ public:
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
         const time_point due = std::min(slots_.next_look(), dialler_due_);
-        if (waiters_.empty() && !attention_) return due;
+        if (!attention_) return due;
         const time_point opening_due = wants_opening() && !stopped_ ? dialler_.pace().not_before() : never;
         // Where it may be opened at once, it has been.
         return std::min({due, waiters_.next_deadline(), opening_due == time_point::min() ? never : opening_due});
@@ -573,7 +575,7 @@ private:
         dialler_.leave(s);
     }
     /// Back for the last time. @param reported why its caller says so, if he does
-    void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
+    [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
         if (reported == retire_reason::none) return retire_slot(s, s.retire);
         note_loss(s, now, reported);
         retire_slot(s, reported);
@@ -598,21 +600,21 @@ private:
 
     /// A connection fit for use: to the oldest waiter, or idle as the newest, or over when it is too old.
     void make_available(slot_type& s, time_point now) noexcept {
-        if (now >= s.dies_at || !waiters_.empty() || shedding_) [[unlikely]]
-            if (find_use(s, now)) return;
+        if (now >= s.dies_at) return retire_slot(s, s.dies_for);
+        if (const retire_reason why = displaced(s); why != retire_reason::none) return retire_slot(s, why);
+        if (!hand_to_waiter(s, now)) put_aside(s, now);
+    }
+    /// Whether anything but lying idle may be in store for it.
+    bool is_spoken_for(const slot_type& s, time_point now) const noexcept {
+        return now >= s.dies_at || !waiters_.empty() || shedding_;
+    }
+    /// Idle, as the newest.
+    void put_aside(slot_type& s, time_point now) noexcept {
         s.idle_since = s.proven_at = now;
         s.rested = !rests_;
         idle_.push_front(s);
         // What `due` would say, for one that is put back just now.
         keep_idle(s, std::min(s.dies_at, base::after(now, std::min(s.idle_limit, left_alone_for_))));
-    }
-
-    /// False when neither is its time over nor anybody waiting for it.
-    bool find_use(slot_type& s, time_point now) noexcept {
-        const retire_reason why = now >= s.dies_at ? s.dies_for : displaced(s);
-        if (why == retire_reason::none) return hand_to_waiter(s, now);
-        retire_slot(s, why);
-        return true;
     }
 
     /// Idle, in its place, until something is `due`; where that is one too many, the one idle longest goes.
@@ -706,7 +708,7 @@ private:
     }
 
     /// The connection is not used again; it counts until it is closed.
-    void retire_slot(slot_type& s, retire_reason why) noexcept {
+    [[gnu::noinline]] void retire_slot(slot_type& s, retire_reason why) noexcept {
         s.retire = why;
         count_end(s, why);
         slots_.enter(s, slot_state::closing);
@@ -855,7 +857,7 @@ private:
     bool growth_blocked_ = false;
     bool shedding_ = false;  // limits were lowered, and there are connections beyond them
     bool suspended_ = false;
-    bool attention_ = true;  // somebody waits, a slot has a task, or there may be something else to do
+    bool attention_ = true;  // set while somebody waits, a slot has a task, or anything else may be to be done
     std::size_t warm_left_ = 0;
     std::size_t validating_ = 0;
     time_point dialler_due_ = never;

@@ -99,7 +99,11 @@ public:
                 c->lent_where = where;
                 doubtful = now - s->idle_since >= machine_.options().check_after_idle;
             });
-            if (c == nullptr || (c = sound(*c, doubtful)) != nullptr) return c;
+            if (c == nullptr || !(doubtful || c->readable.has_fired())) [[likely]]
+                return c;
+            const retire_reason why = look_into(*c);
+            if (why == retire_reason::none) return c;
+            give_back(*c, why);
         }
     }
 
@@ -372,11 +376,11 @@ private:
     /// Runs `input(now)` on the machine and then performs what the machine asks for, one thing at a time and never
     /// under the lock.
     template <class Input>
-    void tell(const Input& input) {
+    [[gnu::always_inline]] void tell(const Input& input) {
         tell_at(base::coarse_now(), input);
     }
     template <class Input>
-    void tell_at(time_point now, const Input& input) {
+    [[gnu::always_inline]] void tell_at(time_point now, const Input& input) {
         {
             std::lock_guard lock(mutex_);
             input(now);
@@ -387,11 +391,11 @@ private:
         carry_out(now);
     }
     /// Nothing is to be done, neither now nor before the timer fires.
-    bool is_settled() const noexcept {
+    [[gnu::always_inline]] bool is_settled() const noexcept {
         return machine_.at_rest(timer_due_) && watchers_.empty() && (budget_ == nullptr || !concerns_budget());
     }
     /// Performs what the machine asks for until it asks for nothing.
-    void carry_out(time_point now) {
+    [[gnu::noinline]] void carry_out(time_point now) {
         // Who listens may let go of the pool.
         const auto keep = listener_ ? this->shared_from_this() : nullptr;
         while (perform_next(now)) continue;
@@ -747,17 +751,6 @@ private:
     static retire_reason look_into(connection_type& c) noexcept {
         c.readable.clear_fired();
         return look_at(c.stream);
-    }
-
-    /// The connection if it is fit to be lent, or null after it has been given back to its end.
-    connection_type* sound(connection_type& c, bool doubtful) {
-        if (doubtful || c.readable.has_fired()) {
-            if (const retire_reason why = look_into(c); why != retire_reason::none) {
-                give_back(c, why);
-                return nullptr;
-            }
-        }
-        return &c;
     }
 
     void run_turn() {

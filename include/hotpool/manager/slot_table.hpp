@@ -73,11 +73,9 @@ public:
 
     /// Looks at `s` at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves
     /// the time back costs nothing, and a slot looked at too early is put in its place then.
-    void look_at(slot_type& s, time_point time) noexcept {
-        if (s.in_wheel() && s.key <= time) [[likely]]
-            return;
-        if (s.in_wheel()) return due_.rekey(s, time);
-        if (time != never) due_.insert(s, time);
+    [[gnu::always_inline]] void look_at(slot_type& s, time_point time) noexcept {
+        if (!s.in_wheel() || s.key > time) [[unlikely]]
+            move(s, time);
     }
     /// Not later than the next look.
     time_point next_look() const noexcept { return due_.next(); }
@@ -114,6 +112,11 @@ public:
     }
 
 private:
+    [[gnu::noinline]] void move(slot_type& s, time_point time) noexcept {
+        if (s.in_wheel()) due_.remove(s);
+        if (time != never) due_.insert(s, time);
+    }
+
     std::deque<slot_type> slots_;  // never shrinks: slots are small and their addresses are given out
     std::array<std::size_t, slot_state_count> states_{};
     base::linked_list<slot_type> vacant_;
