@@ -89,6 +89,7 @@ public:
             const retire_reason why = expired(*s, now);
             if (why == retire_reason::none) [[likely]] {
                 lend(*s, now, lease_deadline);
+                if (options_.min_idle != 0 && lacks_idle()) attention_ = true;
                 return s;
             }
             retire_slot(*s, why);
@@ -246,6 +247,7 @@ public:
 
     void slot_opened(slot_type& s, time_point now) {
         assert(s.state == slot_state::opening);
+        attention_ = true;
         slots_.drop_task(s);
         ++counters_.opened;
         dialler_.opened(s, now);
@@ -442,7 +444,7 @@ public:
         const auto [s, task] = slots_.next_task();
         out = {s, task, nullptr};
         if (s == nullptr) {
-            attention_ = !waiters_.empty() || grows_unasked() || events_.listens() || stopped_;
+            attention_ = !waiters_.empty() || !events_.empty() || grows_unasked() || stopped_;
             dialler_due_ = stopped_ ? never : dialler_.next_due(is_active(), has_room() && !growth_blocked_ && !suspended_);
             return false;
         }
@@ -454,7 +456,10 @@ public:
     std::vector<pool_event> take_events() noexcept { return events_.take(); }
     bool has_events() const noexcept { return !events_.empty(); }
     /// For the driver, which knows more of a lease than the machine.
-    void tell(const pool_event& event) { events_.add(event); }
+    void tell(const pool_event& event) {
+        attention_ = true;
+        events_.add(event);
+    }
 
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
@@ -483,7 +488,8 @@ public:
         for (const std::uint64_t n : counters_.retired) ended += n;
         const std::size_t live = count(slot_state::idle) + count(slot_state::leased) + count(slot_state::probing);
         return slots_.check([&](const slot_type& s) { return is_sound(s); }) && waiters_.check() &&
-               (attention_ || (waiters_.empty() && waiters_.all_told() && slots_.no_task())) &&
+               (attention_ || (waiters_.empty() && waiters_.all_told() && slots_.no_task() && events_.empty() &&
+                               !lacks_idle())) &&
                idle_.size() == count(slot_state::idle) + tended_ &&
                (count(slot_state::idle) == 0 || suspended_ || waiters_.all_fresh_only()) &&
                ended + live == counters_.opened && addresses_check();
@@ -573,6 +579,7 @@ private:
         validating_ -= std::exchange(s.validating, false);
         count_end(s, why);
         dialler_.leave(s);
+        attention_ = true;
     }
     /// Back for the last time. @param reported why its caller says so, if he does
     [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
@@ -733,12 +740,14 @@ private:
     /// Waiters for whom nothing comes back in a moment.
     std::size_t unserved_waiters() const noexcept { return waiters_.size() - std::min(tended_, waiters_.size()); }
     std::size_t wanted_openings() const noexcept {
-        const std::size_t kept = count(slot_state::idle) + count(slot_state::probing);
-        return unserved_waiters() + (kept < options_.min_idle ? options_.min_idle - kept : 0);
+        return unserved_waiters() + (lacks_idle() ? options_.min_idle - kept() : 0);
     }
+    /// Those in nobody's hands but the pool's.
+    std::size_t kept() const noexcept { return count(slot_state::idle) + count(slot_state::probing); }
+    bool lacks_idle() const noexcept { return kept() < options_.min_idle; }
     /// There may be openings that no waiter asks for.
     bool grows_unasked() const noexcept {
-        return options_.min_idle != 0 || warm_left_ != 0 || dialler_.pace().failing().has_value();
+        return lacks_idle() || warm_left_ != 0 || dialler_.pace().failing().has_value();
     }
     bool has_room() const noexcept { return policies_.limits.room(counts()) > 0; }
     bool wants_opening() const noexcept {
