@@ -73,7 +73,7 @@ public:
 
     /// Looks at `s` at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves
     /// the time back costs nothing, and a slot looked at too early is put in its place then.
-    [[gnu::always_inline]] void look_at(slot_type& s, time_point time) noexcept {
+    void look_at(slot_type& s, time_point time) noexcept {
         if (!s.in_wheel() || s.key > time) [[unlikely]]
             move(s, time);
     }
