@@ -38,7 +38,7 @@ using tcp_socket = asio::ip::tcp::socket;
 struct fault_settings {
     std::uint64_t seed = 1;
     unsigned per_thousand_chunks = 0;  ///< of so many chunks meet a fault
-    bool outages = false;              ///< nobody listens for 10 to 50 ms every 200 to 600 ms
+    bool outages = false;              ///< nobody listens for 10 to 50 ms after every 10 to 50 connections
     bool tls = false;                  ///< what passes is ciphertext
 };
 
@@ -48,9 +48,15 @@ class fault_proxy {
 public:
     fault_proxy(asio::io_context& io, const tcp_endpoint& entry, const tcp_endpoint& target,
                 const fault_settings& settings, fault_tally& tally)
-        : io_(io), entry_(entry), target_(target), settings_(settings), tally_(tally), acceptor_(io) {
+        : io_(io),
+          entry_(entry),
+          target_(target),
+          settings_(settings),
+          tally_(tally),
+          acceptor_(io),
+          dice_(settings.seed) {
+        plan_outage();
         listen();
-        if (settings_.outages) asio::co_spawn(io_, have_outages(), asio::detached);
     }
     fault_proxy(const fault_proxy&) = delete;
     fault_proxy& operator=(const fault_proxy&) = delete;
@@ -127,15 +133,8 @@ private:
         tally_.note(fault::refuse);
     }
 
-    asio::awaitable<void> have_outages() {
-        base::random_source dice(settings_.seed);
-        for (;;) {
-            co_await pause(std::chrono::milliseconds(200 + dice.next() % 400));
-            stop_listening();
-            co_await pause(std::chrono::milliseconds(10 + dice.next() % 40));
-            listen();
-        }
-    }
+    /// Counted in connections: on a slow machine each of them meets no more outages than on a fast one.
+    void plan_outage() { next_outage_ = accepted_ + 10 + dice_.next() % 40; }
 
     asio::awaitable<void> accept_all() {
         for (;;) {
@@ -146,6 +145,11 @@ private:
             const fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
             asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)),
                            asio::detached);
+            if (!settings_.outages || accepted_ < next_outage_) continue;
+            plan_outage();
+            stop_listening();
+            co_await pause(std::chrono::milliseconds(10 + dice_.next() % 40));
+            co_return listen();
         }
     }
 
@@ -244,7 +248,9 @@ private:
     const fault_settings settings_;
     fault_tally& tally_;
     asio::ip::tcp::acceptor acceptor_;
+    base::random_source dice_;
     std::uint64_t accepted_ = 0;
+    std::uint64_t next_outage_ = 0;
     // Links are destroyed with the context, after the proxy.
     const std::shared_ptr<std::atomic<int>> live_ = std::make_shared<std::atomic<int>>(0);
     mutable std::mutex mutex_;

@@ -89,8 +89,8 @@ private:
                 .max_idle = 24,
                 .min_idle = 6,
                 .connect_timeout = patience * 2 / 3,
-                .idle_timeout = std::chrono::milliseconds(100),
-                .max_lifetime = std::chrono::seconds(2),
+                .idle_timeout = patience * 2 / 3,
+                .max_lifetime = patience * 13,
                 .lifetime_jitter = 0.9,
                 .max_requests = 300,
                 .health_check_interval = std::chrono::milliseconds(10),
@@ -132,14 +132,20 @@ private:
                            s.total.opened == ended(s) + s.now.idle + s.now.leased + s.now.probing &&
                            s.total.openings == s.total.opened + s.total.open_failures + s.now.opening;
         if (!right) broken.note("wrong accounts: " + describe(s));
+        // Upheavals leave time for some requests in between.
+        const auto every = [&](std::size_t looks) {
+            const auto patient = std::size_t(report_.settings.patience / storm_settings{}.patience);
+            return report_.samples % (looks * patient) == 0;
+        };
         // Less room now and then, and more again.
-        const std::size_t turn = report_.samples;
-        if (turn % 64 == 0)
-            pool.set_options(options(turn % 128 == 0 ? max_connections : max_connections / 2, report_.settings.patience));
-        if (turn % 100 == 0) pool.refresh_endpoints();
-        if (turn % 3000 == 0) pool.network_changed();
+        if (every(64)) {
+            room_ = max_connections + max_connections / 2 - room_;
+            pool.set_options(options(room_, report_.settings.patience));
+        }
+        if (every(100)) pool.refresh_endpoints();
+        if (every(3000)) pool.network_changed();
         if constexpr (Side::is_tls)
-            if (turn % 2000 == 0) pool.set_transport_options(Side::options());
+            if (every(2000)) pool.set_transport_options(Side::options());
         if (report_.samples % 16 == 0) {
             std::size_t& most =
                 report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
@@ -195,6 +201,7 @@ private:
     storm_site<pool_type> site_;
     storm_workers<pool_type> workers_;
     net::steady_timer sampler_;
+    std::size_t room_ = max_connections;
     storm_report report_;
 };
 
