@@ -32,7 +32,7 @@ TEMPLATE_TEST_CASE("silence_ends_with_the_deadline_and_nothing_is_sent_again", "
     const way w = GENERATE(way::up, way::down);
     const bool posted = GENERATE(false, true);
     CAPTURE(w == way::up, posted);
-    fault_stage<TestType> s({}, 250ms);
+    fault_stage<TestType> s({}, 1s);
     s.use_one();
     s.arm(w, {.what = fault::silence});
     const answer a = s.send(posted ? post_of(1) : get_of(1));
@@ -124,7 +124,7 @@ TEST_CASE("faults_of_a_handshake_are_named", "[faults]") {
              {way::down, {.what = fault::silence}, errc::handshake_timed_out}}) {
         const int direction = where == way::up ? 1 : 2;
         CAPTURE(to_string(order.what), direction);
-        fault_stage<over_tls> s({.connect_timeout = 250ms});
+        fault_stage<over_tls> s({.connect_timeout = 1s});
         s.arm(where, order);
         const answer a = s.send(post_of(1));
         INFO(a.error.message());

@@ -114,18 +114,18 @@ TEMPLATE_TEST_CASE("whole_request_is_cut_while_bytes_keep_coming", "[client]", o
         for (;;) dribble(c, "byte by byte", 5ms);
     });
     static_cast<void>(s.get());
-    check_cut(s, get_request, {.request_timeout = 250ms, .between_bytes_timeout = 200ms}, errc::request_timed_out);
+    check_cut(s, get_request, {.request_timeout = 600ms, .between_bytes_timeout = 500ms}, errc::request_timed_out);
 }
 
 TEMPLATE_TEST_CASE("steady_response_may_take_longer_than_any_silence", "[client]", over_tcp, over_tls) {
     stage<TestType> s([](server_connection& c) {
         for (;;) {
             read_request(c);
-            std::this_thread::sleep_for(300ms);
-            dribble(c, ok("slow but steady"), 8ms);
+            std::this_thread::sleep_for(700ms);
+            dribble(c, ok("slow but steady"), 12ms);
         }
     });
-    const client_options options{.first_byte_timeout = 5s, .between_bytes_timeout = 250ms};
+    const client_options options{.first_byte_timeout = 5s, .between_bytes_timeout = 500ms};
     for (int round = 0; round < 2; ++round) CHECK(send(s, get_request, options).body() == "slow but steady");
     CHECK(s.one_idle());
     CHECK(s.server.accepted() == 1);
@@ -175,14 +175,14 @@ TEMPLATE_TEST_CASE("time_before_the_request_is_written_does_not_count", "[client
     SECTION("while the origin takes the body slowly") {
         stage<TestType> s([](server_connection& c) {
             const std::string head = c.read_until("\r\n\r\n");
-            std::this_thread::sleep_for(600ms);
+            std::this_thread::sleep_for(1200ms);
             c.read_exactly(declared_length(head));
             c.write(ok("got it"));
             c.stay();
         });
         request_builder put("PUT", "/");
         put.body(std::string(20'000'000, 'x'));
-        CHECK(send(s, put, {.first_byte_timeout = 500ms}).body() == "got it");
+        CHECK(send(s, put, {.first_byte_timeout = 1s}).body() == "got it");
     }
     SECTION("while the body waits for consent") {
         stage<TestType> s([](server_connection& c) {
@@ -191,7 +191,7 @@ TEMPLATE_TEST_CASE("time_before_the_request_is_written_does_not_count", "[client
         });
         request_builder put("PUT", "/");
         put.body("the body").expect_continue();
-        CHECK(send(s, put, {.continue_timeout = 300ms, .first_byte_timeout = 250ms}).body() == "the body");
+        CHECK(send(s, put, {.continue_timeout = 600ms, .first_byte_timeout = 500ms}).body() == "the body");
     }
 }
 
@@ -199,11 +199,11 @@ TEMPLATE_TEST_CASE("limits_end_with_their_request", "[client]", over_tcp, over_t
     stage<TestType> s([](server_connection& c) {
         for (int round = 0;; ++round) {
             read_request(c);
-            if (round != 0) std::this_thread::sleep_for(250ms);
+            if (round != 0) std::this_thread::sleep_for(500ms);
             c.write(ok("hi"));
         }
     });
-    const client_options limited{.first_byte_timeout = 150ms, .between_bytes_timeout = 150ms};
+    const client_options limited{.first_byte_timeout = 400ms, .between_bytes_timeout = 400ms};
     CHECK(send(s, get_request, limited).body() == "hi");
     CHECK(send(s, get_request, {}).body() == "hi");
     CHECK(s.server.accepted() == 1);
@@ -218,16 +218,16 @@ TEMPLATE_TEST_CASE("retried_request_has_its_limits_anew", "[client]", over_tcp, 
         if (first) {
             c.write(ok("first"));
             read_request(c);
-            std::this_thread::sleep_for(150ms);
+            std::this_thread::sleep_for(400ms);
             c.close_notify();
             c.end_sending();
             return c.stay();
         }
-        std::this_thread::sleep_for(150ms);
+        std::this_thread::sleep_for(400ms);
         c.write(ok("second"));
         c.stay();
     });
-    const client_options limited{.first_byte_timeout = 250ms};
+    const client_options limited{.first_byte_timeout = 700ms};
     CHECK(send(s, get_request, limited).body() == "first");
     CHECK(send(s, get_request, limited).body() == "second");
 }
@@ -246,7 +246,7 @@ TEMPLATE_TEST_CASE("request_that_left_in_an_earlier_try_is_not_unsent", "[client
         },
         {.max_connections = 1});
     CHECK(send(s, get_request, {}).body() == "first");
-    http_client client(s.pool, {.request_timeout = 200ms});
+    http_client client(s.pool, {.request_timeout = 500ms});
     answer a;
     client.async_send(get_request, s.into(a));
     // Whoever waited before has the new connection, and keeps it.
@@ -297,10 +297,10 @@ TEMPLATE_TEST_CASE("reader_goes_on_as_long_as_bytes_come", "[client]", over_tcp,
     stage<TestType> s([](server_connection& c) {
         read_request(c);
         c.write("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n");
-        dribble(c, std::string(30, 'x'), 20ms);
+        dribble(c, std::string(30, 'x'), 30ms);
         c.stay();
     });
-    http_client client(s.pool, {.between_bytes_timeout = 300ms});
+    http_client client(s.pool, {.between_bytes_timeout = 600ms});
     std::optional<typename stage<TestType>::reader_type> reader;
     client.async_start(get_request, [&](std::error_code, auto r) { reader = std::move(r); });
     REQUIRE(s.until([&] { return reader.has_value(); }));
@@ -361,7 +361,7 @@ TEMPLATE_TEST_CASE("deadline_of_the_request_still_covers_the_body_of_a_limited_o
         for (;;) dribble(c, "byte by byte", 5ms);
     });
     static_cast<void>(s.get());
-    const client_options limited{.request_timeout = 300ms, .first_byte_timeout = 200ms, .between_bytes_timeout = 200ms};
+    const client_options limited{.request_timeout = 600ms, .first_byte_timeout = 500ms, .between_bytes_timeout = 500ms};
     CHECK(error_in_body(s, limited) == errc::request_timed_out);
     CHECK(s.ended_for(retire_reason::lease_deadline));
 }

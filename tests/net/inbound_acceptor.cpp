@@ -228,7 +228,7 @@ TEST_CASE("options_change_while_it_runs", "[inbound]") {
     REQUIRE(first.write("x"));
     CHECK(first.read_exactly(1) == "x");
     inbound::acceptor_options changed =
-        on_loopback({.admission = {.max_connections_per_group = 1}, .life = {.idle_timeout = 50ms}});
+        on_loopback({.admission = {.max_connections_per_group = 1}, .life = {.idle_timeout = 500ms}});
     server.acceptor.set_options(changed);
     client_socket second = server.connect();
     CHECK(second.wait_for_end() == peer_end::closed);

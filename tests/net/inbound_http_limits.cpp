@@ -92,7 +92,7 @@ TEMPLATE_TEST_CASE("a_request_that_trickles_is_cut_in_time", "[inbound]", accept
 }
 
 TEST_CASE("an_idle_connection_is_closed_in_order_in_time", "[inbound]") {
-    web_server<accept_tcp> server({.life = {.idle_timeout = 100ms}});
+    web_server<accept_tcp> server({.life = {.idle_timeout = 500ms}});
     http_peer peer = server.connect();
     CHECK(peer.status_of(get("/hello")) == 200);
     CHECK(peer.ended());

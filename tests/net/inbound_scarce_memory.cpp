@@ -14,7 +14,7 @@ TEMPLATE_TEST_CASE("an_acceptor_outlives_a_time_without_memory", "[inbound]", ac
     using acceptor_type = typename TestType::acceptor_type;
     inbound::acceptor_options options = on_loopback();
     options.max_ready = 1;
-    options.life.handshake_timeout = 50ms;
+    options.life.handshake_timeout = 500ms;
     options.accept_errors.first = 5ms;
     typename acceptor_type::services_type services;
     services.listener = [](const inbound::inbound_event&) {};

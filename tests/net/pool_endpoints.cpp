@@ -60,12 +60,12 @@ TEST_CASE("slow_address_is_overtaken_and_its_connection_is_not_lost", "[pool][en
     black_hole hole(io);
     site<tcp_transport> server;
     network n({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)});
-    auto pool = pool_over<tcp_transport>(io, n, {.connect_timeout = 600ms, .attempt_delay = 50ms});
+    auto pool = pool_over<tcp_transport>(io, n, {.connect_timeout = 2s, .attempt_delay = 50ms});
     const auto started = clock_type::now();
     auto first = get(io, pool);
     auto second = get(io, pool);
     CHECK(clock_type::now() - started >= 40ms);
-    CHECK(clock_type::now() - started < 500ms);
+    CHECK(clock_type::now() - started < 1800ms);
     CHECK(pool.stats().total.overtaken == 1);  // the second one began with the other address
     CHECK(pool.stats().now.opening == 1);
     REQUIRE(run_until(io, [&] { return pool.stats().now.opening == 0; }));

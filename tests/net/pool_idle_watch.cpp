@@ -149,7 +149,7 @@ TEST_CASE("connection_closed_while_leased_is_noticed_soon_after_it_is_put_back",
     CHECK(pool.stats().now.leased == others + 1);
     pool.put(std::move(lease));
     CHECK(run_until(
-        io, [&] { return retired(pool, retire_reason::peer_closed) == 1; }, 1s));
+        io, [&] { return retired(pool, retire_reason::peer_closed) == 1; }, 5s));
     CHECK(pool.stats().now.leased == others);
 }
 

@@ -68,9 +68,9 @@ TEMPLATE_TEST_CASE("unread_body_of_a_reclaimed_lease_is_not_drained", "[pool][le
     auto reader = start_reading(io, client, request);
     REQUIRE(run_until(io, [&] { return events.reclaimed == 1; }));
     reader = {};
-    CHECK(run_until(io, [&] { return server.live() == 0; }, 1s));
+    CHECK(run_until(io, [&] { return server.live() == 0; }, 5s));
     pool.close();
-    CHECK(run_dry(io, 1s));
+    CHECK(run_dry(io, 5s));
     CHECK(is_spent(pool));
 }
 
@@ -86,11 +86,11 @@ TEMPLATE_TEST_CASE("lease_that_its_caller_has_given_up_is_not_leaked_while_it_is
     http_client client(pool, {.request_timeout = 0s});
     const request_builder request("GET", "/");
     start_reading(io, client, request).close();
-    CHECK(run_until(io, [&] { return server.live() == 0; }, 1s));
+    CHECK(run_until(io, [&] { return server.live() == 0; }, 5s));
     CHECK(retired(pool, retire_reason::body_not_drained) == 1);
     CHECK(events.leaked == 0);
     pool.close();
-    CHECK(run_dry(io, 1s));
+    CHECK(run_dry(io, 5s));
     CHECK(is_spent(pool));
 }
 
@@ -101,14 +101,14 @@ TEMPLATE_TEST_CASE("deadline_of_a_request_holds_when_its_lease_is_reclaimed", "[
     counted events;
     connection_pool<TestType> pool(io.get_executor(), server.target(), {.leak_after = 5ms, .reclaim_leaked = true},
                                    trusting_options<TestType>(), events.services());
-    http_client client(pool, {.request_timeout = 50ms});
+    http_client client(pool, {.request_timeout = 500ms});
     const request_builder request("GET", "/");
     answer a;
     client.async_send(request, stage<over_tcp>::into(a));
-    CHECK(run_until(io, [&] { return a.completions == 1; }, 1s));
+    CHECK(run_until(io, [&] { return a.completions == 1; }, 5s));
     CHECK(a.error == errc::request_timed_out);
     pool.close();
-    CHECK(run_dry(io, 1s));
+    CHECK(run_dry(io, 5s));
     CHECK(is_spent(pool));
 }
 
@@ -145,6 +145,6 @@ TEST_CASE("lease_may_be_reclaimed_before_its_caller_has_it", "[pool][leak]") {
     CHECK(pool.stats().now.leased == 0);
     lease = {};
     pool.close();
-    CHECK(run_dry(io, 1s));
+    CHECK(run_dry(io, 5s));
     CHECK(is_spent(pool));
 }
