@@ -60,8 +60,8 @@ TEMPLATE_TEST_CASE("storm_on_four_threads", "[faults][thread]", over_tcp, over_t
 }
 
 TEMPLATE_TEST_CASE("long_storm", "[.][storm]", over_tcp, over_tls) {
+    constexpr duration patience = storm_settings{}.patience;
     // What stays allocated for good, as the records of a first storm, is not a leak.
-    constexpr duration patience = 150ms;
     blow<TestType>(settings_for(few, 1, patience));
     const std::size_t requests = from_environment("HOTPOOL_STORM_REQUESTS", 200'000);
     const std::size_t heap_before = heap_in_use();

@@ -55,7 +55,6 @@ public:
           tally_(tally),
           acceptor_(io),
           dice_(settings.seed) {
-        plan_outage();
         listen();
     }
     fault_proxy(const fault_proxy&) = delete;
@@ -133,10 +132,10 @@ private:
         tally_.note(fault::refuse);
     }
 
-    /// Counted in connections: on a slow machine each of them meets no more outages than on a fast one.
-    void plan_outage() { next_outage_ = accepted_ + 10 + dice_.next() % 40; }
-
+    /// Until nobody listens. Outages are counted in connections: on a slow machine each of them meets no more than on
+    /// a fast one.
     asio::awaitable<void> accept_all() {
+        const std::uint64_t outage = accepted_ + 10 + dice_.next() % 40;
         for (;;) {
             std::error_code error;
             tcp_socket client = co_await acceptor_.async_accept(into(error));
@@ -145,8 +144,7 @@ private:
             const fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
             asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)),
                            asio::detached);
-            if (!settings_.outages || accepted_ < next_outage_) continue;
-            plan_outage();
+            if (!settings_.outages || accepted_ < outage) continue;
             stop_listening();
             co_await pause(std::chrono::milliseconds(10 + dice_.next() % 40));
             co_return listen();
@@ -250,7 +248,6 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     base::random_source dice_;
     std::uint64_t accepted_ = 0;
-    std::uint64_t next_outage_ = 0;
     // Links are destroyed with the context, after the proxy.
     const std::shared_ptr<std::atomic<int>> live_ = std::make_shared<std::atomic<int>>(0);
     mutable std::mutex mutex_;

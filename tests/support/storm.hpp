@@ -133,15 +133,11 @@ private:
                            s.total.openings == s.total.opened + s.total.open_failures + s.now.opening;
         if (!right) broken.note("wrong accounts: " + describe(s));
         // Upheavals leave time for some requests in between.
-        const auto every = [&](std::size_t looks) {
-            const auto patient = std::size_t(report_.settings.patience / storm_settings{}.patience);
-            return report_.samples % (looks * patient) == 0;
-        };
+        const duration patience = report_.settings.patience;
+        const auto pause = static_cast<std::size_t>(patience / storm_settings{}.patience);
+        const auto every = [&](std::size_t looks) { return report_.samples % (looks * pause) == 0; };
         // Less room now and then, and more again.
-        if (every(64)) {
-            room_ = max_connections + max_connections / 2 - room_;
-            pool.set_options(options(room_, report_.settings.patience));
-        }
+        if (every(64)) pool.set_options(options(every(128) ? max_connections : max_connections / 2, patience));
         if (every(100)) pool.refresh_endpoints();
         if (every(3000)) pool.network_changed();
         if constexpr (Side::is_tls)
@@ -201,7 +197,6 @@ private:
     storm_site<pool_type> site_;
     storm_workers<pool_type> workers_;
     net::steady_timer sampler_;
-    std::size_t room_ = max_connections;
     storm_report report_;
 };
 
