@@ -24,9 +24,10 @@ inline const char* raw = R"x(
    `clock_now` */
 inline int clock_now() { return 1'000; }
 END
-    echo '#include <hotpool/base/clock.hpp>' >"$tree/include/hotpool/http/limits.hpp"
-    echo '#include <hotpool/base/clock.hpp>' >"$tree/include/hotpool/manager/slot.hpp"
-    echo '#include <asio.hpp>' >"$tree/include/hotpool/transport/tcp.hpp"
+    printf '#include <hotpool/base/clock.hpp>\nstruct limits;\n' >"$tree/include/hotpool/http/limits.hpp"
+    printf '#include <hotpool/base/clock.hpp>\nstruct slot;\n' >"$tree/include/hotpool/manager/slot.hpp"
+    printf '#include <asio.hpp>\nstruct tcp;\n' >"$tree/include/hotpool/transport/tcp.hpp"
+    printf '// Bounds.\n#pragma once\n#include <hotpool/http/limits.hpp>\n' >"$tree/include/hotpool/limits.hpp"
     printf 'See `http/limits.hpp`, `docs/`, `manager/*.hpp`.\n```\n`no_such_thing`\n```\n' >"$tree/README.md"
     echo "One page." >"$tree/docs/design.md"
     mkdir -p "$tree/tests"
@@ -64,8 +65,11 @@ add_line include/hotpool/http/limits.hpp '#include <asio/ip/tcp.hpp>'
 expect fail layers.sh 'http knows Asio'
 add_line include/hotpool/manager/slot.hpp '#include <openssl/ssl.h>'
 expect fail layers.sh 'manager knows OpenSSL'
-add_line include/hotpool/stray.hpp '#include <vector>'
-expect fail layers.sh 'a header in no layer'
+add_line include/hotpool/stray.hpp 'struct stray;'
+expect fail layers.sh 'a header that is no door in no layer'
+add_line include/hotpool/http/uri.hpp '#include <hotpool/limits.hpp>
+struct uri;'
+expect fail layers.sh 'a room that includes a door'
 add_line include/hotpool/http/limits.hpp '#include "clock.hpp"'
 expect fail layers.sh 'an include relative to its file'
 rm -r "$tree/include/hotpool" && mkdir "$tree/include/hotpool"

@@ -9,7 +9,7 @@
 
 #include "fuzz/fuzz.hpp"
 #include "hotpool/base/origin.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 #include "hotpool/http/request_target.hpp"
 #include "hotpool/http/uri.hpp"
 
@@ -63,7 +63,7 @@ void check_uri(std::string_view text) {
 }
 
 void check_authority(std::string_view text) {
-    const auto place = http::parse_authority(text);
+    const auto place = base::parse_authority(text);
     if (!place) return;
     check_host(place->host);
     require(place->port.empty() || is_port(place->port), "an authority's port is one");
@@ -81,9 +81,9 @@ void check_origin(const std::string& host, const std::string& port) {
     }
     if (valid) require(is_visible(host) && port_number(port) != 0, "an origin is a host and a port");
 
-    const auto value = http::host_value(host, port, "80");
+    const auto value = base::authority_text(host, port, "80");
     if (!value) return;
-    const auto place = http::parse_authority(*value);
+    const auto place = base::parse_authority(*value);
     require(place.has_value(), "what goes into the Host field is an authority");
     require(place->port.empty() || is_port(place->port), "with a port or none");
     require(place->port != "80", "the default port is left out");
@@ -94,7 +94,7 @@ void check_target(std::string_view method, std::string_view target) {
     require(is_visible(target) && !target.empty(), "a target is visible");
     const std::string_view named = http::target_authority(method, target);
     if (!named.empty()) check_authority(named);
-    require(named.empty() || http::parse_authority(named).has_value(), "what a target names is an authority");
+    require(named.empty() || base::parse_authority(named).has_value(), "what a target names is an authority");
     require(method != "CONNECT" || named == target, "CONNECT names an authority");
 }
 

@@ -1,5 +1,5 @@
 // An executor that hides its type is not taken for another.
-#include "hotpool/detail/completion.hpp"
+#include "hotpool/io/completion.hpp"
 #include "support/catch.hpp"
 
 #include <asio/io_context.hpp>

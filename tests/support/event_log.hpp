@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "hotpool/pool_event.hpp"
+#include "hotpool/manager/pool_event.hpp"
 #include "support/catch.hpp"
 
 namespace hotpool::test {

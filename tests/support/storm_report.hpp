@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "hotpool/error.hpp"
-#include "hotpool/pool_stats.hpp"
+#include "hotpool/pool/pool_stats.hpp"
 #include "support/fault_plan.hpp"
 
 namespace hotpool::test {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hotpool/detail/gate.hpp"
+#include "hotpool/connection/gate.hpp"
 #include "support/catch.hpp"
 
 using namespace hotpool::detail;

@@ -5,8 +5,8 @@
 #include <thread>
 #include <vector>
 
-#include "hotpool/detail/gate.hpp"
-#include "hotpool/detail/turn_list.hpp"
+#include "hotpool/connection/gate.hpp"
+#include "hotpool/connection/turn_list.hpp"
 #include "support/catch.hpp"
 
 using namespace hotpool::detail;

@@ -1,6 +1,6 @@
 // URLs, and hosts as they are written in requests.
 #include "hotpool/base/origin.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 #include "hotpool/http/uri.hpp"
 #include "support/catch.hpp"
 
@@ -8,7 +8,7 @@
 #include <string_view>
 
 using namespace hotpool;
-using http::host_value;
+using base::authority_text;
 using http::uri;
 using http::uri_scheme;
 
@@ -64,26 +64,26 @@ TEST_CASE("a port that no origin takes is refused in a URL too") {
         uri parts;
         CHECK(http::parse_uri("http://a:" + std::string(port) + "/", parts) == errc::invalid_host);
         CHECK(port_number(port) == 0);
-        CHECK_FALSE(http::parse_authority("a:" + std::string(port)));
+        CHECK_FALSE(base::parse_authority("a:" + std::string(port)));
     }
 }
 
 TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses") {
-    CHECK(host_value("example.com", "80", "80") == "example.com");
-    CHECK(host_value("example.com", "443", "443") == "example.com");
-    CHECK(host_value("example.com", "443", "80") == "example.com:443");
-    CHECK(host_value("example.com", "http", "80") == "example.com");
-    CHECK(host_value("example.com", "https", "443") == "example.com");
-    CHECK(host_value("example.com", "https", "80") == "example.com:443");
-    CHECK(host_value("::1", "80", "80") == "[::1]");
-    CHECK(host_value("[::1]", "8080", "80") == "[::1]:8080");
-    CHECK(host_value("fe80::1%eth0", "80", "80") == "[fe80::1]");
-    CHECK(host_value("127.0.0.1", "8080", "80") == "127.0.0.1:8080");
+    CHECK(authority_text("example.com", "80", "80") == "example.com");
+    CHECK(authority_text("example.com", "443", "443") == "example.com");
+    CHECK(authority_text("example.com", "443", "80") == "example.com:443");
+    CHECK(authority_text("example.com", "http", "80") == "example.com");
+    CHECK(authority_text("example.com", "https", "443") == "example.com");
+    CHECK(authority_text("example.com", "https", "80") == "example.com:443");
+    CHECK(authority_text("::1", "80", "80") == "[::1]");
+    CHECK(authority_text("[::1]", "8080", "80") == "[::1]:8080");
+    CHECK(authority_text("fe80::1%eth0", "80", "80") == "[fe80::1]");
+    CHECK(authority_text("127.0.0.1", "8080", "80") == "127.0.0.1:8080");
 }
 
 TEST_CASE("no Host value is made of what is no host or port") {
     for (const std::string_view host : {"", "a b", "a\r\nb", "a/b", "a:b", "[a]", "[]", "u@a", "\xc3\xa4"})
-        CHECK(host_value(host, "80", "80") == std::nullopt);
+        CHECK(authority_text(host, "80", "80") == std::nullopt);
     for (const std::string_view port : {"", "0", "0080", "65536", "-1", "x", "ftp", "80 "})
-        CHECK(host_value("a", port, "80") == std::nullopt);
+        CHECK(authority_text("a", port, "80") == std::nullopt);
 }

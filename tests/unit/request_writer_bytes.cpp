@@ -1,5 +1,5 @@
 // A request leaves whole, in whatever portions the socket takes it.
-#include "hotpool/detail/request_writer.hpp"
+#include "hotpool/exchange/request_writer.hpp"
 
 #include <algorithm>
 #include <cstring>

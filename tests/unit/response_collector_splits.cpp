@@ -1,5 +1,5 @@
 // A response is collected the same in whatever pieces it arrives.
-#include "hotpool/detail/response_collector.hpp"
+#include "hotpool/exchange/response_collector.hpp"
 #include "hotpool/http/chunk_writer.hpp"
 
 #include <algorithm>

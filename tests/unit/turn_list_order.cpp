@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "hotpool/detail/turn_list.hpp"
+#include "hotpool/connection/turn_list.hpp"
 #include "support/catch.hpp"
 
 using hotpool::detail::turn_list;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/chunk_reader.hpp"
 #include "hotpool/http/framing_fields.hpp"
 #include "hotpool/http/limits.hpp"

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 
 namespace hotpool::http {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/grammar.hpp"
 

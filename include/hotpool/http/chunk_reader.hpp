@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/chunk_line.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/limits.hpp"

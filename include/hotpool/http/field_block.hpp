@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/field_line.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/grammar.hpp"

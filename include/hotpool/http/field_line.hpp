@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/grammar.hpp"
 #include "hotpool/http/scan.hpp"
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/grammar.hpp"
 
 namespace hotpool::http {

@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <string_view>
 #include <type_traits>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/characters.hpp"
+#include "hotpool/base/error.hpp"
 
 namespace hotpool::http {
 
@@ -19,11 +19,7 @@ inline constexpr errc no_error{};
 
 namespace detail {
 
-enum char_class : std::uint8_t { token_char = 1, field_char = 2, target_char = 4, host_char = 8 };
-
-constexpr bool is_alnum(int c) noexcept {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
+enum char_class : std::uint8_t { token_char = 1, field_char = 2, target_char = 4 };
 
 constexpr bool is_one_of(int c, std::string_view set) noexcept {
     return c < 0x80 && set.find(static_cast<char>(c)) != std::string_view::npos;
@@ -34,10 +30,9 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() noexcept {
     for (int c = 0; c < 256; ++c) {
         const bool visible = c > 0x20 && c < 0x7f;
         unsigned bits = 0;
-        if (is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~")) bits |= token_char;
+        if (base::is_alnum(static_cast<char>(c)) || is_one_of(c, "!#$%&'*+-.^_`|~")) bits |= token_char;
         if (visible || c == ' ' || c == '\t' || c >= 0x80) bits |= field_char;
         if (visible && c != '#') bits |= target_char;
-        if (is_alnum(c) || is_one_of(c, "-._~%")) bits |= host_char;
         classes[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(bits);
     }
     return classes;
@@ -66,7 +61,7 @@ constexpr bool is_token_char(char c) noexcept { return detail::is_in(c, detail::
 constexpr bool is_field_char(char c) noexcept { return detail::is_in(c, detail::field_char); }
 
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+using base::is_digit;
 
 constexpr bool is_token(std::string_view text) noexcept {
     return !text.empty() && detail::all_in(text, detail::token_char);
@@ -81,10 +76,9 @@ constexpr bool is_target_text(std::string_view text) noexcept {
     return !text.empty() && detail::all_in(text, detail::target_char);
 }
 
-constexpr char to_lower(char c) noexcept {
-    const bool upper = c >= 'A' && c <= 'Z';
-    return static_cast<char>(c | (upper << 5));
-}
+using base::hex_digit;
+using base::parse_decimal;
+using base::to_lower;
 
 /// Equal but for the case of ASCII letters, as field names and most tokens compare.
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -160,28 +154,6 @@ constexpr bool list_has_token(std::string_view list, std::string_view token) noe
     while (list.data() != nullptr)
         if (equals_ignoring_case(take_list_element(list), token)) return true;
     return false;
-}
-
-/// The value of 1*DIGIT; no sign, no space, nothing behind it.
-/// @return nothing if it is something else or exceeds 64 bits
-constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noexcept {
-    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
-    if (text.empty()) return std::nullopt;
-    std::uint64_t value = 0;
-    for (const char c : text) {
-        if (!is_digit(c)) return std::nullopt;
-        const auto digit = static_cast<std::uint64_t>(c - '0');
-        if (value >= most / 10 && (value > most / 10 || digit > most % 10)) return std::nullopt;
-        value = value * 10 + digit;
-    }
-    return value;
-}
-
-/// The value of one hexadecimal digit, or -1.
-constexpr int hex_digit(char c) noexcept {
-    if (is_digit(c)) return c - '0';
-    const char lower = to_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /// Takes 1*HEXDIG off the front of `rest`.

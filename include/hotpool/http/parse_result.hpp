@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 
 namespace hotpool {
 

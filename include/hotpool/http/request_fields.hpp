@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 
 namespace hotpool::http {
 
@@ -35,7 +35,7 @@ constexpr errc check_request_field(std::string_view name, std::string_view value
     if (equals_ignoring_case(name, "transfer-encoding") || equals_ignoring_case(name, "expect"))
         return errc::reserved_field;
     const std::string_view text = trim(value);
-    if (equals_ignoring_case(name, "host") && !parse_authority(text)) return errc::invalid_host;
+    if (equals_ignoring_case(name, "host") && !base::parse_authority(text)) return errc::invalid_host;
     if (equals_ignoring_case(name, "content-length") && !parse_decimal(text))
         return errc::invalid_field_value;
     return no_error;

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/framing_fields.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 #include "hotpool/http/request_target.hpp"
 
 namespace hotpool::http {
@@ -82,7 +82,7 @@ inline errc parse_request_line(std::string_view line, request_head& out) noexcep
 /// Whether a target and the Host field that comes with it name the same place. A target without an authority names
 /// none of its own; in an absolute-form one only http and https are schemes of this server's.
 /// @param target as `check_target` accepts it
-/// @param host as `parse_authority` accepts it
+/// @param host as `base::parse_authority` accepts it
 /// @source RFC 9112, 3.2.2 lets a server follow the target; servers in front of it may have followed the field
 constexpr errc check_agreement(std::string_view method, std::string_view target, std::string_view host) noexcept {
     const std::string_view named = target_authority(method, target);
@@ -93,9 +93,9 @@ constexpr errc check_agreement(std::string_view method, std::string_view target,
         if (!equals_ignoring_case(scheme, "http") && !equals_ignoring_case(scheme, "https")) return errc::bad_target;
         default_port = scheme.size() == 5 ? "443" : "80";
     }
-    const auto a = parse_authority(named), b = parse_authority(host);
+    const auto a = base::parse_authority(named), b = base::parse_authority(host);
     if (!a || !b) return errc::bad_host;
-    const auto port_of = [&](const authority& place) { return place.port.empty() ? default_port : place.port; };
+    const auto port_of = [&](const base::authority& place) { return place.port.empty() ? default_port : place.port; };
     return equals_ignoring_case(a->host, b->host) && port_of(*a) == port_of(*b) ? no_error : errc::bad_host;
 }
 
@@ -145,7 +145,7 @@ private:
     errc take_host(std::string_view value) noexcept {
         if (has_host) return errc::repeated_host;
         has_host = true;
-        return parse_authority(value) ? no_error : errc::bad_host;
+        return base::parse_authority(value) ? no_error : errc::bad_host;
     }
     errc take_expectation(std::string_view value) noexcept {
         head.expects_continue = equals_ignoring_case(value, "100-continue");

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 
 namespace hotpool::http {
 
@@ -25,9 +25,9 @@ constexpr std::string_view target_authority(std::string_view method, std::string
 /// @source RFC 3986, 3.1
 constexpr bool has_scheme(std::string_view text) noexcept {
     const std::string_view scheme = text.substr(0, text.find("://"));
-    if (scheme.empty() || scheme.size() == text.size() || !detail::is_alnum(scheme.front())) return false;
+    if (scheme.empty() || scheme.size() == text.size() || !base::is_alnum(scheme.front())) return false;
     for (const char c : scheme)
-        if (!detail::is_alnum(c) && c != '+' && c != '-' && c != '.') return false;
+        if (!base::is_alnum(c) && c != '+' && c != '-' && c != '.') return false;
     return !is_digit(scheme.front());
 }
 
@@ -38,13 +38,13 @@ constexpr bool has_scheme(std::string_view text) noexcept {
 constexpr errc check_target(std::string_view method, std::string_view target) noexcept {
     if (!is_target_text(target)) return errc::invalid_target;
     if (method == "CONNECT") {
-        const auto place = parse_authority(target);
+        const auto place = base::parse_authority(target);
         return place && !place->port.empty() ? no_error : errc::invalid_target;
     }
     if (target.front() == '/') return no_error;
     if (target == "*") return method == "OPTIONS" ? no_error : errc::invalid_target;
     if (!has_scheme(target)) return errc::invalid_target;
-    return parse_authority(target_authority(method, target)) ? no_error : errc::invalid_target;
+    return base::parse_authority(target_authority(method, target)) ? no_error : errc::invalid_target;
 }
 
 }  // namespace hotpool::http

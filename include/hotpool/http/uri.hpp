@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/http/origin_text.hpp"
+#include "hotpool/base/authority.hpp"
 
 namespace hotpool::http {
 
@@ -34,7 +34,7 @@ inline errc parse_uri(std::string_view text, uri& out) {
 
     const std::string_view behind = text.substr(scheme_end + 3);
     const std::size_t authority_end = behind.find_first_of("/?#");
-    const auto place = parse_authority(behind.substr(0, authority_end));
+    const auto place = base::parse_authority(behind.substr(0, authority_end));
     if (!place) return errc::invalid_host;
 
     std::string_view target = authority_end == std::string_view::npos ? "" : behind.substr(authority_end);

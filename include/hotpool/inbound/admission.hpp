@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "hotpool/access_list.hpp"
+#include "hotpool/access/access_list.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/admission_counts.hpp"
 #include "hotpool/inbound/admission_options.hpp"

@@ -74,7 +74,7 @@ constexpr bool is_port(std::string_view text) noexcept {
 constexpr bool is_obfuscated_port(std::string_view text) noexcept {
     if (text.size() < 2 || text.front() != '_') return false;
     for (const char c : text.substr(1))
-        if (!http::detail::is_alnum(c) && c != '.' && c != '_' && c != '-') return false;
+        if (!base::is_alnum(c) && c != '.' && c != '_' && c != '-') return false;
     return true;
 }
 

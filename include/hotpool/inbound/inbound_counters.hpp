@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "hotpool/base/time.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/refuse_reason.hpp"
 #include "hotpool/metrics/histogram.hpp"

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "hotpool/base/byte_buffer.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/grammar.hpp"
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/body_reader.hpp"
 #include "hotpool/http/head_parser.hpp"
 #include "hotpool/http/limits.hpp"

@@ -13,13 +13,13 @@
 
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/endpoint_pool.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/manager/endpoint_pool.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/manager/counters.hpp"
 #include "hotpool/manager/growth.hpp"
 #include "hotpool/manager/slot_table.hpp"
 #include "hotpool/policy/policies.hpp"
-#include "hotpool/pool_event.hpp"
+#include "hotpool/manager/pool_event.hpp"
 
 namespace hotpool {
 

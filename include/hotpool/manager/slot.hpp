@@ -11,7 +11,7 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/endpoint_pool.hpp"
+#include "hotpool/manager/endpoint_pool.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
 namespace hotpool {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "hotpool/base/ip_address.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 

@@ -12,7 +12,7 @@
 #endif
 
 #include "hotpool/base/ip_address.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 #include "hotpool/transport/tcp_options.hpp"

@@ -10,7 +10,7 @@
 
 #include "hotpool/base/origin.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/connect.hpp"
 #include "hotpool/transport/endpoint.hpp"

@@ -8,10 +8,10 @@
 #include <system_error>
 
 #include "hotpool/base/origin.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/limits.hpp"
-#include "hotpool/http/origin_text.hpp"
-#include "hotpool/response_parser.hpp"
+#include "hotpool/base/authority.hpp"
+#include "hotpool/http/response_parser.hpp"
 #include "hotpool/transport/proxy_options.hpp"
 
 namespace hotpool::detail {
@@ -35,7 +35,7 @@ inline std::string base64(std::string_view bytes) {
 /// @return empty if it cannot be named so
 inline std::string tunnel_authority(const origin& target) {
     constexpr std::string_view no_default_port;
-    return http::host_value(target.host, target.port, no_default_port).value_or("");
+    return base::authority_text(target.host, target.port, no_default_port).value_or("");
 }
 
 /// Refuses what is no proxy, and an origin that no proxy can be told of.

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "hotpool/base/origin.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/proxy_connect.hpp"
 #include "hotpool/transport/proxy_options.hpp"

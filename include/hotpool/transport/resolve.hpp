@@ -8,8 +8,8 @@
 
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/origin.hpp"
-#include "hotpool/endpoint_source.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/policy/endpoint_source.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 

@@ -5,7 +5,7 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp_server_options.hpp"
 #include "hotpool/transport/transport.hpp"

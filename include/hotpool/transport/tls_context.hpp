@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "hotpool/base/origin.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"

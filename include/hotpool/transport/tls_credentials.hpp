@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_options.hpp"
 

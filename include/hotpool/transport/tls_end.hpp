@@ -4,7 +4,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
 #include "hotpool/transport/tls_handshake.hpp"

@@ -6,7 +6,7 @@
 #include <span>
 #include <system_error>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/certificate_view.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_pin.hpp"

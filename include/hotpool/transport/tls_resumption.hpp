@@ -5,7 +5,7 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_sessions.hpp"
 #include "hotpool/transport/tls_trust.hpp"

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tcp_server_options.hpp"
 #include "hotpool/transport/tls_credentials.hpp"

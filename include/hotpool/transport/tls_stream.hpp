@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/socket_bio.hpp"

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "hotpool/base/linked_list.hpp"
-#include "hotpool/detail/cancel_waiter.hpp"
-#include "hotpool/detail/completion.hpp"
-#include "hotpool/inbound/connection.hpp"
+#include "hotpool/io/cancel_waiter.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool::inbound::detail {

@@ -19,11 +19,11 @@
 #include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/acceptor_options.hpp"
-#include "hotpool/inbound/acceptor_services.hpp"
+#include "hotpool/inbound/detail/acceptor_services.hpp"
 #include "hotpool/inbound/admission.hpp"
-#include "hotpool/inbound/connection.hpp"
+#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/inbound/connection_supervisor.hpp"
 #include "hotpool/inbound/detail/accept_loop.hpp"
 #include "hotpool/inbound/detail/accept_waiters.hpp"
@@ -33,8 +33,8 @@
 #include "hotpool/inbound/detail/stream_op.hpp"
 #include "hotpool/inbound/group_health.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
-#include "hotpool/inbound/process_resources.hpp"
-#include "hotpool/inbound/random_bytes.hpp"
+#include "hotpool/inbound/detail/process_resources.hpp"
+#include "hotpool/inbound/detail/random_bytes.hpp"
 #include "hotpool/inbound/request_quota.hpp"
 #include "hotpool/policy/policies.hpp"
 #include "hotpool/transport/asio.hpp"
@@ -276,7 +276,7 @@ private:
     friend class accept_loop<acceptor_core, Executor>;
     using typename accept_loop<acceptor_core, Executor>::listener_type;
     using typename accept_loop<acceptor_core, Executor>::handler_type;
-    using state_ref = hotpool::detail::connection_ref<state_type>;
+    using state_ref = hotpool::detail::counted_ref<state_type>;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
 
     /// What is to be done outside the lock.

@@ -17,9 +17,9 @@
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/detail/completion.hpp"
-#include "hotpool/detail/connection.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/end_names.hpp"
@@ -307,7 +307,7 @@ public:
     }
 
 private:
-    using self_ref = hotpool::detail::connection_ref<connection_state>;
+    using self_ref = hotpool::detail::counted_ref<connection_state>;
 
     struct place {
         waiter_type* op = nullptr;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 
 namespace hotpool::inbound::detail {

@@ -12,8 +12,8 @@
 
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/detail/completion.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/http/method.hpp"
 #include "hotpool/inbound/admission_verdict.hpp"
 #include "hotpool/inbound/close_reason.hpp"

@@ -18,7 +18,7 @@
 
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/mutex.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 

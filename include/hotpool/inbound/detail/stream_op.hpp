@@ -9,9 +9,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "hotpool/detail/completion.hpp"
-#include "hotpool/detail/stream_op.hpp"
-#include "hotpool/error.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/buffers.hpp"
+#include "hotpool/io/cancel_operation.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp_stream.hpp"
@@ -83,7 +85,7 @@ public:
 
 private:
     hotpool::detail::completion<Handler, typename state_type::executor_type> completion_;
-    hotpool::detail::connection_ref<state_type> connection_;
+    hotpool::detail::counted_ref<state_type> connection_;
     Attempt attempt_;
 };
 
@@ -129,7 +131,7 @@ public:
 
 private:
     hotpool::detail::completion<Handler, typename state_type::executor_type> completion_;
-    hotpool::detail::connection_ref<state_type> connection_;
+    hotpool::detail::counted_ref<state_type> connection_;
     std::uint64_t left_ = 0;  // that may still come
 };
 

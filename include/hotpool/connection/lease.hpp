@@ -1,0 +1,132 @@
+// A connection in a caller's hands.
+#pragma once
+
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/connection/connection.hpp"
+#include "hotpool/connection/stream_op.hpp"
+#include "hotpool/base/error.hpp"
+#include "hotpool/io/buffers.hpp"
+#include "hotpool/transport/asio.hpp"
+
+namespace hotpool {
+
+/// The right to use one connection of a pool, move-only. Put it back with `connection_pool::put`. A lease that ends
+/// without put gives the connection back if only complete exchanges were made on it, and closes it otherwise.
+///
+/// It is an Asio stream as well, so that any protocol can be spoken through the pool; then only an explicit put
+/// vouches that the connection is fit for the next caller.
+/// @threads distinct objects only; one read and one write may be outstanding together if their handlers run on the
+/// same strand
+/// @lifetime may outlive the pool, not the execution context
+template <class Transport, class Executor = net::any_io_executor>
+class lease {
+public:
+    using connection_type = detail::connection<Transport, Executor>;
+    using executor_type = Executor;
+    using stream_type = typename connection_type::stream_type;
+    using lowest_layer_type = lease;
+
+    lease() noexcept = default;
+    lease(lease&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+    lease& operator=(lease&& other) noexcept {
+        lease(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~lease() { drop(); }
+
+    void swap(lease& other) noexcept { std::swap(connection_, other.connection_); }
+
+    /// Whether it holds a connection.
+    explicit operator bool() const noexcept { return connection_ != nullptr; }
+
+    /// Whether the connection has been used before: a failure may then be the fault of its age.
+    bool reused() const noexcept { return connection_ != nullptr && connection_->reused; }
+
+    /// The stream below, for its properties (peer certificate, protocol, addresses); do not read or write it.
+    stream_type& stream() noexcept { return connection_->stream; }
+
+    /// Closes the connection instead of giving it back.
+    void discard() noexcept {
+        if (connection_ == nullptr) return;
+        connection_->break_for(retire_reason::discarded);
+        drop();
+    }
+
+    /// Takes the connection out of the pool for good: its place there is free at once. The lease goes on to work as a
+    /// stream, and delivers first what had been received behind a 101 or CONNECT response.
+    void detach() {
+        if (connection_ == nullptr || connection_->slot == nullptr) return;
+        connection_->home->let_go(*connection_);
+    }
+
+    executor_type get_executor() noexcept { return connection_->stream.get_executor(); }
+    lease& lowest_layer() noexcept { return *this; }
+
+    /// Reads what there is, or waits for it.
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
+    /// @errors `errc::connection_closed` at the peer's orderly end, `errc::cancelled`, `errc::lease_empty`
+    /// @cancels at once; nothing is lost
+    template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
+    auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
+        return net::async_initiate<Token, void(std::error_code, std::size_t)>(
+            [](auto handler, lease* self, net::mutable_buffer room) {
+                detail::start_stream_op(self->connection_, detail::read_attempt{room}, std::move(handler));
+            },
+            token, this, detail::first_nonempty<net::mutable_buffer>(buffers));
+    }
+
+    /// Writes what fits, at once where possible.
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error
+    /// @cancels at once; over TLS the connection can then only be closed
+    template <class ConstBuffers, class Token = net::default_completion_token_t<Executor>>
+    auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
+        return net::async_initiate<Token, void(std::error_code, std::size_t)>(
+            [](auto handler, lease* self, net::const_buffer bytes) {
+                detail::start_stream_op(self->connection_, detail::write_attempt{bytes}, std::move(handler));
+            },
+            token, this, detail::first_nonempty<net::const_buffer>(buffers));
+    }
+
+    /// Not for users: the connection, which the lease keeps.
+    connection_type* connection() const noexcept { return connection_; }
+    /// Not for users: a lease of `c`, which the caller owns.
+    explicit lease(connection_type* c) noexcept : connection_(c) {}
+
+    /// Not for users: gives the connection back to a pool that is known to live on.
+    /// @param vouched whether the caller says that the connection is clean
+    void end(bool vouched) noexcept {
+        connection_type* c = std::exchange(connection_, nullptr);
+        if (c == nullptr) return;
+        if (c->slot == nullptr) {  // detached
+            c->stream.close();
+            return c->release();
+        }
+        c->home->give_back(*c, verdict(*c, vouched));
+    }
+
+private:
+    void drop() noexcept {
+        if (connection_ == nullptr) return;
+        const detail::counted_ref<connection_type> keep(*connection_);
+        end(false);
+    }
+
+    static retire_reason verdict(const connection_type& c, bool vouched) noexcept {
+        switch (c.usage) {
+            case detail::connection_usage::clean:
+            case detail::connection_usage::unread: return retire_reason::none;
+            case detail::connection_usage::raw: return vouched ? retire_reason::none : retire_reason::not_clean;
+            case detail::connection_usage::exchanging:
+            case detail::connection_usage::switched: return retire_reason::not_clean;
+            case detail::connection_usage::broken: break;
+        }
+        return c.broken_for;
+    }
+
+    connection_type* connection_ = nullptr;
+};
+
+}  // namespace hotpool

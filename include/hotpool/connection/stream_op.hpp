@@ -1,0 +1,116 @@
+// Reading and writing a lease as a stream.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/connection/connection.hpp"
+#include "hotpool/connection/look.hpp"
+#include "hotpool/io/buffers.hpp"
+#include "hotpool/io/cancel_operation.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/base/error.hpp"
+
+namespace hotpool::detail {
+
+/// Reads what there is: first what came behind the head of a response that switched protocols.
+struct read_attempt {
+    static constexpr io_want direction = io_want::read;
+    net::mutable_buffer room;
+
+    template <class Connection>
+    io_result operator()(Connection& c) const noexcept {
+        if (room.size() == 0) return {};
+        if (!c.left) return c.stream.try_read(room);
+        const std::string_view kept = c.left->bytes();
+        const std::size_t bytes = std::min(kept.size(), room.size());
+        if (bytes != 0) std::memcpy(room.data(), kept.data(), bytes);
+        c.left->take(bytes);
+        if (bytes == kept.size()) c.left.reset();
+        return bytes != 0 ? io_result{.bytes = bytes} : c.stream.try_read(room);
+    }
+};
+
+struct write_attempt {
+    static constexpr io_want direction = io_want::write;
+    net::const_buffer bytes;
+
+    template <class Connection>
+    io_result operator()(Connection& c) const noexcept {
+        return bytes.size() == 0 ? io_result{} : c.stream.try_write(bytes);
+    }
+};
+
+/// One read or one write: tries at once, waits for readiness, tries again. After a wait it runs on the handler's
+/// executor, so that a strand of the caller's keeps a read and a write of one connection apart.
+template <class Connection, class Attempt, class Handler>
+class stream_op final : public waiting_op {
+public:
+    stream_op(Handler handler, Connection& c, Attempt attempt)
+        : completion_(std::move(handler), c.stream.get_executor()), connection_(c), attempt_(attempt) {}
+
+    void start() {
+        const std::uint64_t serial = connection_->next_serial();
+        connection_->gate_for(Attempt::direction).begin(serial);
+        make_cancellable(completion_, *connection_, serial);
+        if (connection_->expired.load(std::memory_order_acquire)) return interrupt(wake::expired);
+        step(delivery::posted);
+    }
+
+    void resume(wake why) override {
+        if (why != wake::ready) return interrupt(why);
+        const auto executor = completion_.get_executor();
+        if (runs_here(executor)) return step(delivery::dispatched);
+        net::dispatch(executor, [this] { step(delivery::dispatched); });
+    }
+
+private:
+    void step(delivery how) {
+        for (;;) {
+            const io_result r = attempt_(*connection_);
+            if (r.want == io_want::none) return finish(how, r.error, r.bytes);
+            connection_->arm(r.want);
+            const std::optional<wake> at_once = connection_->gate_for(Attempt::direction).park(*this);
+            if (!at_once) return;
+            if (*at_once != wake::ready) return interrupt(*at_once);
+        }
+    }
+
+    void interrupt(wake why) {
+        finish(delivery::posted, why == wake::cancelled ? errc::cancelled : errc::request_timed_out, 0);
+    }
+
+    void finish(delivery how, std::error_code error, std::size_t bytes) {
+        const bool unharmed = !error || (error == errc::cancelled && Attempt::direction == io_want::read);
+        if (!unharmed) connection_->break_for(reason_of(error));
+        auto completion = std::move(completion_);
+        free_op(this, completion.get_allocator());
+        completion.deliver(how, error, bytes);
+    }
+    static retire_reason reason_of(std::error_code error) noexcept {
+        if (error == errc::cancelled) return retire_reason::cancelled;
+        if (error == errc::request_timed_out) return retire_reason::lease_deadline;
+        return loss_reason(error);
+    }
+
+    completion<Handler, typename Connection::executor_type> completion_;
+    counted_ref<Connection> connection_;
+    Attempt attempt_;
+};
+
+/// @param c null in an empty lease
+template <class Connection, class Attempt, class Handler>
+void start_stream_op(Connection* c, Attempt attempt, Handler handler) {
+    if (c == nullptr) return post_outcome(std::move(handler), make_error_code(errc::lease_empty), std::size_t{0});
+    if (c->usage == connection_usage::clean) c->usage = connection_usage::raw;
+    allocate_op<stream_op<Connection, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
+}
+
+}  // namespace hotpool::detail

@@ -1,0 +1,65 @@
+// Ending a response before its end, at the caller's word.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/time.hpp"
+#include "hotpool/exchange/body_op.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/connection/stream_op.hpp"
+#include "hotpool/base/error.hpp"
+
+namespace hotpool::detail {
+
+/// Drops the rest of a body within the pool's bounds, or gives the connection up; then puts a lease back that the
+/// reader held.
+template <class Connection, class Lease, class Handler>
+class body_close final : public body_op<Connection> {
+public:
+    body_close(Handler handler, Connection& c, Lease own)
+        : body_op<Connection>(c), completion_(std::move(handler), c.stream.get_executor()), own_(std::move(own)) {}
+
+    void start() {
+        Connection& c = this->connection();
+        const pool_options bounds = c.home->options();
+        drop_ = drop_up_to(bounds.drain_limit_bytes);
+        if (auto* rest = unread_of(c)) rest->between_bytes_timeout = duration::zero();
+        set_deadline(base::after(clock_type::now(), bounds.drain_timeout));
+        this->run();
+    }
+
+private:
+    void set_deadline(time_point deadline) {
+        Connection& c = this->connection();
+        if (c.slot != nullptr) c.home->set_lease_deadline(c, deadline);
+    }
+
+    void began(std::uint64_t serial) override {
+        make_cancellable(completion_, this->connection(), serial);
+    }
+
+    bool take(std::string_view& piece) override { return drop_.take(piece); }
+
+    void ended(delivery how, std::error_code error) override {
+        Connection& c = this->connection();
+        std::error_code verdict;
+        if (error != errc::end_of_body) {
+            verdict = error ? error : make_error_code(errc::body_too_large);
+            c.break_for(retire_reason::body_not_drained);
+            if (error == errc::request_timed_out) c.broken_for = retire_reason::body_not_drained;
+        }
+        c.left.reset();
+        set_deadline(never);
+        own_ = Lease();
+        completion_.end(this, how, std::move(verdict));
+    }
+
+    completion<Handler, typename Connection::executor_type> completion_;
+    Lease own_;
+    drop_up_to drop_{0};
+};
+
+}  // namespace hotpool::detail

@@ -1,0 +1,70 @@
+// Probes of idle connections.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/pool/connection_pool.hpp"
+#include "hotpool/exchange/exchange.hpp"
+#include "hotpool/http/request_builder.hpp"
+
+namespace hotpool {
+
+/// Gives a pool's idle connections something to answer. The pool's machine decides which connection is due
+/// (`health_check_interval` since it was put back or last probed) and closes it when the probe fails or takes longer
+/// than `health_check_timeout`; `pool_stats` counts both. What the peer closes by itself is noticed without probes.
+/// @tparam Pool a `connection_pool`
+/// @threads any thread
+/// @lifetime ends before the pool does
+template <class Pool>
+class health_checker {
+public:
+    using lease_type = typename Pool::lease_type;
+    /// To be called once with whether the connection is healthy; until then the probe owns the connection.
+    using verdict_type = std::function<void(bool healthy)>;
+    /// Looks at the connection behind the lease, which stays valid until the verdict.
+    using probe_type = std::function<void(lease_type& lease, verdict_type verdict)>;
+
+    /// Probes with `HEAD target`; any status below 500 is healthy.
+    explicit health_checker(Pool& pool, std::string_view target = "/")
+        : health_checker(pool, request_builder("HEAD", target), [](const response& r) { return r.status() < 500; }) {}
+
+    /// Probes with a request of the user's, and judges its response.
+    /// @param healthy of any thread of the pool's executor; must not throw
+    health_checker(Pool& pool, request_builder request, std::function<bool(const response&)> healthy)
+        : health_checker(pool, request_probe(std::move(request), std::move(healthy))) {}
+
+    /// Probes with a function of the user's, for protocols other than HTTP.
+    health_checker(Pool& pool, probe_type probe) : pool_(pool) {
+        pool.core()->set_prober([probe = std::move(probe)](lease_type lease) {
+            auto kept = std::make_shared<lease_type>(std::move(lease));
+            probe(*kept, [kept](bool healthy) {
+                if (!healthy || !*kept) return kept->discard();
+                // The pool may be gone, and its core with the last connection.
+                const detail::counted_ref<typename lease_type::connection_type> keep(*kept->connection());
+                kept->end(true);
+            });
+        });
+    }
+    health_checker(const health_checker&) = delete;
+    health_checker& operator=(const health_checker&) = delete;
+    ~health_checker() { pool_.core()->set_prober(nullptr); }
+
+private:
+    static probe_type request_probe(request_builder what, std::function<bool(const response&)> healthy) {
+        auto request = std::make_shared<const request_builder>(std::move(what));
+        return [request, healthy = std::move(healthy)](lease_type& lease, verdict_type verdict) {
+            async_exchange(lease, *request, [request, healthy, verdict](std::error_code error, const response& reply) {
+                verdict(!error && healthy(reply));
+            });
+        };
+    }
+
+    Pool& pool_;
+};
+
+}  // namespace hotpool

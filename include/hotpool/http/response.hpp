@@ -1,0 +1,53 @@
+// A response in memory.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "hotpool/base/byte_buffer.hpp"
+#include "hotpool/http/fields_view.hpp"
+#include "hotpool/http/response_head.hpp"
+
+namespace hotpool {
+
+/// A status line, fields, and a body, in one recycled block. Move-only; views into it live as long as it does.
+/// @threads distinct objects only
+/// @cost fields are looked up by walking over the head's text
+class response {
+public:
+    response() = default;
+
+    /// 100 to 599; 0 in a response that was never received.
+    unsigned status() const noexcept { return head_.status; }
+    /// May be empty, and says nothing that `status` does not.
+    std::string_view reason() const noexcept { return head_.reason(bytes_.view()); }
+    /// 10 for HTTP/1.0, 11 for HTTP/1.1.
+    unsigned version() const noexcept { return 10u + head_.version_minor; }
+    /// The value of the first field of that name, ignoring case.
+    std::optional<std::string_view> header(std::string_view name) const noexcept { return headers().find(name); }
+    /// All fields in order, as `{name, value}`.
+    http::fields_view headers() const noexcept { return head_.fields(bytes_.view()); }
+    /// The body, its transfer coding removed.
+    std::string_view body() const noexcept { return bytes_.view_from(head_size_); }
+
+    /// Not for users: a head of `head_size` bytes at the front of `bytes`, the body behind it.
+    response(const http::response_head& head, std::size_t head_size, base::byte_buffer&& bytes)
+        : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))) {}
+
+private:
+    /// A small response does not keep the large block that it was read into.
+    static base::byte_buffer fitted(base::byte_buffer&& bytes) {
+        if (bytes.size() * 4 > bytes.capacity()) return std::move(bytes);
+        base::byte_buffer fitting;
+        fitting.append(bytes.view());
+        return fitting;
+    }
+
+    http::response_head head_;
+    std::size_t head_size_ = 0;
+    base::byte_buffer bytes_;
+};
+
+}  // namespace hotpool

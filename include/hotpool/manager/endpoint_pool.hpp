@@ -1,0 +1,272 @@
+// The addresses of one origin: which are known, which may be used, which comes next. No I/O, no clock, no lock.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "hotpool/base/ip_address.hpp"
+#include "hotpool/base/random.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/policy/endpoint_source.hpp"
+#include "hotpool/base/error.hpp"
+#include "hotpool/policy/balance.hpp"
+#include "hotpool/policy/pool_options.hpp"
+
+namespace hotpool {
+
+/// Whether connections are made to an address.
+enum class endpoint_standing : std::uint8_t {
+    usable,
+    ejected,  ///< it failed too often; one trial is made when its time is over
+    trial,    ///< that trial is under way
+};
+
+/// One address and what is known of it. The counts of connections are kept by the connection manager.
+struct endpoint_state {
+    ip_endpoint where;
+    bool listed = true;  ///< in the latest answer; connections to an address that is not are retired
+    endpoint_standing standing = endpoint_standing::usable;
+    endpoint_load load{};
+    std::size_t stalled = 0;      ///< openings under way that have been slow enough for another address to be tried
+    std::uint64_t failures = 0;   ///< those that were news
+    unsigned failures_in_a_row = 0;
+    unsigned ejections = 0;       ///< without a long enough good time between them
+    time_point ejected_until{};
+    time_point readmitted_at{};
+};
+
+/// Holders keep an address alive that the pool has forgotten.
+using endpoint_ptr = std::shared_ptr<endpoint_state>;
+
+/// Whether a connection to that address may be attempted now.
+using endpoint_filter = std::function<bool(const ip_address&, time_point now)>;
+
+/// Tell it what the source answered and how attempts ended; ask it where to connect.
+/// @threads distinct objects only
+/// @cost by the number of addresses; nothing of it is called for a request on an open connection
+template <balance_policy Balance = least_leased>
+class endpoint_pool {
+public:
+    explicit endpoint_pool(Balance balance = Balance()) : balance_(std::move(balance)) {}
+
+    const std::vector<endpoint_ptr>& endpoints() const noexcept { return endpoints_; }
+
+    // --- asking the source
+
+    /// The endpoints are these and stay so: no source is asked.
+    void endpoints_fixed(const endpoint_list& fixed) {
+        fixed_ = true;
+        endpoints_.clear();
+        for (const ip_endpoint& where : fixed)
+            if (find(endpoints_, where) == nullptr) endpoints_.push_back(known_or_new(where));
+    }
+
+    /// Whether there is an answer that may still be used at `now`: one that is being renewed may.
+    bool is_known(time_point now, const pool_options& o) const noexcept {
+        if (fixed_) return true;
+        if (endpoints_.empty() || stale_) return false;
+        return o.resolve_interval == duration::zero() ||
+               now < base::after(answered_at_, o.resolve_interval * 2);
+    }
+    /// Whether the source is to be asked. @param active whether connections are open or wanted
+    bool wants_answer(time_point now, bool active) const noexcept {
+        return !fixed_ && !asking_ && active && (demanded_ || now >= ask_at_);
+    }
+    /// When `wants_answer` will say yes next while there are connections.
+    time_point ask_due() const noexcept { return fixed_ || asking_ ? never : ask_at_; }
+    void ask_started() noexcept {
+        asking_ = true;
+        demanded_ = false;
+    }
+    /// The source is asked again. @param forget whether what is known of the addresses is void: then the next use waits
+    /// for the new answer
+    void answer_demanded(bool forget) noexcept {
+        demanded_ = true;
+        if (!forget) return;
+        outdated_ = asking_;
+        stale_ = !fixed_;
+        for (const endpoint_ptr& e : endpoints_) absolve(*e);
+    }
+
+    /// Whether the answer that has just come is to a question from before everything was forgotten: then it counts for
+    /// nothing, and the source is asked again.
+    bool drop_outdated_answer() noexcept {
+        if (!outdated_) return false;
+        outdated_ = asking_ = false;
+        return true;
+    }
+    /// The addresses that have left: their connections are to be retired.
+    std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
+        asking_ = stale_ = false;
+        answered_at_ = now;
+        ask_at_ = o.resolve_interval == duration::zero() ? never : base::after(now, o.resolve_interval);
+        failed_answers_ = 0;
+
+        std::vector<endpoint_ptr> listed;
+        for (const ip_endpoint& where : answer)
+            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
+        std::vector<endpoint_ptr> left;
+        for (const endpoint_ptr& e : endpoints_) {
+            e->listed = find(listed, e->where) != nullptr;
+            if (!e->listed) left.push_back(e);
+        }
+        endpoints_ = std::move(listed);
+        return left;
+    }
+    /// What was known stays in use. @param pause before the source is asked again
+    void answer_failed(time_point now, duration pause) noexcept {
+        asking_ = false;
+        ++failed_answers_;
+        ask_at_ = base::after(now, pause);
+    }
+    unsigned failed_answers() const noexcept { return failed_answers_; }
+
+    // --- choosing
+
+    /// The addresses to try for one connection, in order: the balance policy's choice among the usable ones of the
+    /// most preferred family, then the families in turn. Addresses that are slow just now come last.
+    /// @source RFC 8305, 4
+    std::vector<endpoint_ptr> plan(time_point now, double chance, const endpoint_filter& allows) {
+        std::vector<endpoint_ptr> usable;
+        for (const endpoint_ptr& e : endpoints_)
+            if (!allows || allows(e->where.address, now)) usable.push_back(e);
+        const auto is_usable = [](const endpoint_ptr& e) { return e->standing == endpoint_standing::usable; };
+        if (std::any_of(usable.begin(), usable.end(), is_usable))
+            std::erase_if(usable, [&](const endpoint_ptr& e) { return !is_usable(e); });
+        else  // those that failed are better than none
+            for (const endpoint_ptr& e : usable) absolve(*e);
+        std::stable_partition(usable.begin(), usable.end(), [](const endpoint_ptr& e) { return e->stalled == 0; });
+        if (usable.empty()) return usable;
+
+        const endpoint_state first = *usable.front();
+        const auto choices_end = std::stable_partition(usable.begin(), usable.end(), [&](const endpoint_ptr& e) {
+            return e->where.address.family() == first.where.address.family() &&
+                   (e->stalled == 0) == (first.stalled == 0);
+        });
+        std::vector<endpoint_load> loads;
+        for (auto e = usable.begin(); e != choices_end; ++e) loads.push_back((*e)->load);
+        const std::size_t chosen = std::min(balance_.choose(loads, turn_++, chance), loads.size() - 1);
+        std::rotate(usable.begin(), usable.begin() + static_cast<std::ptrdiff_t>(chosen), choices_end);
+        return interleaved(usable);
+    }
+    /// Whether a filter is what leaves no address to use.
+    bool all_filtered(time_point now, const endpoint_filter& allows) const {
+        return allows && !endpoints_.empty() &&
+               std::none_of(endpoints_.begin(), endpoints_.end(),
+                            [&](const endpoint_ptr& e) { return allows(e->where.address, now); });
+    }
+
+    // --- how it went
+
+    /// A connection to it was made, or served its user well. True if this readmits it.
+    bool succeeded(endpoint_state& e, time_point now) const noexcept {
+        e.failures_in_a_row = 0;
+        if (e.standing != endpoint_standing::trial) return false;
+        e.standing = endpoint_standing::usable;
+        e.readmitted_at = now;
+        return true;
+    }
+    /// A connection to it could not be made, or broke under a fresh request. True if this ejects it.
+    /// @param failures_before `endpoint_state::failures` when the attempt began: attempts under way together fail
+    /// together, and that is one failure
+    bool failed(endpoint_state& e, std::uint64_t failures_before, time_point now, const pool_options& o) noexcept {
+        if (e.standing == endpoint_standing::trial) return eject(e, now, o), false;
+        if (e.failures != failures_before) return false;
+        ++e.failures;
+        ++e.failures_in_a_row;
+        if (o.ejection_failures == 0 || e.failures_in_a_row < o.ejection_failures) return false;
+        if (e.standing != endpoint_standing::usable || !others_usable(e)) return false;
+        if (now >= base::after(e.readmitted_at, o.ejection_limit)) e.ejections = 0;
+        eject(e, now, o);
+        return true;
+    }
+    /// An ejected address whose time is over, now on trial; null when there is none.
+    endpoint_ptr begin_trial(time_point now, const endpoint_filter& allows, const pool_options& o) {
+        for (const endpoint_ptr& e : endpoints_) {
+            if (e->standing != endpoint_standing::ejected || now < e->ejected_until) continue;
+            if (allows && !allows(e->where.address, now)) {
+                e->ejected_until = base::after(now, o.ejection_time);
+                continue;
+            }
+            e->standing = endpoint_standing::trial;
+            return e;
+        }
+        return nullptr;
+    }
+    /// The trial came to nothing, for reasons that say nothing about the address.
+    void trial_dropped(endpoint_state& e) const noexcept {
+        if (e.standing == endpoint_standing::trial) e.standing = endpoint_standing::ejected;
+    }
+    /// When the next trial is due.
+    time_point trial_due() const noexcept {
+        time_point due = never;
+        for (const endpoint_ptr& e : endpoints_)
+            if (e->standing == endpoint_standing::ejected) due = std::min(due, e->ejected_until);
+        return due;
+    }
+
+private:
+    static endpoint_ptr find(const std::vector<endpoint_ptr>& list, const ip_endpoint& where) noexcept {
+        const auto it = std::find_if(list.begin(), list.end(), [&](auto& e) { return e->where == where; });
+        return it == list.end() ? nullptr : *it;
+    }
+    endpoint_ptr known_or_new(const ip_endpoint& where) const {
+        if (endpoint_ptr known = find(endpoints_, where)) return known;
+        auto made = std::make_shared<endpoint_state>();
+        made->where = where;
+        return made;
+    }
+    static void absolve(endpoint_state& e) noexcept {
+        e.standing = endpoint_standing::usable;
+        e.failures_in_a_row = e.ejections = 0;
+    }
+
+    bool others_usable(const endpoint_state& e) const noexcept {
+        return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const endpoint_ptr& other) {
+            return other.get() != &e && other->standing == endpoint_standing::usable;
+        });
+    }
+    /// Each ejection lasts longer than the one before.
+    static void eject(endpoint_state& e, time_point now, const pool_options& o) noexcept {
+        e.standing = endpoint_standing::ejected;
+        e.failures_in_a_row = 0;
+        ++e.ejections;
+        e.ejected_until = base::after(now, std::min(o.ejection_time * e.ejections, o.ejection_limit));
+    }
+
+    /// Families in turn, beginning with the first one's; quick addresses before slow ones as they stand.
+    static std::vector<endpoint_ptr> interleaved(std::vector<endpoint_ptr>& list) {
+        const ip_family first = list.front()->where.address.family();
+        const auto other = std::stable_partition(list.begin(), list.end(), [&](const endpoint_ptr& e) {
+            return e->where.address.family() == first;
+        });
+        std::vector<endpoint_ptr> order;
+        auto a = list.begin();
+        auto b = other;
+        while (a != other || b != list.end()) {
+            if (a != other) order.push_back(std::move(*a++));
+            if (b != list.end()) order.push_back(std::move(*b++));
+        }
+        return order;
+    }
+
+    Balance balance_;
+    std::vector<endpoint_ptr> endpoints_;
+    std::uint64_t turn_ = 0;
+    bool fixed_ = false;
+    bool asking_ = false;
+    bool demanded_ = false;
+    bool stale_ = false;
+    bool outdated_ = false;  // the question under way is from before
+    unsigned failed_answers_ = 0;
+    time_point answered_at_{};
+    time_point ask_at_ = time_point::min();
+};
+
+}  // namespace hotpool
