@@ -366,11 +366,12 @@ private:
 
     [[gnu::always_inline]] bool settles(time_point due) noexcept {
         leased_.store(machine_.leased(), std::memory_order_relaxed);
-        return machine_.at_rest(due) && progress_.empty() && strays_.empty() &&
-               (budget_ == nullptr || !concerns_budget());
+        if (budget_ != nullptr && concerns_budget()) return false;
+        return machine_.at_rest(due) && progress_.empty() && strays_.empty();
     }
     bool take_order(order_type& next, time_point now) noexcept {
         const bool found = find_order(next, now);
+        if (budget_ != nullptr) this->has_idle(machine_.counts().idle != 0);
         leased_.store(machine_.leased(), std::memory_order_relaxed);
         return found;
     }
