@@ -95,7 +95,7 @@ public:
                 slot_type* s = machine_.try_lease(now, lease_deadline);
                 if (s == nullptr) return;
                 c = s->resource;
-                c->lent_where = where;
+                s->lent_where = where;
                 doubtful = now - s->idle_since >= machine_.options().check_after_idle;
             });
             if (c == nullptr || !(doubtful || c->readable.has_fired())) [[likely]]
@@ -110,10 +110,8 @@ public:
     bool queue(waiter_type& w, std::optional<duration> timeout) {
         get_outcome outcome = get_outcome::refused;
         tell([&](time_point now) {
-            const duration limit = timeout ? *timeout : machine_.options().get_timeout;
             // The coarse clock may be late; a deadline must not be early.
-            const time_point deadline = limit == duration::zero() ? never : base::after(clock_type::now(), limit);
-            outcome = machine_.get_requested(w, now, std::min(deadline, w.lease_deadline));
+            outcome = machine_.get_requested(w, now, machine_.wait_deadline(timeout, clock_type::now()));
             if (outcome == get_outcome::queued && w.link_to_me) w.link_to_me->waiting = &w;
             if (outcome == get_outcome::granted) w.take_granted();
         });
@@ -140,8 +138,7 @@ public:
     void stop(errc why, time_point deadline, pool_watcher::pointer watcher) {
         tell([&](time_point) {
             if (watcher) watchers_.push_back(std::move(watcher));
-            stop_deadline_ = std::min(stop_deadline_, deadline);
-            machine_.stop_requested(why);
+            machine_.stop_requested(why, deadline);
             timer_due_ = never;
         });
         arm_timer();
@@ -187,7 +184,7 @@ public:
         pool_stats s;
         {
             std::lock_guard lock(mutex_);
-            s = {machine_.counts(), machine_.counters(), last_open_error_, machine_.failing(), machine_.is_suspended()};
+            s = {machine_.counts(), machine_.counters(), machine_.last_open_error(), machine_.failing(), machine_.is_suspended()};
         }
         if constexpr (counting_transport<Transport>) s.transport = transport_.stats();
         return s;
@@ -272,17 +269,16 @@ public:
 
     bool begin_drain(connection_type& c, time_point deadline) override {
         bool ours = false;
-        tell([&](time_point now) {
+        tell([&](time_point) {
             ours = is_ours(c);
-            if (ours) machine_.lease_over(*c.slot, overdue_ ? std::min(deadline, now) : deadline);
+            if (ours) machine_.lease_over(*c.slot, deadline);
         });
         return ours;
     }
 
     void set_lease_deadline(connection_type& c, time_point deadline) override {
-        // Once the drain is over, nobody gets more time.
-        tell([&](time_point now) {
-            if (is_ours(c)) machine_.deadline_changed(*c.slot, overdue_ ? std::min(deadline, now) : deadline);
+        tell([&](time_point) {
+            if (is_ours(c)) machine_.deadline_changed(*c.slot, deadline);
         });
     }
 
@@ -449,7 +445,7 @@ private:
             return true;
         }
         if (machine_.next_action(next.action, now)) {
-            prepare(next, now);
+            prepare(next);
             return true;
         }
         if (machine_.has_events()) return take_order(next, now);
@@ -458,22 +454,22 @@ private:
 
     /// Whether the timer must fire sooner than it would, or not any more.
     bool is_due_sooner() noexcept {
+        const time_point due = machine_.next_due();
         const bool over = machine_.stopped() && machine_.empty();
-        if (over) stop_deadline_ = never;
-        const time_point due = std::min(machine_.next_due(), stop_deadline_);
         if (due >= timer_due_ && !(over && timer_due_ != never)) return false;
         timer_due_ = due;
         return true;
     }
 
     /// What must be settled while nobody else can move.
-    void prepare(order& next, time_point now) {
+    void prepare(order& next) {
         if (next.action.answered != nullptr) {
             auto* w = static_cast<waiter_type*>(next.action.answered);
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
             if (w->granted != nullptr) w->take_granted();
         } else if (next.action.task == slot_task::report_leak) {
-            next.frees_permit = report_leak(*next.action.slot, now);
+            next.frees_permit = next.action.reclaimed != nullptr;
+            if (next.frees_permit) next.action.reclaimed->reclaimed.store(true, std::memory_order_release);
         } else if (next.action.task == slot_task::expire_lease) {
             next.overdue = next.action.slot->resource->expire();
         } else if (next.action.task == slot_task::abort_opening && next.action.slot->resource != nullptr) {
@@ -482,25 +478,8 @@ private:
         }
     }
 
-    /// True when the place of the lease is free again.
-    bool report_leak(slot_type& s, time_point now) {
-        const pool_options& options = machine_.options();
-        const duration age = now - s.leased_at;
-        pool_event event{.kind = pool_event_kind::lease_leaked,
-                         .endpoint = s.leads_to(),
-                         .age = age,
-                         .where = s.resource->lent_where};
-        machine_.tell(event);
-        if (!options.reclaim_leaked) return false;
-        s.resource->reclaimed.store(true, std::memory_order_release);
-        machine_.lease_reclaimed(s);
-        event.kind = pool_event_kind::lease_reclaimed;
-        machine_.tell(event);
-        return true;
-    }
-
     pool_watcher::pointer satisfied_watcher() {
-        const pool_progress now{machine_.counts(), machine_.warm_left(), machine_.validating(), overdue_};
+        const pool_progress now{machine_.counts(), machine_.warm_left(), machine_.validating(), machine_.overdue()};
         for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
             if (!(*it)->is_over(now)) continue;
             pool_watcher::pointer over = std::move(*it);
@@ -575,7 +554,7 @@ private:
         {
             std::lock_guard lock(mutex_);
             spare = take_permit();
-            if (!needs_room()) {
+            if (!machine_.needs_room()) {
                 budget_->withdraw(this->weak_from_this());
                 machine_.growth_allowed();
             }
@@ -584,12 +563,6 @@ private:
         if (spare) budget_->release();
         if (wanted) reclaim_idle();
     }
-    bool needs_room() const noexcept {
-        const connection_counts n = machine_.counts();
-        return !machine_.stopped() &&
-               (n.waiting != 0 || n.opening + n.idle + n.probing < machine_.options().min_idle);
-    }
-
     void open(slot_type& s) {
         if (!acquire_permit(s)) return;
         // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
@@ -621,12 +594,10 @@ private:
 
     open_request request_for(const slot_type& s) {
         const pool_options& options = machine_.options();
-        open_request request{.timeout = options.connect_timeout, .handshake_timeout = options.handshake_timeout};
+        open_request request{.timeout = machine_.opening_timeout(s, clock_type::now()), .handshake_timeout = options.handshake_timeout};
         if (s.dialling == nullptr) return request;
         request.to = s.endpoint->where;
         request.from = local_address(request.to.address.family());
-        const duration left = s.dialling->deadline - clock_type::now();
-        request.timeout = std::max<duration>(left, std::chrono::milliseconds(1));
         return request;
     }
 
@@ -648,12 +619,10 @@ private:
     }
     void endpoints_answered(std::error_code error, const endpoint_list& endpoints) {
         tell([&](time_point now) {
-            if (error) {
-                last_open_error_ = is_proxied() ? make_error_code(errc::proxy_unreachable) : error;
-                machine_.endpoints_failed(last_open_error_, now);
-            } else {
+            if (error)
+                machine_.endpoints_failed(is_proxied() ? make_error_code(errc::proxy_unreachable) : error, now);
+            else
                 machine_.endpoints_came(endpoints, now);
-            }
         });
     }
 
@@ -667,7 +636,6 @@ private:
             if (budget_ != nullptr) budget_->release();
             if (access_ != nullptr) tell_access(c.peer, error);
             return tell([&](time_point now) {
-                last_open_error_ = error;
                 slot_type& s = *std::exchange(c.slot, nullptr);
                 s.resource = nullptr;  // the slot may go on without this connection
                 machine_.opening_failed(s, now, error);
@@ -796,11 +764,6 @@ private:
     void time_is_up() {
         tell_at(clock_type::now(), [&](time_point now) {
             timer_due_ = never;
-            if (stop_deadline_ <= now) {
-                stop_deadline_ = never;
-                overdue_ = true;
-                machine_.leases_overdue();
-            }
             machine_.time_passed(now);
         });
     }
@@ -825,13 +788,10 @@ private:
     machine_type machine_;
     std::list<pool_watcher::pointer> watchers_;
     std::shared_ptr<prober_type> prober_;
-    std::error_code last_open_error_;
     std::size_t permits_ = 0;  // room in the budget that has not been used yet
     std::size_t next_local_ = 0;
     std::size_t asking_ = 0;   // openings that are asking for room just now
     time_point timer_due_ = never;
-    time_point stop_deadline_ = never;
-    bool overdue_ = false;
 };
 
 }  // namespace hotpool::detail
