@@ -25,8 +25,8 @@ class handled_exchange final : private boxed_request<Box>, public exchange_op<Co
 public:
     static constexpr collect what = std::is_same_v<Result, response> ? collect::whole : collect::head;
 
-    handled_exchange(Handler handler, Connection& c, Box request, const exchange_options& options)
-        : boxed_request<Box>{std::move(request)},
+    handled_exchange(Handler handler, Connection& c, Box what_to_send, const exchange_options& options)
+        : boxed_request<Box>{std::move(what_to_send)},
           exchange_op<Connection>(this->request.get(), options, what),
           connection_(c),
           completion_(std::move(handler), c.stream.get_executor()) {}
