@@ -23,6 +23,9 @@
 
 namespace hotpool::inbound {
 
+template <class Acceptor>
+class http_server;
+
 /// Listens, and hands out the connections that are admitted and through their handshake.
 ///
 /// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way,
@@ -137,6 +140,9 @@ public:
     }
 
 private:
+    template <class Acceptor>
+    friend class http_server;
+
     std::shared_ptr<core_type> core_;
 };
 
