@@ -23,7 +23,7 @@
 #include "hotpool/inbound/session_machine.hpp"
 #include "hotpool/inbound/trusted_proxies.hpp"
 #include "hotpool/io/completion.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
 
