@@ -91,7 +91,7 @@ public:
         for (;;) {
             connection_type* c = nullptr;
             bool doubtful = false;
-            tell([&](time_point now) {
+            tell([&](time_point now) __attribute__((always_inline)) {
                 slot_type* s = machine_.try_lease(now, lease_deadline);
                 if (s == nullptr) return;
                 c = s->resource;
@@ -208,7 +208,7 @@ public:
         c.usage = connection_usage::clean;
         c.reused = true;
         bool reclaimed = false;
-        tell([&](time_point now) {
+        tell([&](time_point now) __attribute__((always_inline)) {
             look_later = remember(c, look_later);
             reclaimed = !is_ours(c);
             if (reclaimed) [[unlikely]] {
