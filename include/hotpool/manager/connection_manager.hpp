@@ -201,14 +201,13 @@ public:
         assert(s.state == slot_state::opening);
         books().slots.drop_task(s);
         dialler().dropped(s);
-        parts_.grown.block(true);
+        parts_.grown.deferred(parts_.lent.numbers());
     }
-    void growth_allowed() noexcept { parts_.grown.block(false); }
+    void growth_allowed() noexcept { parts_.grown.allow(); }
     bool growth_blocked() const noexcept { return parts_.grown.is_blocked(); }
     /// Whether room in the budget would be put to use.
     bool needs_room() const noexcept {
-        const connection_counts n = counts();
-        return !stopped() && (n.waiting != 0 || n.opening + n.idle + n.probing < options().min_idle);
+        return !stopped() && (!waiters().empty() || parts_.grown.grows_unasked(parts_.lent.numbers()));
     }
 
     void slot_closed(slot_type& s) noexcept {

@@ -50,8 +50,13 @@ public:
         warm_left_ = base::sum(warm_left_, std::min(missing, room(d)));
     }
     std::size_t warm_left() const noexcept { return warm_left_; }
-    /// Openings wait for room in the budget.
-    void block(bool on) noexcept { blocked_ = on; }
+    /// There was no room in the budget: openings wait for it. A warm-up goes only as far as the limits allow.
+    void deferred(const demand& d) noexcept {
+        blocked_ = true;
+        if (d.waiting == 0) warm_left_ = 0;
+    }
+    /// There may be room again.
+    void allow() noexcept { blocked_ = false; }
     bool is_blocked() const noexcept { return blocked_; }
     void stop() noexcept {
         warm_left_ = 0;
