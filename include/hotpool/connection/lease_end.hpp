@@ -2,19 +2,10 @@
 #pragma once
 
 #include "hotpool/connection/exchange_hold.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
 namespace hotpool::detail {
-
-/// Gives a connection back to its pool; or closes it, where it has left the pool. It may be gone afterwards.
-/// @param why other than none ends it in either case
-template <class Connection>
-void return_connection(Connection& c, retire_reason why) {
-    if (c.slot != nullptr) return c.home->give_back(c, why);
-    c.stream.close();
-    c.release();
-}
 
 /// An operation of `c` is over. If its lease has ended meanwhile, the connection goes where the lease would have
 /// brought it, and may be gone afterwards.
@@ -26,7 +17,7 @@ void leave_exchange(Connection& c) {
     const counted_ref<Connection> keep(c);
     const bool discarded = found == exchange_hold::departure::discarded;
     c.left.reset();
-    return_connection(c, discarded ? retire_reason::discarded : retire_reason::not_clean);
+    c.home->give_back(c, discarded ? retire_reason::discarded : retire_reason::not_clean);
 }
 
 /// A lease ends while an operation of its exchange seems to be under way: that is cancelled, and then gives the

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "hotpool/connection/exchange_hold.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 
 namespace hotpool::detail {
 
@@ -44,9 +44,9 @@ public:
     }
 
 private:
-    Connection& watched() const noexcept { return **connection_; }
+    Connection& watched() const noexcept { return *connection_->operator->(); }
 
-    std::optional<counted_ref<Connection>> connection_;
+    std::optional<watching_ref<Connection>> connection_;
     std::uint64_t exchange_ = 0;
     std::optional<executor_type> executor_;
 };

@@ -147,18 +147,31 @@ public:
     }
 
     /// A leased connection is to be back by `deadline`.
-    void deadline_changed(slot_type& s, time_point deadline) noexcept {
+    /// @return false once the pool's drain is over: then nobody gets more time
+    bool deadline_changed(slot_type& s, time_point now, time_point deadline) noexcept {
         assert(is_out(s));
+        if (overdue_) deadline = std::min(deadline, now);
         if (!stopped_ && s.task == slot_task::expire_lease) slots_.drop_task(s);  // a cut for the deadline before this one
         s.lease_deadline = deadline;
         schedule(s);
+        return !overdue_;
     }
 
     /// The caller is done with it; the pool itself goes on to use the leased connection, until `deadline`.
-    void lease_over(slot_type& s, time_point deadline) noexcept {
+    void lease_over(slot_type& s, time_point now, time_point deadline) noexcept {
         s.leak_at = never;
         if (s.task == slot_task::report_leak) slots_.drop_task(s);
-        deadline_changed(s, deadline);
+        deadline_changed(s, now, deadline);
+    }
+    /// The answer to `slot_task::report_leak`. @return whether the slot is free at once, the connection the caller's
+    bool leak_reported(slot_type& s, time_point now, const source_location& where) noexcept {
+        pool_event event{.kind = pool_event_kind::lease_leaked, .endpoint = s.leads_to(), .age = now - s.leased_at, .where = where};
+        tell(event);
+        if (!options_.reclaim_leaked) return false;
+        lease_reclaimed(s);
+        event.kind = pool_event_kind::lease_reclaimed;
+        tell(event);
+        return true;
     }
 
     /// The leased connection now belongs to the caller; the slot is free at once.
@@ -267,6 +280,7 @@ public:
         attention_ = true;
         slots_.drop_task(s);
         ++counters_.open_failures;
+        last_open_error_ = error;
         const auto outcome = dialler_.failed(s, now, error, stopped_.has_value());
         end_ejected(now);
         if (outcome == dialler_type::aftermath::over) opening_is_over(error);
@@ -279,6 +293,7 @@ public:
         slots_.drop_task(s);
         dialler_.dropped(s);
         growth_blocked_ = true;
+        if (waiters_.empty()) warm_left_ = 0;  // a warm-up goes as far as the limits allow
     }
     void growth_allowed() noexcept { growth_blocked_ = false; }
     bool growth_blocked() const noexcept { return growth_blocked_; }
@@ -299,6 +314,7 @@ public:
     }
     void endpoints_failed(std::error_code error, time_point now) {
         attention_ = true;
+        last_open_error_ = error;
         if (!dialler_.answer_failed(now, error)) return;
         slots_.for_each([&](slot_type& s) {
             if (dialler_type::awaits_answer(s)) opening_failed(s, now, error);
@@ -348,6 +364,11 @@ public:
     /// Timers have come this far; what is due by now comes out as actions.
     void time_passed(time_point now) {
         attention_ = true;
+        if (stop_deadline_ <= now) {
+            stop_deadline_ = never;
+            overdue_ = true;
+            leases_overdue();
+        }
         while (waiter_type* w = waiters_.take_overdue(now)) {
             ++counters_.wait_timeouts;
             waiters_.answer(*w, make_error_code(errc::get_timed_out));
@@ -374,8 +395,9 @@ public:
 
     /// No more lending: waiters get `why`, idle connections and openings end, leases end as they come back.
     /// @param why `errc::pool_draining` or `errc::pool_closed`
-    void stop_requested(errc why) noexcept {
+    void stop_requested(errc why, time_point deadline = never) noexcept {
         stopped_ = why;
+        stop_deadline_ = std::min(stop_deadline_, deadline);
         attention_ = true;
         warm_left_ = 0;
         dialler_due_ = never;
@@ -463,7 +485,7 @@ public:
 
     /// Before this time, `time_passed` would find nothing.
     time_point next_due() const noexcept {
-        const time_point due = std::min(slots_.next_look(), dialler_due_);
+        const time_point due = std::min({slots_.next_look(), dialler_due_, stop_deadline_});
         if (!attention_) return due;
         const time_point opening_due = wants_opening() && !stopped_ ? dialler_.pace().not_before() : never;
         // Where it may be opened at once, it has been.
@@ -473,6 +495,13 @@ public:
     connection_counts counts() const noexcept {
         return {count(slot_state::opening), count(slot_state::idle),    count(slot_state::leased),
                 count(slot_state::probing), count(slot_state::closing), waiters_.size()};
+    }
+    /// Whether the deadline of a drain has passed.
+    bool overdue() const noexcept { return overdue_; }
+    std::error_code last_open_error() const noexcept { return last_open_error_; }
+    /// Whether something is to be opened as soon as there is room in the budget.
+    bool needs_room() const noexcept {
+        return !stopped_ && (!waiters_.empty() || grows_unasked());
     }
     std::size_t leased() const noexcept { return count(slot_state::leased); }
     const manager_counters& counters() const noexcept { return counters_; }
@@ -871,6 +900,9 @@ private:
     std::size_t validating_ = 0;
     time_point dialler_due_ = never;
     std::optional<errc> stopped_;
+    time_point stop_deadline_ = never;
+    bool overdue_ = false;
+    std::error_code last_open_error_;
     manager_counters counters_;
     event_queue events_;
     dialler_type dialler_;
