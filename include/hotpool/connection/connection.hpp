@@ -73,7 +73,6 @@ public:
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
     exchange_hold hold;
 
-    source_location lent_where{};  // of the present lease; under the pool's lock
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};  // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};
