@@ -107,7 +107,7 @@ public:
     }
 
 private:
-    using watched_type = counted_ref<connection_type>;
+    using watched_type = watching_ref<connection_type>;
 
     const std::weak_ptr<Core> core_;
     const std::shared_ptr<link_type> waiting_;

@@ -50,12 +50,22 @@ public:
         }
     }
 
+    /// Takes the first steps. False when the rest comes by itself, and this is not to be touched any more.
     /// @errors throws when there is no memory to begin; nothing has happened then
-    void start() {
+    bool prepare() {
         const duration limit = client_->request_timeout;
         if (limit != duration::zero()) this->lease_deadline = base::end_of(limit);
-        if (machine_.start(this->lease_deadline, client_->budget) == order::get) return attempt();
-        finish(delivery::posted, {});
+        if (machine_.start(this->lease_deadline, client_->budget) == order::get) return prepare_try();
+        next_ = step::fail;
+        return true;
+    }
+    void go() {
+        switch (next_) {
+            case step::exchange: return this->run();
+            case step::refused: return failed(delivery::posted, why_not_);
+            case step::answered: return answered();
+            case step::fail: return fail();
+        }
     }
     auto memory() const noexcept { return completion_.get_allocator(); }
 
@@ -64,38 +74,71 @@ private:
     using order = typename machine_type::order;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Core::executor_type>;
 
+    /// What follows when a try has been prepared.
+    enum class step : std::uint8_t { exchange, refused, answered, fail };
+
     // --- a connection
 
-    /// One try: with a hot connection at once, else in the queue.
-    void attempt() {
-        if (cancellation_ && cancellation_->is_cancelled()) return fail(machine_.cancelled());
+    /// Gets a hot connection at once, or waits in the queue; see `prepare`.
+    bool prepare_try() {
+        next_ = step::fail;
+        if (cancellation_ && cancellation_->is_cancelled()) {
+            machine_.cancelled();
+            return true;
+        }
         this->fresh_only = machine_.wants_fresh();
         if (!this->fresh_only) {
-            if (lease_type hot{client_->pool->take(this->lease_deadline)}) return exchange(std::move(hot));
+            if (lease_type hot{client_->pool->take(this->lease_deadline)}) return prepare_exchange(std::move(hot));
         }
         completion_.hold_work();
         this->granted = nullptr;
         this->lent = nullptr;
         this->error = {};
+        next_ = step::answered;
         const auto cancellation = cancellation_;
-        if (!client_->pool->queue(*this, std::nullopt)) return answered();
+        if (!client_->pool->queue(*this, std::nullopt)) return true;
         // From here on this operation may be answered, and gone.
-        if (cancellation && cancellation->is_cancelled()) cancellation->stop_waiting();
+        if (cancellation && cancellation->is_cancelled()) stop_waiting(*cancellation);
+        return false;
+    }
+    static void stop_waiting(client_cancellation<Core>& cancellation) noexcept {
+        try {
+            cancellation.stop_waiting();
+        } catch (...) {  // the executor could not take the completion
+        }
+    }
+    bool prepare_exchange(lease_type&& lease) {
+        lease_ = std::move(lease);
+        machine_.lent(lease_.reused());
+        why_not_ = this->prepare_on(*lease_.connection());
+        next_ = why_not_ == errc{} ? step::exchange : step::refused;
+        return true;
+    }
+    /// The same for a step after the first, which fails the request where there is no memory for it.
+    template <class Prepare>
+    void take_step(Prepare prepare) {
+        bool goes = true;
+        try {
+            goes = prepare();
+        } catch (...) {
+            machine_.memory_refused();
+            next_ = step::fail;
+        }
+        if (goes) go();
     }
 
     void abandoned() noexcept override { completion_.abandon(this); }
     void answered() override {
-        if (this->lent == nullptr) return fail(machine_.not_lent(this->error, clock_type::now()));
-        or_fail([this] { exchange(lease_type(this->lent)); });
+        take_step([this] {
+            if (this->lent != nullptr) return prepare_exchange(lease_type(this->lent));
+            machine_.not_lent(this->error, clock_type::now());
+            next_ = step::fail;
+            return true;
+        });
     }
+    void abandoned() noexcept override { completion_.abandon(this); }
 
     // --- an exchange
-
-    void exchange(lease_type&& lease) {
-        lease_ = std::move(lease);
-        machine_.lent(lease_.reused());
-        this->run(*lease_.connection());
-    }
 
     void began(connection_type& c, std::uint64_t serial) override {
         if (cancellation_) cancellation_->began(c, serial);
@@ -122,9 +165,6 @@ private:
         if constexpr (what == collect::whole) lease_.end(false);
         finish(how, std::move(result));
     }
-
-    /// Another request has the lease, as is never so with a client's own, or this one must not be sent.
-    void refused(errc why_not) override { failed(delivery::posted, why_not); }
 
     void failed(delivery how, std::error_code failure) {
         if (machine_.blames_age(failure, progress())) client_->pool->distrust(*lease_.connection());
@@ -159,7 +199,8 @@ private:
     // --- again
 
     void again(order next) {
-        or_fail([&] { next == order::get ? attempt() : pause_until(machine_.resumes_at()); });
+        if (next == order::pause) return pause_until(machine_.resumes_at());
+        take_step([this] { return prepare_try(); });
     }
     /// Requests that failed together should not return together, no more.
     double chance(time_point now) const noexcept {
@@ -169,29 +210,27 @@ private:
 
     void pause_until(time_point when) {
         const auto cancellation = cancellation_;
-        timer_ = std::make_unique<timer_type>(client_->pool->executor());
-        auto p = begin_pause(*this, *timer_, when);
+        std::shared_ptr<pause> begun;
+        try {
+            timer_ = std::make_unique<timer_type>(client_->pool->executor());
+            begun = begin_pause(*this, *timer_, when);
+        } catch (...) {
+            machine_.memory_refused();
+            return fail();
+        }
         // From here on this operation may go on elsewhere, and be gone.
-        if (cancellation) cancellation->paused(std::move(p));
+        if (cancellation) cancellation->paused(begun);
     }
     void pause_over(bool cancelled) override {
         timer_.reset();
-        if (cancelled) return fail(machine_.cancelled());
-        or_fail([this] { attempt(); });
+        if (!cancelled) return take_step([this] { return prepare_try(); });
+        machine_.cancelled();
+        fail();
     }
 
     // --- the end
 
-    /// A step after the first one, for which there may be no memory.
-    template <class Step>
-    void or_fail(Step step) {
-        try {
-            step();
-        } catch (...) {
-            fail(machine_.memory_refused());
-        }
-    }
-    void fail(order) {
+    void fail() {
         lease_ = {};
         finish(delivery::posted, {});
     }
@@ -205,6 +244,8 @@ private:
     std::shared_ptr<client_cancellation<Core>> cancellation_;
     lease_type lease_;
     std::unique_ptr<timer_type> timer_;
+    step next_ = step::fail;
+    errc why_not_{};
 };
 
 }  // namespace hotpool::detail

@@ -10,7 +10,7 @@
 #include "hotpool/client/client_options.hpp"
 #include "hotpool/pool/connection_pool.hpp"
 #include "hotpool/client/client_op.hpp"
-#include "hotpool/exchange/early_end.hpp"
+#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/request_box.hpp"
 #include "hotpool/http/request_builder.hpp"
 #include "hotpool/http/response.hpp"

@@ -22,19 +22,18 @@ public:
     body_close(Handler handler, Connection& c, Lease own)
         : body_op<Connection>(c), completion_(std::move(handler), c.stream.get_executor()), own_(std::move(own)) {}
 
-    void start() { this->run(); }
-    auto memory() const noexcept { return completion_.get_allocator(); }
-
-private:
-    void began(std::uint64_t serial) override {
+    void prepare() {
         Connection& c = this->connection();
-        make_cancellable(completion_, c, serial);
+        make_cancellable(completion_, c, c.begin_operation());
         const pool_options bounds = c.home->options();
         drop_ = drop_up_to(bounds.drain_limit_bytes);
         if (auto* rest = unread_of(c)) rest->body.do_not_limit_silence();
         c.home->set_lease_deadline(c, base::after(clock_type::now(), bounds.drain_timeout));
     }
+    void go() { this->run(); }
+    auto memory() const noexcept { return completion_.get_allocator(); }
 
+private:
     bool take(std::string_view& piece) override { return drop_.take(piece); }
 
     void ended(delivery how, std::error_code error) override {

@@ -20,7 +20,10 @@ class body_drain final : public body_op<Connection> {
 public:
     body_drain(Connection& c, std::size_t limit_bytes) : body_op<Connection>(c), drop_(limit_bytes) {}
 
-    void start() { this->run(); }
+    void start() {
+        this->connection().begin_operation();
+        this->run();
+    }
 
     static void* operator new(std::size_t bytes) { return base::recycler::allocate(bytes); }
     static void operator delete(void* block, std::size_t bytes) noexcept { base::recycler::deallocate(block, bytes); }

@@ -48,9 +48,7 @@ protected:
     ~body_op() = default;
 
     /// Begins; the operation is the one of its exchange (`exchange_hold`), or the lease has ended.
-    /// @errors throws when there is no memory to begin; nothing has happened then
     void run() {
-        began(connection_->begin_operation());
         if (is_over([&] { look_first(); })) ended(delivery::posted, verdict_);
     }
     /// The operation has the connection no longer.
@@ -64,9 +62,6 @@ protected:
     /// Called once: with no error after `take` said stop, with `errc::end_of_body` at the end. Unless the lease had ended
     /// before, `leave` is to be called by it.
     virtual void ended(delivery how, std::error_code error) = 0;
-    /// The operation can be cancelled by this serial from now on.
-    virtual void began(std::uint64_t) {}
-
     Connection& connection() noexcept { return *connection_; }
 
 private:

@@ -69,7 +69,8 @@ public:
     handled_body_op(Handler handler, Connection& c, Taker taker)
         : body_op<Connection>(c), completion_(std::move(handler), c.stream.get_executor()), taker_(std::move(taker)) {}
 
-    void start() { this->run(); }
+    void prepare() { make_cancellable(completion_, this->connection(), this->connection().begin_operation()); }
+    void go() { this->run(); }
     auto memory() const noexcept { return completion_.get_allocator(); }
 
 private:
@@ -81,7 +82,6 @@ private:
     void filled(std::size_t bytes) noexcept override {
         if constexpr (requires { taker_.filled(bytes); }) taker_.filled(bytes);
     }
-    void began(std::uint64_t serial) override { make_cancellable(completion_, this->connection(), serial); }
     void ended(delivery how, std::error_code error) override {
         this->leave();
         completion_.end(this, how, taker_.verdict(error), taker_.result());

@@ -44,9 +44,9 @@ public:
     }
 
 private:
-    Connection& watched() const noexcept { return **connection_; }
+    Connection& watched() const noexcept { return *connection_->operator->(); }
 
-    std::optional<counted_ref<Connection>> connection_;
+    std::optional<watching_ref<Connection>> connection_;
     std::uint64_t exchange_ = 0;
     std::optional<executor_type> executor_;
 };

@@ -40,26 +40,27 @@ protected:
 
     /// Called once, and `leave` is to be called by it; `take_response` gives the response if there is no error.
     virtual void ended(delivery how, std::error_code error) = 0;
-    /// Called in its place when nothing has begun.
-    virtual void refused(errc why_not) = 0;
     /// The operation can be cancelled by this serial from now on.
     virtual void began(Connection& c, std::uint64_t serial) = 0;
     /// When the lease itself is over, whatever the limits of this exchange.
     virtual time_point own_deadline() const noexcept { return never; }
 
-    /// @errors throws when there is no memory to begin; nothing has happened then
-    void run(Connection& c) {
+    /// Prepares the exchange on `c`. @return why it cannot begin; otherwise `run` is next
+    /// @errors throws when there is no memory; nothing has happened then
+    errc prepare_on(Connection& c) {
         connection_ = &c;
-        if (const errc why_not = obstacle(c); why_not != errc{}) return refused(why_not);
-        if (const errc e = machine_.start(request_, c.home->authority(), defaults_, c.reused); e != errc{})
-            return refused(e);
+        if (const errc why_not = obstacle(c); why_not != errc{}) return why_not;
+        if (const errc e = machine_.start(request_, c.home->authority(), defaults_, c.reused); e != errc{}) return e;
         postponed_ = false;
         consent_timer_.reset();
         limit_.reset();
         serial_ = c.begin_operation();
         began(c, serial_);
-        c.hold.begin(serial_);
-        c.usage = connection_usage::exchanging;
+        return errc{};
+    }
+    void run() {
+        connection_->hold.begin(serial_);
+        connection_->usage = connection_usage::exchanging;
         if (is_over([&] { look_first(); })) ended(delivery::posted, machine_.error());
     }
 
@@ -189,10 +190,10 @@ private:
         // From here on this operation may go on elsewhere, and be gone.
         try {
             c.home->at_turn_end(c);
+            return false;
         } catch (...) {
-            if (waiting_op* op = c.readable.claim_unarmed()) op->resume(wake::ready);
+            return c.readable.claim_unarmed() != nullptr;  // nobody will come by: it goes on here, unless it does elsewhere
         }
-        return false;
     }
 
     void start_consent_timer() {

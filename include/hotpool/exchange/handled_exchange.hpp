@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "hotpool/base/error.hpp"
-#include "hotpool/exchange/early_end.hpp"
+#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/exchange_op.hpp"
 #include "hotpool/exchange/exchange_options.hpp"
 #include "hotpool/exchange/request_box.hpp"
@@ -31,7 +31,14 @@ public:
           connection_(c),
           completion_(std::move(handler), c.stream.get_executor()) {}
 
-    void start() { this->run(connection_); }
+    bool prepare() {
+        why_not_ = this->prepare_on(connection_);
+        return true;
+    }
+    void go() {
+        if (why_not_ == errc{}) return this->run();
+        completion_.end(this, delivery::posted, make_error_code(why_not_), Result());
+    }
     auto memory() const noexcept { return completion_.get_allocator(); }
 
 private:
@@ -49,11 +56,9 @@ private:
         this->leave();
         completion_.end(this, how, std::move(error), std::move(result));
     }
-    void refused(errc why_not) override {
-        completion_.end(this, delivery::posted, make_error_code(why_not), Result());
-    }
 
     Connection& connection_;
+    errc why_not_{};
     completion<Handler, typename Connection::executor_type> completion_;
 };
 
@@ -66,7 +71,9 @@ auto initiate_exchange(Lease& lease, Request&& request, const exchange_options& 
             using op = handled_exchange<connection_type, Result, box, std::decay_t<decltype(handler)>>;
             connection_type* const c = over->connection();
             if (c != nullptr) return launch<op>(std::move(handler), *c, std::move(what), how);
-            end_early<typename Lease::executor_type>(nullptr, std::move(handler), make_error_code(errc::lease_empty), Result());
+            over->with_last_executor([&](const auto* of_pool) {
+                end_unbegun(of_pool, std::move(handler), make_error_code(errc::lease_empty), Result());
+            });
         },
         token, &lease, box(std::forward<Request>(request)), options);
 }

@@ -14,7 +14,7 @@
 #include "hotpool/connection/lease.hpp"
 #include "hotpool/exchange/body_close.hpp"
 #include "hotpool/exchange/body_takers.hpp"
-#include "hotpool/exchange/early_end.hpp"
+#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/exchange_link.hpp"
 #include "hotpool/exchange/unread_response.hpp"
 #include "hotpool/http/limits.hpp"
@@ -136,15 +136,15 @@ public:
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, link_type to, lease_type own) {
                 using op = detail::body_close<connection_type, lease_type, std::decay_t<decltype(handler)>>;
-                if (!to.is_set()) return detail::end_early(to.executor(), std::move(handler), std::error_code());
+                if (!to.is_set()) return detail::end_unbegun(to.executor(), std::move(handler), std::error_code());
                 const auto entry = to.enter();
                 if (entry == entry_type::entered)
-                    return detail::launch_in<op>(to.entered(), std::move(handler), to.entered(), std::move(own));
+                    return detail::launch_entered<op>(to.entered(), std::move(handler), std::move(own));
                 // A read that is under way ends with its reader.
                 if (entry == entry_type::occupied) to.interrupt();
                 own = lease_type();
                 const errc verdict = entry == entry_type::occupied ? errc::cancelled : errc::lease_empty;
-                detail::end_early(to.executor(), std::move(handler), make_error_code(verdict));
+                detail::end_unbegun(to.executor(), std::move(handler), make_error_code(verdict));
             },
             token, std::move(link), std::move(own_));
     }
@@ -171,9 +171,9 @@ private:
                 using op = detail::handled_body_op<connection_type, Taker, std::decay_t<decltype(handler)>>;
                 const auto entry = to.enter();
                 if (entry == entry_type::entered)
-                    return detail::launch_in<op>(to.entered(), std::move(handler), to.entered(), std::move(what));
+                    return detail::launch_entered<op>(to.entered(), std::move(handler), std::move(what));
                 const errc why_not = entry == entry_type::occupied ? errc::exchange_in_progress : errc::lease_empty;
-                detail::end_early(to.executor(), std::move(handler), make_error_code(why_not), result());
+                detail::end_unbegun(to.executor(), std::move(handler), make_error_code(why_not), result());
             },
             token, link_, std::move(taker));
     }

@@ -1,4 +1,4 @@
-// Ending an operation that cannot begin.
+// Starting operations of exchange and client, and ending those that cannot begin.
 #pragma once
 
 #include <system_error>
@@ -8,49 +8,50 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/connection/lease_end.hpp"
 #include "hotpool/io/completion.hpp"
+#include "hotpool/io/op_memory.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool::detail {
-
-/// Stands for the executor of a handler that names none.
-struct no_executor {};
 
 /// Calls the handler of an operation that has no connection: on its own executor, or on the pool's.
 /// @param of_pool null where nobody knows a pool
 /// @errors throws `std::system_error` of `errc::lease_empty` where nobody knows an executor
 template <class Executor, class Handler, class... Args>
-void end_early(const Executor* of_pool, Handler handler, Args... args) {
-    if constexpr (!std::is_same_v<net::associated_executor_t<Handler, no_executor>, no_executor>) {
-        const auto executor = net::associated_executor<Handler, no_executor>::get(handler, no_executor{});
-        post_to(executor, bound_completion<Handler, Args...>{std::move(handler), {std::move(args)...}});
-    } else {
-        if (of_pool == nullptr) throw std::system_error(make_error_code(errc::lease_empty));
-        post_to(*of_pool, bound_completion<Handler, Args...>{std::move(handler), {std::move(args)...}});
-    }
+void end_unbegun(const Executor* of_pool, Handler handler, std::error_code error, Args... args) {
+    constexpr bool has_own =
+        !std::is_same_v<net::associated_executor_t<Handler, net::system_executor>, net::system_executor>;
+    if (!has_own && of_pool == nullptr) throw std::system_error(make_error_code(errc::lease_empty));
+    post_outcome(of_pool, std::move(handler), error, std::move(args)...);
 }
 
-/// Makes an operation and starts it; it owns itself from then on. Where this throws, it has done nothing.
+/// Makes an operation and starts it; it owns itself from then on. Where its `prepare` throws, nothing has happened; where
+/// that says yes, `go` is what follows.
 template <class Op, class Handler, class... Args>
 void launch(Handler handler, Args&&... args) {
     Op* const op = allocate_op<Op>(std::move(handler), std::forward<Args>(args)...);
-    const auto memory = op->memory();
+    bool goes = false;
     try {
-        op->start();
+        goes = op->prepare();
     } catch (...) {
-        free_op(op, memory);
+        free_op(op, op->memory());
         throw;
     }
+    if (goes) op->go();
 }
 
 /// The same for an operation of an exchange that `c` has been entered for; where this throws, `c` is left again.
 template <class Op, class Connection, class Handler, class... Args>
-void launch_in(Connection& c, Handler handler, Args&&... args) {
+void launch_entered(Connection& c, Handler handler, Args&&... args) {
+    Op* op = nullptr;
     try {
-        launch<Op>(std::move(handler), std::forward<Args>(args)...);
+        op = allocate_op<Op>(std::move(handler), c, std::forward<Args>(args)...);
+        op->prepare();
     } catch (...) {
+        if (op != nullptr) free_op(op, op->memory());
         leave_exchange(c);
         throw;
     }
+    op->go();
 }
 
 }  // namespace hotpool::detail
