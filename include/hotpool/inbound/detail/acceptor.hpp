@@ -99,9 +99,8 @@ public:
     auto async_drain(duration limit, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core, duration within) {
-                using op = detail::drain_op<decltype(handler), Executor>;
-                core->drain(within, detail::drain_waiter::pointer(
-                                       hotpool::detail::allocate_op<op>(std::move(handler), core->executor())));
+                using op = detail::drain_op<core_type, decltype(handler)>;
+                core->drain(within, *hotpool::detail::allocate_op<op>(std::move(handler), core));
             },
             token, core_, limit);
     }

@@ -11,7 +11,8 @@
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
-#include "hotpool/inbound/detail/stream_op.hpp"
+#include "hotpool/inbound/detail/peer_op.hpp"
+#include "hotpool/inbound/end_names.hpp"
 #include "hotpool/inbound/inbound_counters.hpp"
 #include "hotpool/inbound/peer_group.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -141,11 +142,11 @@ public:
     /// Closes at once. What the peer has sent and nobody has read may make it lose what it has not received yet:
     /// `async_close` prevents that.
     void close(close_reason why = close_reason::finished) {
-        if (state_ != nullptr) state_->end(why, errc::cancelled, detail::ending::orderly);
+        if (state_ != nullptr) state_->end(why, errc::cancelled, ending::orderly);
     }
     /// Resets the connection: what is on its way is lost.
     void abort(close_reason why = close_reason::aborted) {
-        if (state_ != nullptr) state_->end(why, errc::cancelled, detail::ending::abrupt);
+        if (state_ != nullptr) state_->end(why, errc::cancelled, ending::abrupt);
     }
 
     /// Whether the server is draining: the connection should end as soon as its protocol allows.
@@ -195,7 +196,7 @@ private:
     template <class Attempt, class Token>
     auto initiate(Attempt attempt, Token& token) {
         return net::async_initiate<Token, typename Attempt::signature>(
-            [](auto handler, state_type* c, Attempt how) { detail::start_stream_op(c, how, std::move(handler)); },
+            [](auto handler, state_type* c, Attempt how) { detail::start_peer_op(c, how, std::move(handler)); },
             token, state_, attempt);
     }
 
