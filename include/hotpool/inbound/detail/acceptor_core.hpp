@@ -1,9 +1,7 @@
 // The driver of an acceptor: tells the machine what happens, and does what it asks for.
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -15,14 +13,12 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/acceptor_machine.hpp"
-#include "hotpool/inbound/acceptor_options.hpp"
 #include "hotpool/inbound/detail/accept_loop.hpp"
 #include "hotpool/inbound/detail/accept_waiters.hpp"
 #include "hotpool/inbound/detail/acceptor_home.hpp"
-#include "hotpool/inbound/detail/acceptor_services.hpp"
 #include "hotpool/inbound/detail/connection.hpp"
+#include "hotpool/inbound/detail/connection_maker.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
-#include "hotpool/inbound/detail/listening_socket.hpp"
 #include "hotpool/inbound/detail/peer_op.hpp"
 #include "hotpool/inbound/detail/process_resources.hpp"
 #include "hotpool/inbound/detail/random_bytes.hpp"
@@ -44,6 +40,7 @@ class acceptor_core final : public hotpool::detail::machine_loop<acceptor_core<S
                             public acceptor_home<connection_state<typename Server::template stream<Executor>>>,
                             public hotpool::detail::context_guest,
                             public std::enable_shared_from_this<acceptor_core<Server, Policies, Executor>>,
+                            private connection_maker<acceptor_core<Server, Policies, Executor>, Server, Executor>,
                             private accept_loop<acceptor_core<Server, Policies, Executor>, Executor> {
 public:
     using executor_type = Executor;
@@ -59,14 +56,13 @@ public:
         std::optional<hotpool::detail::counted_ref<state_type>> connection;  // of the action
     };
 
-    acceptor_core(const Executor& executor, const acceptor_options& options, Server server, services_type services)
+    acceptor_core(const Executor& executor, const acceptor_options& options, Server made, services_type services)
         : loop_type(executor),
+          maker_type(std::move(made), std::move(services)),
           accept_loop<acceptor_core, Executor>(executor, options),
-          server_(std::move(server)),
-          services_(std::move(services)),
           machine_(options, this->listeners().size(), hour_begun(std::chrono::system_clock::now(), now()), random_seed(),
                    random_seed()) {
-        machine_.listen(services_.listener != nullptr);
+        machine_.listen(this->services().listener != nullptr);
     }
     ~acceptor_core() { this->leave(); }
 
@@ -81,7 +77,7 @@ public:
 
     const Executor& executor() const noexcept { return this->loop_executor(); }
     static time_point now() noexcept { return clock_type::now(); }
-    Server& server() noexcept { return server_; }
+    using connection_maker<acceptor_core, Server, Executor>::server;
 
     // --- for the acceptor's callers ------------------------------------------------------------------------------
 
@@ -160,8 +156,8 @@ public:
         this->tell([&](time_point now) { machine_.handshake_failed(c, error, now); });
     }
     void ended(state_type& c, close_reason why) override {
+        const hotpool::detail::counted_ref<state_type> held(&c);  // the acceptor's reference
         this->tell([&](time_point now) { machine_.ended(c, why, now); });
-        c.release();  // the acceptor's reference
     }
     std::uint64_t close_begun(state_type& c, close_reason why) override {
         std::uint64_t may_come = 0;
@@ -205,6 +201,8 @@ public:
 private:
     using loop_type = hotpool::detail::machine_loop<acceptor_core, Executor>;
     friend loop_type;
+    using maker_type = connection_maker<acceptor_core, Server, Executor>;
+    friend maker_type;
     friend class accept_loop<acceptor_core, Executor>;
     friend class accept_handler<acceptor_core, Executor>;
     using typename accept_loop<acceptor_core, Executor>::listener_type;
@@ -245,7 +243,7 @@ private:
     // --- what the machine asks for, under no lock
 
     void perform(order_type& o) {
-        for (const inbound_event& event : o.events) services_.listener(event);
+        for (const inbound_event& event : o.events) this->services().listener(event);
         if (o.connection) perform(o.action, **o.connection);
         if (o.answer.waiter != nullptr) context_over_ ? o.answer.waiter->abandoned() : o.answer.waiter->answered();
         if (o.drained.drainer != nullptr) context_over_ ? o.drained.drainer->abandoned() : o.drained.drainer->answered();
@@ -301,48 +299,22 @@ private:
         const std::lock_guard lock(this->mutex_);
         machine_.shed(count);
     }
-    void admit(accepted_socket a, const listener_type& l) {
+    admission_verdict offer(const listener_type& l, const ip_endpoint& peer) {
         admission_verdict verdict;
-        this->tell([&](time_point now) { verdict = machine_.connection_offered(l.number, l.where, a.peer, now); });
-        try {
-            const Executor where = services_.connection_executor ? services_.connection_executor() : executor();
-            if (!verdict.admitted()) return refuse(std::move(a), l.protocol(), where, verdict);
-            std::error_code error;
-            stream_type stream = stream_of(a, l.protocol(), where, error);
-            if (error) {
-                stream.close();
-                return give_up(verdict.ticket);
-            }
-            const hotpool::detail::counted_ref<state_type> c(
-                new state_type(this->shared_from_this(), std::move(stream), a.peer, verdict.ticket));
-            begin(*c);
-        } catch (...) {  // of memory, or the user's: this connection's affair
-            give_up(verdict.ticket);
-        }
+        this->tell([&](time_point now) { verdict = machine_.connection_offered(l.number, l.where, peer, now); });
+        return verdict;
     }
-    void begin(state_type& c) {
+    void admitted(state_type& c) {
         c.add_ref();  // the acceptor's
-        this->tell([&](time_point now) { machine_.admitted(c, Server::handshakes, now); });
+        try {
+            this->tell([&](time_point now) { machine_.admitted(c, Server::handshakes, now); });
+        } catch (...) {  // a listener's
+            c.start();
+            throw;
+        }
         c.start();
     }
-    stream_type stream_of(accepted_socket& a, const net::ip::tcp& protocol, const Executor& where,
-                          std::error_code& error) {
-        typename stream_type::socket_type socket(where);
-        socket.assign(protocol, a.descriptor.get(), error);
-        if (error) return stream_type(where);
-        a.descriptor.release();
-        return server_.template make<Executor>(std::move(socket), error);
-    }
-    void refuse(accepted_socket a, const net::ip::tcp& protocol, const Executor& where,
-                const admission_verdict& verdict) {
-        if constexpr (!Server::handshakes) {
-            if (!services_.refused) return;
-            std::error_code error;
-            stream_type stream = stream_of(a, protocol, where, error);
-            if (!error) services_.refused(std::move(stream), verdict);
-        }
-    }
-    void give_up(admission_ticket& unused) {
+    void not_kept(admission_ticket& unused) {
         this->tell([&](time_point) { machine_.not_kept(unused); });
     }
 
@@ -357,8 +329,6 @@ private:
     }
     const void* guest_executor() const noexcept override { return &executor(); }
 
-    Server server_;
-    const services_type services_;
     const process_resources resources_;
     machine_type machine_;       // under the lock
     bool context_over_ = false;  // handlers are destroyed, not called; written before all that is performed after it

@@ -70,7 +70,9 @@ public:
     void begin(waiter_type& op, io_want direction, std::uint64_t serial) {
         {
             const std::lock_guard lock(mutex_);
-            if (may_begin(op, direction)) {
+            if (const std::error_code e = obstacle(direction)) {
+                op.outcome = {.error = e};
+            } else {
                 attempt(op, direction);
                 if (op.outcome.want != io_want::none && park(op, direction, serial)) return;
             }
@@ -140,12 +142,6 @@ public:
         return true;
     }
 
-    /// What was found to end it, before anybody ends it for something else.
-    void note(close_reason why) noexcept {
-        const std::lock_guard lock(mutex_);
-        if (found_ == close_reason::none) found_ = why;
-    }
-
     /// Says goodbye and fails what is under way with `error`. `op` then reads away what still comes, and its completion
     /// ends the connection, as it does at once during the handshake; a second one only waits for that.
     /// @param begun told before `op` runs, under no lock
@@ -172,7 +168,12 @@ public:
         }
         cut.complete(delivery::posted);
         if (!first) return op.complete(delivery::posted);
-        begun();
+        try {
+            begun();
+        } catch (...) {  // a listener's
+            op.complete(delivery::posted);
+            throw;
+        }
         {
             const std::lock_guard lock(mutex_);
             if (stage_ == stage::over)
@@ -220,12 +221,6 @@ private:
         if (places_.is_taken(direction)) return errc::exchange_in_progress;
         return direction == io_want::write && write_cut_ ? errc::cancelled : std::error_code();
     }
-    /// Whether `op` may be tried; if not, its outcome says why.
-    bool may_begin(waiter_type& op, io_want direction) noexcept {
-        const std::error_code e = obstacle(direction);
-        if (e) op.outcome = {.error = e};
-        return !e;
-    }
     void attempt(waiter_type& op, io_want direction) noexcept {
         op.attempt(stream_);
         account(op.outcome, direction);
@@ -262,12 +257,7 @@ private:
         arming_ = false;
         return armed;
     }
-    void close_stream() noexcept {
-        if (how_ == ending::abrupt)
-            stream_.abort();
-        else
-            stream_.close();
-    }
+    void close_stream() noexcept { how_ == ending::abrupt ? stream_.abort() : stream_.close(); }
 
     // --- under no lock
 
@@ -311,7 +301,12 @@ private:
         fail_handshake(r.error);
     }
     void fail_handshake(std::error_code error) {
-        home->handshake_failed(*this, error);
+        try {
+            home->handshake_failed(*this, error);
+        } catch (...) {  // a listener's
+            end(close_reason::handshake_failed, error, ending::orderly);
+            throw;
+        }
         end(close_reason::handshake_failed, error, ending::orderly);
     }
 

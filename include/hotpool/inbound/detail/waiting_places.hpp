@@ -29,39 +29,39 @@ protected:
     ~peer_waiter() = default;
 };
 
-/// Operations that were taken out of their places.
+/// Operations that were taken out of their places. Those that `complete` has not come to, since somebody has thrown, are
+/// called later instead of never.
 template <class Stream>
 class taken_waiters {
 public:
+    taken_waiters() = default;
+    taken_waiters(taken_waiters&& other) noexcept
+        : waiters_(other.waiters_), next_(other.next_), count_(std::exchange(other.count_, 0)) {}
+    taken_waiters& operator=(taken_waiters&& other) noexcept {
+        std::swap(waiters_, other.waiters_);
+        std::swap(next_, other.next_);
+        std::swap(count_, other.count_);
+        return *this;
+    }
+    ~taken_waiters() {
+        while (next_ < count_) {
+            try {
+                complete(delivery::posted);
+            } catch (...) {  // of memory, on an executor that takes none that it is offered
+            }
+        }
+    }
     void add(peer_waiter<Stream>* w) noexcept {
         if (w != nullptr) waiters_[count_++] = w;
     }
-    /// Under no lock. If a handler throws, those behind it are called later instead of never.
+    /// Under no lock.
     void complete(delivery how) {
-        for (std::size_t i = 0; i < count_; ++i) {
-            post_on_exception behind{*this, i + 1};
-            waiters_[i]->complete(how);
-            behind.from = count_;
-        }
-        count_ = 0;
+        while (next_ < count_) waiters_[next_++]->complete(how);
     }
 
 private:
-    struct post_on_exception {
-        taken_waiters& all;
-        std::size_t from;
-
-        ~post_on_exception() {
-            for (; from < all.count_; ++from) {
-                try {
-                    all.waiters_[from]->complete(delivery::posted);
-                } catch (...) {  // of memory, on an executor that takes none that is offered: one exception is told
-                }
-            }
-        }
-    };
-
     std::array<peer_waiter<Stream>*, 2> waiters_{};
+    std::size_t next_ = 0;
     std::size_t count_ = 0;
 };
 
