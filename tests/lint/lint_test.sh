@@ -1,6 +1,6 @@
 #!/bin/sh
-# The checks check: a tree with a fault must make layers.sh and claims.sh fail, the same tree without must not; and
-# count_tests.awk counts.
+# The checks check: a tree with a fault must make each of them fail, the same tree without must not; and count_tests.awk
+# counts.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
@@ -30,8 +30,42 @@ END
     printf '// Bounds.\n#pragma once\n#include <hotpool/http/limits.hpp>\n' >"$tree/include/hotpool/limits.hpp"
     printf 'See `http/limits.hpp`, `docs/`, `manager/*.hpp`.\n```\n`no_such_thing`\n```\n' >"$tree/README.md"
     echo "One page." >"$tree/docs/design.md"
-    mkdir -p "$tree/tests"
-    cp "$here/claims.allow" "$tree/tests/"
+    mkdir -p "$tree/tests/lint"
+    cp "$here/claims.allow" "$tree/tests/lint/"
+    mkdir -p "$tree/tests/unit" "$tree/tools" "$tree/docs/bench"
+    printf '#include <cstddef>\n\nint sleeper;\n' >"$tree/tests/unit/sums.cpp"
+    printf 'namespace hotpool::test {\nTEST_CASE("one_and_one_are_two", "[sums]") {}\n}\n' >"$tree/tests/unit/names.cpp"
+    printf '#!/bin/sh\n# Sourced by run.sh.\n' >"$tree/tools/packages.sh"
+    cat >"$tree/include/hotpool/base/errc.hpp" <<'END'
+enum class errc {
+    // at first
+    cancelled = 1,  ///< The caller stopped it.
+    timed_out,      ///< It took
+                    ///< too long.
+};
+END
+    cat >"$tree/include/hotpool/base/errc_table.hpp" <<'END'
+        {errc::cancelled, cancelled | maybe_processed, "cancelled"},
+        {errc::timed_out, none, "timed out"},
+END
+    { echo '<!-- errors: all -->'; sh "$here/errors.sh" --print "$tree"; echo '<!-- errors end -->'; } >"$tree/docs/errors.md"
+    printf '#pragma once\n#include "hotpool/manager/pool.hpp"\n' >"$tree/include/hotpool/pool.hpp"
+    cat >"$tree/include/hotpool/manager/pool.hpp" <<'END'
+/// Some.
+/// @threads any thread
+class pool {
+    /// Gets one.
+    /// @completes `void(int)`
+    /// @errors none
+    /// @cancels any type
+    /// @lifetime none
+    template <class Token>
+    auto async_get(Token token);
+    /// As `async_get`, with a limit.
+    template <class Token>
+    auto async_get_soon(Token token);
+};
+END
 }
 
 # expect pass|fail SCRIPT SENTENCE
@@ -91,6 +125,66 @@ expect fail claims.sh 'a page names a directory that does not exist'
 add_line include/hotpool/http/limits.hpp '// `only_in_comments` and only_in_comments'
 expect fail claims.sh 'a name that only comments mention'
 
+expect pass tree.sh 'a tree in order'
+printf 'a\000b' >"$tree/tools/program"
+expect fail tree.sh 'a binary'
+awk 'BEGIN { while (i++ < 20000) print "a long file" }' >"$tree/docs/long.txt"
+expect fail tree.sh 'a large file'
+awk 'BEGIN { while (i++ < 20000) print "a long file" }' >"$tree/docs/bench/long.txt"
+expect pass tree.sh 'a large file among the figures'
+awk 'BEGIN { while (i++ < 401) print "// a line" }' >"$tree/include/hotpool/http/long.hpp"
+expect fail tree.sh 'a long header'
+awk 'BEGIN { while (i++ < 401) print "A line." }' >"$tree/docs/long.md"
+expect fail tree.sh 'a long page'
+add_line tests/unit/sums.cpp 'void rest() { std::this_thread::sleep_for(second); }'
+expect fail tree.sh 'a unit test that sleeps'
+add_line tools/run.sh '#!/bin/sh'
+expect fail tree.sh 'a script that a person calls among those to be sourced'
+printf '#!/bin/sh\n# Sourced by run.sh.\n' >"$tree/tests/parts.sh"
+expect fail tree.sh 'a script to be sourced among those that a person calls'
+
+expect pass errors.sh 'a tree in order'
+add_line include/hotpool/base/errc_table.hpp '        {errc::more, none, "more"},'
+expect fail errors.sh 'a row without an enumerator'
+sed -i '$d' "$tree/include/hotpool/base/errc_table.hpp"
+expect fail errors.sh 'an enumerator without a row'
+sed -i 's/timed_out, none/timed_out, cancelled/' "$tree/include/hotpool/base/errc_table.hpp"
+expect fail errors.sh 'a condition that the page does not know'
+sed -i 's/The caller/Somebody/' "$tree/docs/errors.md"
+expect fail errors.sh 'a sentence that is not that of the code'
+sed -i 's|///< The caller.*||' "$tree/include/hotpool/base/errc.hpp"
+expect fail errors.sh 'an enumerator without a sentence'
+
+expect pass async.sh 'a tree in order'
+sed -i '/@cancels/d' "$tree/include/hotpool/manager/pool.hpp"
+expect fail async.sh 'a function that does not say how it is cancelled'
+sed -i '/@threads/d' "$tree/include/hotpool/manager/pool.hpp"
+expect fail async.sh 'a class that does not say of threads'
+sed -i 's/As `async_get`/Like the other/' "$tree/include/hotpool/manager/pool.hpp"
+expect fail async.sh 'a function that is as none'
+rm "$tree/include/hotpool/pool.hpp"
+expect fail async.sh 'no asynchronous functions'
+
+expect pass names.sh 'a tree in order'
+add_line tests/unit/sums.cpp 'TEST_CASE("sums: one and one are two", "[sums]") {}'
+expect fail names.sh 'a name with spaces'
+add_line tests/unit/sums.cpp 'namespace hotpool::testing {'
+expect fail names.sh 'another namespace'
+
+if clang-format --version 2>/dev/null | grep -q 'version 14'; then
+    mkdir -p "$tree/examples" "$tree/benchmarks"
+    cp "$here/../../.clang-format" "$tree/"
+    sh "$here/format.sh" --fix "$tree" >/dev/null
+    failed=0
+    sh "$here/format.sh" "$tree" >/dev/null || failed=1
+    printf 'int  x ;\n' >>"$tree/tests/unit/sums.cpp"
+    ! sh "$here/format.sh" "$tree" >/dev/null || failed=1
+    [ $failed -eq 0 ] && echo "ok: format.sh: a source laid out otherwise" || {
+        echo "FAILED: format.sh: a source laid out otherwise"
+        failures=$((failures + 1))
+    }
+fi
+
 cat >"$tree/log" <<'END'
 1/7 Testing: fine
 All tests passed (12 assertions in 4 test cases)
@@ -112,7 +206,7 @@ cat >"$tree/junit" <<'END'
 	<testcase name="absent" classname="absent" time="0" status="notrun">
 		<skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/>
 END
-counts=$(awk -f "$here/count_tests.awk" "$tree/log" "$tree/junit")
+counts=$(awk -f "$here/../../tools/count_tests.awk" "$tree/log" "$tree/junit")
 if [ "$counts" = "9 4 1" ]; then
     echo "ok: count_tests.awk: passed, failed, skipped"
 else
