@@ -143,6 +143,16 @@ expect fail tree.sh 'a script that a person calls among those to be sourced'
 printf '#!/bin/sh\n# Sourced by run.sh.\n' >"$tree/tests/parts.sh"
 expect fail tree.sh 'a script to be sourced among those that a person calls'
 
+add_line README.md '## A section, named: so' 
+add_line README.md 'See [it](#a-section-named-so), [that](docs/errors.md#at-first), [all](docs/), [others](https://a.example/b#c).'
+expect pass links.sh 'links to sections, pages, directories and hosts'
+add_line README.md 'See [it](docs/gone.md).'
+expect fail links.sh 'a page that is not there'
+add_line docs/design.md 'See [it](errors.md#at-last).'
+expect fail links.sh 'a section that is not there'
+add_line docs/design.md 'See [it](../LICENSE).'
+expect fail links.sh 'a file above that is not there'
+
 expect pass errors.sh 'a tree in order'
 add_line include/hotpool/base/errc_table.hpp '        {errc::more, none, "more"},'
 expect fail errors.sh 'a row without an enumerator'
