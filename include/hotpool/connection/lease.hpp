@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hotpool/connection/connection.hpp"
+#include "hotpool/connection/lease_end.hpp"
 #include "hotpool/connection/stream_op.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -55,8 +56,13 @@ public:
     /// Closes the connection instead of giving it back.
     void discard() noexcept {
         if (connection_ == nullptr) return;
+        const detail::counted_ref<connection_type> keep(*connection_);
+        if (connection_->hold.is_occupied() && detail::end_beside_operation(*connection_, true)) {
+            last_pool_ = std::exchange(connection_, nullptr)->pool_ticket;
+            return;
+        }
         connection_->break_for(retire_reason::discarded);
-        drop();
+        end(false);
     }
 
     /// Takes the connection out of the pool for good: its place there is free at once. The lease goes on to work as a
@@ -119,6 +125,9 @@ public:
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
         last_pool_ = c->pool_ticket;
+        if (c->hold.is_occupied()) [[unlikely]]
+            if (detail::end_beside_operation(*c, false)) return;
+        c->hold.clear();
         c->home->give_back(*c, verdict(*c, vouched));
     }
 
