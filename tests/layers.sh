@@ -27,7 +27,7 @@ connection      base policy manager transport io asio
 pool            base policy access manager transport io connection asio
 exchange        base http policy manager transport io connection pool asio
 client          base http policy transport io connection pool exchange asio
-inbound/detail  base http policy access inbound transport io asio openssl
+inbound/detail  base http policy access inbound transport io asio
 '
 
 find hotpool -name '*.hpp' | sort | while read -r file; do

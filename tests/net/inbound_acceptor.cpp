@@ -329,10 +329,10 @@ TEST_CASE("certificates_are_exchanged_while_it_runs", "[inbound]") {
     };
     client_socket before = server.connect();
     const identity fresh = test_root().issue();
-    server.acceptor.update({.certificate_pem = fresh.certificate_pem, .private_key_pem = fresh.key_pem});
+    server.acceptor.set_transport_options({.certificate_pem = fresh.certificate_pem, .private_key_pem = fresh.key_pem});
     client_socket after = server.connect();
     CHECK(fingerprint(before) != fingerprint(after));
-    CHECK_THROWS(server.acceptor.update({.certificate_pem = "none", .private_key_pem = fresh.key_pem}));
+    CHECK_THROWS(server.acceptor.set_transport_options({.certificate_pem = "none", .private_key_pem = fresh.key_pem}));
     for (client_socket* c : {&before, &after}) {
         CHECK(c->write("x"));
         CHECK(c->read_exactly(1) == "x");

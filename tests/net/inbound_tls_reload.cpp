@@ -30,7 +30,7 @@ TEST_CASE("reload_under_load_cuts_nobody", "[inbound][thread]") {
     echo_server<accept_tls> server({}, {}, 2);
     const identity first = named("first");
     const identity second = named("second");
-    server.acceptor.update(showing(first));
+    server.acceptor.set_transport_options(showing(first));
     std::vector<client_socket> staying;
     for (int i = 0; i < 5; ++i) staying.push_back(server.connect());
 
@@ -53,9 +53,9 @@ TEST_CASE("reload_under_load_cuts_nobody", "[inbound][thread]") {
     int updates = 0;
     int refused = 0;
     while (left != 0) {
-        server.acceptor.update(showing(++updates % 2 != 0 ? second : first));
+        server.acceptor.set_transport_options(showing(++updates % 2 != 0 ? second : first));
         try {
-            server.acceptor.update({.certificate_pem = first.certificate_pem, .private_key_pem = second.key_pem});
+            server.acceptor.set_transport_options({.certificate_pem = first.certificate_pem, .private_key_pem = second.key_pem});
         } catch (const std::invalid_argument&) {
             ++refused;
         }
@@ -89,7 +89,7 @@ TEST_CASE("new_rules_hold_for_whoever_connects_once_the_update_is_over", "[inbou
     client_socket early = server.connect();
     CHECK(let_in(nullptr));
     CHECK(let_in(&unknown));
-    server.acceptor.update(strict);
+    server.acceptor.set_transport_options(strict);
     for (int i = 0; i < 10; ++i) {
         CHECK(let_in(&known));
         CHECK_FALSE(let_in(nullptr));
@@ -97,6 +97,6 @@ TEST_CASE("new_rules_hold_for_whoever_connects_once_the_update_is_over", "[inbou
     }
     CHECK(eventually([&] { return server.closed(close_reason::handshake_failed) == 20; }));
     CHECK(echoes(early));
-    server.acceptor.update(accept_tls::options());
+    server.acceptor.set_transport_options(accept_tls::options());
     CHECK(let_in(nullptr));
 }

@@ -15,8 +15,8 @@
     kind template class hotpool::response_reader<hotpool::transport, hotpool::net::any_io_executor>;
 
 #define HOTPOOL_TEST_INBOUND_INSTANCES(kind, server)                                                        \
-    kind template class hotpool::inbound::detail::acceptor_core<hotpool::server, hotpool::net::any_io_executor, \
-                                                                hotpool::default_policies>;                 \
+    kind template class hotpool::inbound::detail::acceptor_core<hotpool::server, hotpool::default_policies,     \
+                                                                hotpool::net::any_io_executor>;             \
     kind template class hotpool::inbound::detail::connection_state<                                         \
         hotpool::server::stream<hotpool::net::any_io_executor>>;                                            \
     kind template class hotpool::inbound::detail::http_session<                                             \

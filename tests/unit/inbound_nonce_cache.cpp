@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -125,6 +126,39 @@ TEST_CASE("nonces_take_no_memory_as_they_come", "[inbound]") {
         cache.consume_generated(made.bytes());
     }
     CHECK(testing::allocations() == before);
+}
+
+TEST_CASE("a_nonce_consists_of_what_the_source_gave", "[inbound]") {
+    struct counting {
+        void operator()(std::span<unsigned char> to) const {
+            if (*fails) throw std::runtime_error("no bytes");
+            for (unsigned char& b : to) b = (*next)++;
+        }
+        unsigned char* next;
+        const bool* fails;
+    };
+    unsigned char next = 1;
+    bool fails = false;
+    basic_nonce_cache<counting> cache({}, {&next, &fails});
+    const nonce made = cache.generate(16);
+    CHECK(bytes(made.bytes().begin(), made.bytes().end()) ==
+          bytes{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16});
+    fails = true;
+    CHECK_THROWS_AS(cache.generate(16), std::runtime_error);
+    CHECK(cache.generated() == 1);  // what has no bytes is not remembered
+    CHECK(cache.consume_generated(made.bytes()) == returned_nonce::genuine);
+}
+
+TEST_CASE("equality_looks_at_every_bit", "[inbound]") {
+    for (const std::size_t size : {0u, 1u, 7u, 8u, 9u, 16u, 31u, 128u}) {
+        const bytes a(size, 0xa5);
+        CHECK(equal_in_constant_time(a, a));
+        for (std::size_t bit = 0; bit < 8 * size; ++bit) {
+            bytes b = a;
+            b[bit / 8] = static_cast<unsigned char>(b[bit / 8] ^ 1u << bit % 8);
+            CHECK_FALSE(equal_in_constant_time(a, b));
+        }
+    }
 }
 
 TEST_CASE("random_ids_and_seeds_differ", "[inbound]") {

@@ -1,6 +1,6 @@
 // Requests laid out in one block, whatever pieces they come in, and replies on their way out of another.
-#include "hotpool/inbound/detail/reply_queue.hpp"
-#include "hotpool/inbound/detail/request_collector.hpp"
+#include "hotpool/inbound/reply_queue.hpp"
+#include "hotpool/inbound/request_collector.hpp"
 #include "support/catch.hpp"
 #include "unit/inbound_request_corpus.hpp"
 
@@ -111,8 +111,8 @@ TEST_CASE("replies leave in order, large bodies without a copy, in any pieces") 
             while (!out.empty()) {
                 const std::size_t of_head = std::min(step, out.head().size());
                 const std::size_t of_body = std::min(step - of_head, out.body().size());
-                seen.append(static_cast<const char*>(out.head().data()), of_head);
-                seen.append(static_cast<const char*>(out.body().data()), of_body);
+                seen.append(out.head().data(), of_head);
+                seen.append(out.body().data(), of_body);
                 out.written(of_head + of_body);
             }
             CHECK(seen == wanted);

@@ -10,12 +10,24 @@
 
 namespace hotpool {
 
+/// An origin whose text belongs to the caller.
+///
+/// The pool's constructor takes one, so that `{.host = …, .port = …}` may stand beside a `co_await` in the same
+/// expression: g++ 12 copies a temporary aggregate of strings there bit by bit, and destroys it twice. Without members to
+/// destroy there is nothing it could do wrong.
+struct origin_view {
+    std::string_view host;
+    std::string_view port;
+};
+
 /// One target host: `origin{.host = "example.com", .port = "443"}`.
 struct origin {
     /// A name or an IP address; IPv6 without brackets, international names in their xn-- form.
     std::string host;
     /// A number from 1 to 65535, or http (80) or https (443).
     std::string port;
+
+    operator origin_view() const noexcept { return {.host = host, .port = port}; }
 
     friend bool operator==(const origin&, const origin&) = default;
 };

@@ -6,19 +6,21 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <system_error>
 #include <utility>
 
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/source_location.hpp"
+#include "hotpool/base/deadline_wheel.hpp"
+#include "hotpool/connection/connection_home.hpp"
+#include "hotpool/connection/exchange_hold.hpp"
 #include "hotpool/connection/gate.hpp"
 #include "hotpool/connection/left_behind.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/context_end.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 #include "hotpool/manager/slot.hpp"
-#include "hotpool/policy/pool_options.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -34,39 +36,11 @@ enum class connection_usage : std::uint8_t {
     broken,      ///< not to be used again
 };
 
-/// What a connection asks of the pool it belongs to.
-template <class Connection>
-class connection_home {
-public:
-    /// The lease ends; `why` other than none ends the connection too.
-    virtual void give_back(Connection& c, retire_reason why) = 0;
-    /// The lease leaves the pool and keeps the connection.
-    virtual void let_go(Connection& c) = 0;
-    /// The socket became readable while nobody waited for it.
-    virtual void readable_unattended(Connection& c) = 0;
-    /// Looks at the connection once more when this turn of the loop is over.
-    virtual void at_turn_end(Connection& c) = 0;
-    /// Whether it pays to postpone a read to the end of the turn; `note_speculation` learns from how that went.
-    virtual bool speculates() noexcept = 0;
-    virtual void note_speculation(bool came_true) noexcept = 0;
-    virtual pool_options options() const = 0;
-    /// The host and port of the origin as the peer is told them.
-    virtual const std::string& authority() const noexcept = 0;
-    /// The lease is over, and the rest of a response is read until `deadline`. False when the pool has nothing to do
-    /// with the connection any more: then nobody would see to the deadline.
-    virtual bool begin_drain(Connection& c, time_point deadline) = 0;
-    /// A deadline for the lease of `c` from now on.
-    virtual void set_lease_deadline(Connection& c, time_point deadline) = 0;
-
-protected:
-    ~connection_home() = default;
-};
-
-/// Lives while it is being opened, while its slot or a lease holds it, and while a wait of its socket or a cancellation
-/// handler points to it.
+/// Held while it is being opened, by its slot or a lease, and by a wait of its socket. A cancellation handler only
+/// watches it, and may call `cancel`.
 /// @threads owned by one party at a time: the holder of the lease, the operation that claimed its gate, or the pool
 template <class Transport, class Executor>
-class connection {
+class connection final : public counted<connection<Transport, Executor>>, public base::wheel_hook {
 public:
     using transport_type = Transport;
     using executor_type = Executor;
@@ -74,22 +48,21 @@ public:
     using home_type = connection_home<connection>;
     using slot_type = hotpool::slot<connection*>;
 
-    connection(std::shared_ptr<home_type> owner, slot_type& place, const Executor& executor)
-        : home(std::move(owner)), slot(&place), stream(executor) {}
-    connection(const connection&) = delete;
-    connection& operator=(const connection&) = delete;
-
-    void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-    void release() noexcept {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-    }
+    connection(std::shared_ptr<home_type> owner, const context_guest::ticket& of_pool, slot_type& place,
+               const Executor& executor)
+        : home(std::move(owner)), pool_ticket(of_pool), slot(&place), stream(executor) {}
 
     std::shared_ptr<home_type> home;
+    const context_guest::ticket pool_ticket;
     slot_type* slot;  // null once the pool has let go of it
-    stream_type stream;
+    union {
+        stream_type stream;  // ends with the last holder, like all that belongs to the execution context
+    };
     gate readable;
     gate writable;
-    opening under_way;  // while it is being opened; under the pool's lock
+    // While it is being opened; under the pool's lock.
+    opening under_way;
+    bool cut_early = false;  // it was to be cut before it was under way
 
     ip_address peer{};  // where it was opened to; 0.0.0.0 where the transport finds its own way
     connection_usage usage = connection_usage::clean;
@@ -98,8 +71,8 @@ public:
     bool reused = false;                            // has carried something before the present lease
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
+    exchange_hold hold;
 
-    source_location lent_where{};  // of the present lease; under the pool's lock
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};  // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};
@@ -117,13 +90,27 @@ public:
         writable.begin(serial);
         return serial;
     }
-    std::uint64_t next_serial() noexcept { return serial_.fetch_add(1, std::memory_order_relaxed) + 1; }
+    std::uint64_t next_serial() noexcept {
+        const std::uint64_t serial = serial_.load(std::memory_order_relaxed) + 1;
+        serial_.store(serial, std::memory_order_relaxed);  // one operation begins after the other
+        return serial;
+    }
 
     gate& gate_for(io_want want) noexcept { return want == io_want::write ? writable : readable; }
 
     /// Starts the readiness wait unless it is under way.
+    /// @errors throws `std::bad_alloc` if there is no memory to wait with; then nothing has changed
     void arm(io_want want) {
-        if (gate_for(want).arm()) stream.async_wait(want, readiness_handler(*this, want));
+        if (!gate_for(want).arm()) return;
+        arming_ = true;
+        try {
+            stream.async_wait(want, readiness_handler(*this, want));
+        } catch (...) {
+            arming_ = false;
+            gate_for(want).disarm();
+            throw;
+        }
+        arming_ = false;
     }
 
     /// Parks `op` until the socket is ready; see `gate::park`.
@@ -139,6 +126,8 @@ public:
         if (op == nullptr) op = writable.claim_to_cancel(serial);
         if (op != nullptr) op->resume(wake::cancelled);
     }
+    /// The same for the operation that began last.
+    void interrupt() { cancel(serial_.load(std::memory_order_relaxed)); }
 
     /// The parked operation to resume because the lease's deadline has passed, or null.
     /// @threads any thread, while the lease cannot end
@@ -149,7 +138,14 @@ public:
     }
 
 private:
-    ~connection() = default;
+    friend class counted<connection>;
+    ~connection() {}
+
+    void dispose() noexcept {
+        left.reset();
+        stream.~stream_type();
+        home.reset();
+    }
 
     /// Completes a readiness wait; holds the connection alive for it.
     class readiness_handler {
@@ -161,7 +157,7 @@ private:
         ~readiness_handler() {
             if (connection_ == nullptr) return;
             // The execution context has ended: so does who waited here.
-            if (!called_)
+            if (!called_ && !connection_->arming_)
                 if (waiting_op* op = claim()) op->resume(wake::cancelled);
             connection_->release();
         }
@@ -187,8 +183,8 @@ private:
         bool called_ = false;
     };
 
-    std::atomic<std::uint32_t> references_{1};
     std::atomic<std::uint64_t> serial_{0};
+    bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
 };
 
 }  // namespace hotpool::detail

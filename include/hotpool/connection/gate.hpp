@@ -58,6 +58,8 @@ public:
 
     /// The owner is about to start the readiness wait. False when it is under way already.
     bool arm() noexcept { return !(word_.fetch_or(armed, std::memory_order_relaxed) & armed); }
+    /// It could not be started.
+    void disarm() noexcept { word_.fetch_and(~armed, std::memory_order_relaxed); }
     bool is_armed() const noexcept { return word_.load(std::memory_order_relaxed) & armed; }
     bool has_fired() const noexcept { return word_.load(std::memory_order_acquire) & fired; }
     /// Forgets a readiness that has been looked into.

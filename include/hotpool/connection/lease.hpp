@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hotpool/connection/connection.hpp"
+#include "hotpool/connection/lease_end.hpp"
 #include "hotpool/connection/stream_op.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -30,14 +31,18 @@ public:
     using lowest_layer_type = lease;
 
     lease() noexcept = default;
-    lease(lease&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+    lease(lease&& other) noexcept
+        : connection_(std::exchange(other.connection_, nullptr)), last_pool_(other.last_pool_) {}
     lease& operator=(lease&& other) noexcept {
         lease(std::move(other)).swap(*this);
         return *this;
     }
     ~lease() { drop(); }
 
-    void swap(lease& other) noexcept { std::swap(connection_, other.connection_); }
+    void swap(lease& other) noexcept {
+        std::swap(connection_, other.connection_);
+        std::swap(last_pool_, other.last_pool_);
+    }
 
     /// Whether it holds a connection.
     explicit operator bool() const noexcept { return connection_ != nullptr; }
@@ -51,8 +56,13 @@ public:
     /// Closes the connection instead of giving it back.
     void discard() noexcept {
         if (connection_ == nullptr) return;
+        const detail::counted_ref<connection_type> keep(*connection_);
+        if (connection_->hold.is_occupied() && detail::end_beside_operation(*connection_, true)) {
+            last_pool_ = std::exchange(connection_, nullptr)->pool_ticket;
+            return;
+        }
         connection_->break_for(retire_reason::discarded);
-        drop();
+        end(false);
     }
 
     /// Takes the connection out of the pool for good: its place there is free at once. The lease goes on to work as a
@@ -63,6 +73,18 @@ public:
     }
 
     executor_type get_executor() noexcept { return connection_->stream.get_executor(); }
+    /// Not for users: calls `use(executor)` with the executor of the pool that an empty lease came from, or with null
+    /// where there is none or it is gone.
+    template <class Use>
+    void with_last_executor(Use use) const {
+        bool known = false;
+        if (last_pool_.context != nullptr)
+            known = last_pool_.context->template with_executor<Executor>(last_pool_.number, [&](const Executor& e) {
+                const Executor of_pool = e;
+                use(&of_pool);
+            });
+        if (!known) use(static_cast<const Executor*>(nullptr));
+    }
     lease& lowest_layer() noexcept { return *this; }
 
     /// Reads what there is, or waits for it.
@@ -73,7 +95,7 @@ public:
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
             [](auto handler, lease* self, net::mutable_buffer room) {
-                detail::start_stream_op(self->connection_, detail::read_attempt{room}, std::move(handler));
+                detail::start_stream_op(*self, detail::read_attempt{room}, std::move(handler));
             },
             token, this, detail::first_nonempty<net::mutable_buffer>(buffers));
     }
@@ -85,7 +107,7 @@ public:
     auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
             [](auto handler, lease* self, net::const_buffer bytes) {
-                detail::start_stream_op(self->connection_, detail::write_attempt{bytes}, std::move(handler));
+                detail::start_stream_op(*self, detail::write_attempt{bytes}, std::move(handler));
             },
             token, this, detail::first_nonempty<net::const_buffer>(buffers));
     }
@@ -94,16 +116,18 @@ public:
     connection_type* connection() const noexcept { return connection_; }
     /// Not for users: a lease of `c`, which the caller owns.
     explicit lease(connection_type* c) noexcept : connection_(c) {}
+    /// Not for users: an empty one of that pool.
+    explicit lease(const detail::context_guest::ticket& pool) noexcept : last_pool_(pool) {}
 
     /// Not for users: gives the connection back to a pool that is known to live on.
     /// @param vouched whether the caller says that the connection is clean
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
-        if (c->slot == nullptr) {  // detached
-            c->stream.close();
-            return c->release();
-        }
+        last_pool_ = c->pool_ticket;
+        if (c->hold.is_occupied()) [[unlikely]]
+            if (detail::end_beside_operation(*c, false)) return;
+        c->hold.clear();
         c->home->give_back(*c, verdict(*c, vouched));
     }
 
@@ -127,6 +151,7 @@ private:
     }
 
     connection_type* connection_ = nullptr;
+    detail::context_guest::ticket last_pool_;  // of what it held last
 };
 
 }  // namespace hotpool

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -15,7 +16,8 @@
 #include "hotpool/io/buffers.hpp"
 #include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/io/completion.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
+#include "hotpool/io/reserved_memory.hpp"
 #include "hotpool/base/error.hpp"
 
 namespace hotpool::detail {
@@ -56,10 +58,17 @@ public:
     stream_op(Handler handler, Connection& c, Attempt attempt)
         : completion_(std::move(handler), c.stream.get_executor()), connection_(c), attempt_(attempt) {}
 
+    /// @errors throws what the handler's cancellation slot throws; then the operation is gone
     void start() {
         const std::uint64_t serial = connection_->next_serial();
         connection_->gate_for(Attempt::direction).begin(serial);
-        make_cancellable(completion_, *connection_, serial);
+        try {
+            make_cancellable(completion_, *connection_, serial);
+        } catch (...) {
+            completion_.abandon(this);
+            throw;
+        }
+        if (connection_->usage == connection_usage::clean) connection_->usage = connection_usage::raw;
         if (connection_->expired.load(std::memory_order_acquire)) return interrupt(wake::expired);
         step(delivery::posted);
     }
@@ -68,15 +77,41 @@ public:
         if (why != wake::ready) return interrupt(why);
         const auto executor = completion_.get_executor();
         if (runs_here(executor)) return step(delivery::dispatched);
-        net::dispatch(executor, [this] { step(delivery::dispatched); });
+        try {
+            net::dispatch(executor, hop(*this));
+        } catch (const std::bad_alloc&) {  // an executor that does not take what was set aside; the hop has ended this
+        }
     }
 
 private:
+    using memory_type = reserved_memory<128, 1>;
+
+    /// Goes on at the handler's executor. Dropped instead of called, it ends the operation.
+    class hop {
+    public:
+        using allocator_type = reserved_allocator<std::byte, memory_type>;
+        explicit hop(stream_op& op) noexcept : op_(&op), memory_(&op.memory_) {}
+        hop(hop&& other) noexcept : op_(std::exchange(other.op_, nullptr)), memory_(other.memory_) {}
+        ~hop() {
+            if (op_ != nullptr) op_->interrupt(wake::cancelled);
+        }
+        allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
+        void operator()() { std::exchange(op_, nullptr)->step(delivery::dispatched); }
+
+    private:
+        stream_op* op_;
+        memory_type* memory_;
+    };
+
     void step(delivery how) {
         for (;;) {
             const io_result r = attempt_(*connection_);
             if (r.want == io_want::none) return finish(how, r.error, r.bytes);
-            connection_->arm(r.want);
+            try {
+                connection_->arm(r.want);
+            } catch (const std::bad_alloc&) {
+                return finish(how, std::make_error_code(std::errc::not_enough_memory), 0);
+            }
             const std::optional<wake> at_once = connection_->gate_for(Attempt::direction).park(*this);
             if (!at_once) return;
             if (*at_once != wake::ready) return interrupt(*at_once);
@@ -90,9 +125,7 @@ private:
     void finish(delivery how, std::error_code error, std::size_t bytes) {
         const bool unharmed = !error || (error == errc::cancelled && Attempt::direction == io_want::read);
         if (!unharmed) connection_->break_for(reason_of(error));
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(how, error, bytes);
+        completion_.end(this, how, std::move(error), std::move(bytes));
     }
     static retire_reason reason_of(std::error_code error) noexcept {
         if (error == errc::cancelled) return retire_reason::cancelled;
@@ -103,14 +136,18 @@ private:
     completion<Handler, typename Connection::executor_type> completion_;
     counted_ref<Connection> connection_;
     Attempt attempt_;
+    memory_type memory_;
 };
 
-/// @param c null in an empty lease
-template <class Connection, class Attempt, class Handler>
-void start_stream_op(Connection* c, Attempt attempt, Handler handler) {
-    if (c == nullptr) return post_outcome(std::move(handler), make_error_code(errc::lease_empty), std::size_t{0});
-    if (c->usage == connection_usage::clean) c->usage = connection_usage::raw;
-    allocate_op<stream_op<Connection, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
+template <class Lease, class Attempt, class Handler>
+void start_stream_op(Lease& lease, Attempt attempt, Handler handler) {
+    using connection_type = typename Lease::connection_type;
+    connection_type* const c = lease.connection();
+    if (c == nullptr)
+        return lease.with_last_executor([&](const auto* of_pool) {
+            post_outcome(of_pool, std::move(handler), make_error_code(errc::lease_empty), std::size_t{0});
+        });
+    allocate_op<stream_op<connection_type, Attempt, Handler>>(std::move(handler), *c, attempt)->start();
 }
 
 }  // namespace hotpool::detail

@@ -13,30 +13,14 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/inbound_counters.hpp"
+#include "hotpool/inbound/life_actions.hpp"
+#include "hotpool/inbound/life_limits.hpp"
 #include "hotpool/inbound/life_options.hpp"
 #include "hotpool/inbound/life_state.hpp"
 #include "hotpool/inbound/supervised.hpp"
 #include "hotpool/policy/policies.hpp"
 
 namespace hotpool::inbound {
-
-/// What a supervisor asks of its driver for a connection.
-enum class life_task : std::uint8_t {
-    none,
-    send_ping,      ///< nothing came for an interval; what comes next counts as the answer
-    tell_draining,  ///< the server leaves: say so, and end the connection when that can be done
-    close,          ///< end it in order, as after `close_begun`; answer `ended`
-    abort,          ///< cut it; answer `ended`
-};
-
-/// Something to do for a connection.
-struct life_action {
-    supervised* connection = nullptr;
-    life_task task = life_task::none;
-    close_reason reason = close_reason::none;  ///< of `close` and `abort`
-
-    explicit operator bool() const noexcept { return task != life_task::none; }
-};
 
 /// What becomes of bytes that come during an orderly end.
 enum class linger_verdict : std::uint8_t {
@@ -55,7 +39,7 @@ public:
     /// @param seed for the jitter of lifetimes
     /// @errors throws `std::invalid_argument` naming the option and the rule
     explicit connection_supervisor(const life_options& options = {}, std::uint64_t seed = 1)
-        : options_((validate(options), options)), policies_(options), random_(seed) {}
+        : limits_((validate(options), options)), random_(seed) {}
     connection_supervisor(const connection_supervisor&) = delete;
     connection_supervisor& operator=(const connection_supervisor&) = delete;
     ~connection_supervisor() { assert(all_gone()); }
@@ -87,7 +71,7 @@ public:
         enter(c, life_state::open);
         ++counters_.opened;
         counters_.establish_us.record(in_microseconds(now - c.since_));
-        c.dies_at_ = base::after(now, policies_.lifetime.life(random_.uniform()));
+        c.dies_at_ = limits_.end_of_life(now, random_.uniform());
         c.pinged_at_ = time_point::min();
         c.hear(now);
         turn_to(c, activity::idle, now);
@@ -106,13 +90,13 @@ public:
         if (c.state_ != life_state::draining)
             leave(c, why, now);
         else
-            drop(c, life_task::close);
+            actions_.drop(c, life_task::close);
     }
     /// @param bytes that came during the orderly end
     linger_verdict linger_read(supervised& c, std::uint64_t bytes) noexcept {
         assert(c.state_ == life_state::draining);
         c.linger_bytes_ += bytes;
-        if (c.linger_bytes_ <= options_.max_linger_bytes) return linger_verdict::read_on;
+        if (c.linger_bytes_ <= options().max_linger_bytes) return linger_verdict::read_on;
         cut(c, c.reason_);
         return linger_verdict::enough;
     }
@@ -124,8 +108,7 @@ public:
         if (c.reason_ == close_reason::none) c.reason_ = reason_of(c, why);
         ++counters_.closed[static_cast<std::size_t>(c.reason_)];
         if (c.in_wheel()) due_.remove(c);
-        if (c.wanted_ != 0) actions_.remove(c);
-        c.wanted_ = 0;
+        actions_.drop_all(c);
         live_.remove(c);
         enter(c, life_state::closed);
         return c.reason_;
@@ -174,9 +157,7 @@ public:
     close_reason last_request(const supervised& c, time_point now) const noexcept {
         if (c.reason_ != close_reason::none) return c.reason_;
         if (c.told_) return close_reason::drained;
-        if (policies_.requests.spent(c.requests_)) return close_reason::max_requests;
-        if (c.dies_at_ <= now) return close_reason::max_lifetime;
-        return policies_.idle.limit({}) <= duration::zero() ? close_reason::idle_timeout : close_reason::none;
+        return limits_.spent(c, now);
     }
 
     // --- what others decide ------------------------------------------------------------------------------------
@@ -210,11 +191,10 @@ public:
     /// @cost a look at each connection
     void options_changed(const life_options& options) {
         validate(options);
-        policies_ = policy_values(options);
-        options_ = options;
+        limits_ = life_limits<Policies>(options);
         for_each([this](supervised& c) { schedule(c); });
     }
-    const life_options& options() const noexcept { return options_; }
+    const life_options& options() const noexcept { return limits_.options(); }
 
     // --- time and actions --------------------------------------------------------------------------------------
 
@@ -223,7 +203,7 @@ public:
         if (drain_deadline_ <= now) stop_requested(close_reason::drain_timed_out);
         while (supervised* c = due_.take_due(now)) {
             ++counters_.examined;
-            if (deadline_of(*c) <= now) limit_reached(*c, now);
+            if (limits_.deadline_of(*c) <= now) limit_reached(*c, now);
             schedule(*c);
         }
     }
@@ -232,14 +212,7 @@ public:
 
     bool has_action() const noexcept { return !actions_.empty(); }
     /// The next thing to do, which is then the driver's; false in a condition when there is none.
-    life_action next_action() noexcept {
-        supervised* c = actions_.pop_front();
-        if (c == nullptr) return {};
-        const life_task task = most_urgent(c->wanted_);
-        c->wanted_ = static_cast<std::uint8_t>(c->wanted_ & ~bit(task));
-        if (c->wanted_ != 0) actions_.push_back(*c);
-        return {c, task, c->reason_};
-    }
+    life_action next_action() noexcept { return actions_.take(); }
 
     // --- looking in --------------------------------------------------------------------------------------------
 
@@ -268,8 +241,8 @@ public:
         for (const supervised* c = live_.front(); c != nullptr; c = live_.next(*c)) {
             ++seen[static_cast<std::size_t>(c->state_)];
             waiting += c->in_wheel();
-            actions += c->wanted_ != 0;
-            const time_point deadline = deadline_of(*c);
+            actions += life_actions::has_any(*c);
+            const time_point deadline = limits_.deadline_of(*c);
             if (deadline != never && (!c->in_wheel() || c->key > deadline)) return false;
             if ((c->state_ == life_state::draining) != (c->reason_ != close_reason::none)) return false;
         }
@@ -278,28 +251,6 @@ public:
     }
 
 private:
-    struct policy_values {
-        explicit policy_values(const life_options& options)
-            : policy_values(detail::as_pool_options(options)) {}
-        explicit policy_values(const pool_options& o)
-            : idle(hotpool::detail::make_policy<typename Policies::idle_timeout>(o)),
-              lifetime(hotpool::detail::make_policy<typename Policies::max_lifetime>(o)),
-              requests(hotpool::detail::make_policy<typename Policies::max_requests>(o)) {}
-
-        typename Policies::idle_timeout idle;
-        typename Policies::max_lifetime lifetime;
-        typename Policies::max_requests requests;
-    };
-
-    static constexpr std::uint8_t bit(life_task task) noexcept {
-        return static_cast<std::uint8_t>(1u << static_cast<unsigned>(task));
-    }
-    static constexpr life_task most_urgent(std::uint8_t wanted) noexcept {
-        for (const life_task task : {life_task::abort, life_task::close, life_task::tell_draining})
-            if ((wanted & bit(task)) != 0) return task;
-        return life_task::send_ping;
-    }
-
     std::size_t count(life_state state) const noexcept { return states_[static_cast<std::size_t>(state)]; }
     void enter(supervised& c, life_state state) noexcept {
         assert(may_follow(c.state_, state));
@@ -328,40 +279,31 @@ private:
 
     // --- actions
 
-    void want(supervised& c, life_task task) noexcept {
-        if (c.wanted_ == 0) actions_.push_back(c);
-        c.wanted_ = static_cast<std::uint8_t>(c.wanted_ | bit(task));
-    }
-    void drop(supervised& c, life_task task) noexcept {
-        if ((c.wanted_ & bit(task)) == 0) return;
-        c.wanted_ = static_cast<std::uint8_t>(c.wanted_ & ~bit(task));
-        if (c.wanted_ == 0) actions_.remove(c);
-    }
     void tell(supervised& c) noexcept {
         if (c.state_ != life_state::open || c.told_) return;
         c.told_ = true;
-        want(c, life_task::tell_draining);
+        actions_.want(c, life_task::tell_draining);
     }
     /// It leaves the states of use, for a reason that stays.
     void leave(supervised& c, close_reason why, time_point now) noexcept {
         count_cut_request(c);
         c.reason_ = reason_of(c, why);
         enter(c, life_state::draining);
-        drop(c, life_task::send_ping);
-        drop(c, life_task::tell_draining);
+        actions_.drop(c, life_task::send_ping);
+        actions_.drop(c, life_task::tell_draining);
         c.since_ = now;
         schedule(c);
     }
     void end(supervised& c, close_reason why, time_point now) noexcept {
         leave(c, why, now);
-        want(c, life_task::close);
+        actions_.want(c, life_task::close);
     }
     void cut(supervised& c, close_reason why) noexcept {
         if (c.cut_) return;
         c.cut_ = true;
         if (c.state_ != life_state::draining) leave(c, why, never);
-        drop(c, life_task::close);
-        want(c, life_task::abort);
+        actions_.drop(c, life_task::close);
+        actions_.want(c, life_task::abort);
     }
     /// Who was asked to leave, and did, left for that.
     static close_reason reason_of(const supervised& c, close_reason why) noexcept {
@@ -376,45 +318,13 @@ private:
     /// Its place in the wheel may be too early, never too late: so what moves its deadline away costs nothing, and one
     /// that comes up too early is put in its place then.
     void schedule(supervised& c) noexcept {
-        const time_point deadline = deadline_of(c);
+        const time_point deadline = limits_.deadline_of(c);
         if (deadline == never) return;
         if (!c.in_wheel())
             due_.insert(c, deadline);
         else if (deadline < c.key)
             due_.rekey(c, deadline);
     }
-    static time_point limit(time_point from, duration span) noexcept {
-        return span == duration::zero() ? never : base::after(from, span);
-    }
-    time_point deadline_of(const supervised& c) const noexcept {
-        switch (c.state_) {
-            case life_state::accepted:
-            case life_state::handshaking: return limit(c.since_, options_.handshake_timeout);
-            case life_state::open: return std::min(end_of_activity(c), next_beat(c));
-            case life_state::draining: return c.cut_ ? never : base::after(c.since_, options_.linger_timeout);
-            case life_state::closed: break;
-        }
-        return never;
-    }
-    time_point end_of_activity(const supervised& c) const noexcept {
-        switch (c.doing_) {
-            case activity::idle: return std::min(c.dies_at_, idle_until(c));
-            case activity::awaiting: return std::min(c.dies_at_, limit(c.since_, options_.request_timeout));
-            case activity::receiving: return limit(c.since_, options_.request_timeout);
-            case activity::working: break;
-            case activity::replying: return limit(c.since_, options_.reply_timeout);
-        }
-        return never;
-    }
-    time_point idle_until(const supervised& c) const noexcept {
-        return base::after(std::max(c.since_, c.heard_at()), policies_.idle.limit({}));
-    }
-    /// When the next ping is due, or the next interval without a beat is over.
-    time_point next_beat(const supervised& c) const noexcept {
-        if (options_.heartbeat_interval == duration::zero()) return never;
-        return base::after(std::max(c.heard_at(), c.pinged_at_), options_.heartbeat_interval);
-    }
-
     void limit_reached(supervised& c, time_point now) noexcept {
         switch (c.state_) {
             case life_state::accepted:
@@ -423,7 +333,7 @@ private:
             case life_state::open: break;
             case life_state::closed: return;
         }
-        if (end_of_activity(c) > now) return beat(c, now);
+        if (limits_.end_of_activity(c) > now) return beat(c, now);
         if (!c.has_request() && c.dies_at_ <= now) return end(c, close_reason::max_lifetime, now);
         switch (c.doing_) {
             case activity::idle: return end(c, close_reason::idle_timeout, now);
@@ -435,26 +345,23 @@ private:
     }
     /// An interval is over in which nothing came.
     void beat(supervised& c, time_point now) noexcept {
-        // An answer may be told a tick before its ping. What came earlier came an interval before.
-        const duration tick = std::min(base::longest_tick, options_.heartbeat_interval / 2);
-        if (c.heard_at() + tick >= c.pinged_at_) c.pings_ = 0;
-        const bool active = options_.heartbeats == heartbeat_mode::active;
+        if (limits_.heard_since_ping(c)) c.pings_ = 0;
+        const bool active = options().heartbeats == heartbeat_mode::active;
         const std::uint32_t missed = active ? c.pings_ : c.pings_ + 1;
-        if (missed >= options_.max_missed_heartbeats) return cut(c, close_reason::heartbeat_missed);
+        if (missed >= options().max_missed_heartbeats) return cut(c, close_reason::heartbeat_missed);
         ++c.pings_;
         c.pinged_at_ = now;
         if (!active) return;
         ++counters_.pings;
-        want(c, life_task::send_ping);
+        actions_.want(c, life_task::send_ping);
     }
 
-    life_options options_;
-    policy_values policies_;
+    life_limits<Policies> limits_;
     base::random_source random_;
     inbound_counters counters_;
     base::deadline_wheel<supervised> due_;
     base::linked_list<supervised> live_;
-    base::linked_list<supervised, action_list_tag> actions_;
+    life_actions actions_;
     std::array<std::size_t, life_state_count> states_{};
     bool draining_ = false;
     time_point drain_deadline_ = never;

@@ -12,7 +12,8 @@
 namespace hotpool::inbound {
 
 /// A request line, fields and the body, whole, where they were received.
-/// @lifetime until it is answered, whoever does that and wherever; its views likewise
+/// @lifetime belongs to its connection and stays where it is until its `responder` has answered or is gone, be that after
+/// the handler has returned and on another thread; its views likewise. A copy of it is no more than another set of views
 /// @threads distinct objects only; looking at it from any thread
 /// @cost fields are looked up by walking over the head's text
 class request {

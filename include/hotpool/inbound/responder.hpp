@@ -14,7 +14,7 @@ class answer_target {
 public:
     virtual void add_ref() noexcept = 0;
     virtual void release() noexcept = 0;
-    /// Called once for each responder, on any thread.
+    /// Of each responder until one of these has not thrown, on any thread.
     virtual void answer(const reply& r) = 0;
     virtual void answer(reply&& r) = 0;
     virtual void unanswered() noexcept = 0;
@@ -28,7 +28,8 @@ protected:
 /// Answers one request, once: in the handler or later, on any thread. One that is destroyed without having answered
 /// answers 500 and closes the connection. Move-only.
 /// @threads distinct objects only
-/// @lifetime keeps the request, and what the reply needs; the connection may end meanwhile, and the reply is dropped
+/// @lifetime keeps the `request` that the handler was given, which stays until it has answered, or is gone. The connection
+/// may end meanwhile, the reply is dropped then
 class responder {
 public:
     responder() noexcept = default;
@@ -48,6 +49,7 @@ public:
     explicit operator bool() const noexcept { return target_ != nullptr; }
 
     /// @param r one with an `error` goes out as 500
+    /// @errors throws `std::bad_alloc`; it has still to answer then
     /// @cost from the handler itself, a small reply is written into the session's own buffer: no allocation
     void send(const reply& r) { answer_with(r); }
     void send(reply&& r) { answer_with(std::move(r)); }
@@ -59,9 +61,8 @@ private:
     template <class Reply>
     void answer_with(Reply&& r) {
         if (target_ == nullptr) return;
-        detail::answer_target* const target = std::exchange(target_, nullptr);
-        target->answer(std::forward<Reply>(r));
-        target->release();
+        target_->answer(std::forward<Reply>(r));
+        std::exchange(target_, nullptr)->release();
     }
 
     detail::answer_target* target_ = nullptr;

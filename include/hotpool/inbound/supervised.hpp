@@ -16,6 +16,9 @@ namespace hotpool::inbound {
 
 template <policy_bundle Policies>
 class connection_supervisor;
+template <policy_bundle Policies>
+class life_limits;
+class life_actions;
 
 /// What an open connection is about, and with it which limit runs.
 enum class activity : std::uint8_t {
@@ -60,6 +63,9 @@ public:
 private:
     template <policy_bundle Policies>
     friend class connection_supervisor;
+    template <policy_bundle Policies>
+    friend class life_limits;
+    friend class life_actions;
 
     time_point heard_at() const noexcept {
         return time_point{duration{heard_at_.load(std::memory_order_relaxed)}};

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool::detail {
 
-/// Installed in a handler's cancellation slot; stays valid, and harmless, for as long as the slot keeps it.
+/// Installed in a handler's cancellation slot; stays valid, and harmless, for as long as the slot keeps it, be it longer
+/// than the execution context.
 template <class Connection>
 class cancel_operation {
 public:
@@ -18,7 +19,7 @@ public:
     }
 
 private:
-    counted_ref<Connection> connection_;
+    watching_ref<Connection> connection_;
     std::uint64_t serial_;
 };
 

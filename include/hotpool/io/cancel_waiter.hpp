@@ -4,38 +4,48 @@
 #include <memory>
 #include <utility>
 
-#include "hotpool/base/recycler.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/recycler.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool::detail {
 
-/// Installed in the cancellation slot of a caller who waits. `Core::forget` says whether he still does.
-template <class Core>
+/// Where a cancellation handler finds a waiter while it waits; under the lock of the queue's owner.
+template <class Waiter>
+struct waiter_link {
+    Waiter* waiting = nullptr;
+};
+
+/// Installed in the cancellation slot of a caller who waits. `Core::forget` says whether he still does. Keeps neither
+/// the core nor the caller: it may outlive both, and their execution context.
+template <class Core, class Waiter>
 class cancel_waiter {
 public:
-    using link_type = typename Core::waiter_type::link;
-    cancel_waiter(std::shared_ptr<Core> core, std::shared_ptr<link_type> link) noexcept
-        : core_(std::move(core)), link_(std::move(link)) {}
+    using link_type = typename Waiter::link;
+    cancel_waiter(const std::shared_ptr<Core>& core, std::shared_ptr<link_type> link) noexcept
+        : core_(core), link_(std::move(link)) {}
     void operator()(net::cancellation_type type) {
         if (type == net::cancellation_type::none) return;
-        if (auto* w = core_->forget(*link_)) {
+        const std::shared_ptr<Core> core = core_.lock();
+        if (core == nullptr) return;
+        if (Waiter* w = core->forget(*link_)) {
             w->error = errc::cancelled;
             w->answered();
         }
     }
 
 private:
-    std::shared_ptr<Core> core_;
+    std::weak_ptr<Core> core_;
     std::shared_ptr<link_type> link_;
 };
 
 /// Connects a waiter with a cancellation slot, before it is queued.
-template <class Core, class Slot>
-void make_waiter_cancellable(const std::shared_ptr<Core>& core, typename Core::waiter_type& w, Slot slot) {
+template <class Core, class Waiter, class Slot>
+void make_waiter_cancellable(const std::shared_ptr<Core>& core, Waiter& w, Slot slot) {
+    using link_type = typename Waiter::link;
     if (!slot.is_connected()) return;
-    w.link_to_me = std::allocate_shared<typename Core::waiter_type::link>(base::recycling_allocator<void>());
-    slot.template emplace<cancel_waiter<Core>>(core, w.link_to_me);
+    w.link_to_me = std::allocate_shared<link_type>(base::recycling_allocator<void>());
+    slot.template emplace<cancel_waiter<Core, Waiter>>(core, w.link_to_me);
 }
 
 }  // namespace hotpool::detail

@@ -4,31 +4,53 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <deque>
-#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
-#include <vector>
+
+#include "hotpool/base/linked_list.hpp"
 
 namespace hotpool {
 
+namespace detail {
+
+struct budget_queue_tag;
+
+}  // namespace detail
+
 /// Share one between pools: `auto budget = std::make_shared<connection_budget>(100);`. A pool that finds no room queues
-/// and is served in the order of asking. If a caller waits there, the others close an idle connection for it, at once or
-/// as soon as they have one.
+/// and is served in the order of asking. If a caller waits there, others that have an idle connection close it, at once
+/// or as soon as they have one.
+///
+/// The budget decides, and calls nobody to act: a member learns that something has been decided for it, and sees to it
+/// where its own connections live. Pools of several contexts share a budget without touching one another.
 /// @threads any thread
 class connection_budget {
 public:
-    /// What a pool is to the budget. Neither member is called under the budget's lock.
-    class member {
+    /// A pool, as its budget knows it.
+    class member : public base::list_hook<member>, public base::list_hook<member, detail::budget_queue_tag> {
     public:
-        /// Room that `acquire` refused before: the caller now has it, and gives back what it does not need.
-        virtual void budget_granted() = 0;
-        /// Closes an idle connection for another pool. False when there is none.
-        virtual bool reclaim_idle() = 0;
+        /// There is a grant, or an idle connection is wanted: to be looked into by the member's own executor. Called
+        /// by any thread under the budget's lock, between `join` and `leave`.
+        virtual void budget_calls() noexcept = 0;
+
+        /// Whether it has room that it was granted and has not taken.
+        bool has_grant() const noexcept { return granted_.load(std::memory_order_relaxed) != 0; }
+        /// Whether it is worth while to call it for an idle connection.
+        void has_idle(bool any) noexcept { has_idle_.store(any, std::memory_order_relaxed); }
 
     protected:
         ~member() = default;
+
+    private:
+        friend class connection_budget;
+        // Under the budget's lock; what is atomic is read without.
+        std::atomic<std::size_t> granted_{0};
+        std::atomic<bool> has_idle_{false};
+        bool joined_ = false;
+        bool queued_ = false;
+        bool pressing_ = false;
+        bool called_for_idle_ = false;
     };
 
     /// @param max_connections over all pools; 1 or more
@@ -37,101 +59,141 @@ public:
         if (max_connections == 0)
             throw std::invalid_argument("hotpool::connection_budget max_connections must be 1 or more");
     }
+    connection_budget(const connection_budget&) = delete;
+    connection_budget& operator=(const connection_budget&) = delete;
 
     std::size_t max_connections() const noexcept { return max_; }
-    /// Connections of all pools, opening and closing ones included.
+    /// Connections of all pools, opening and closing ones included, and grants that have not been used yet.
     std::size_t used() const {
-        std::lock_guard lock(mutex_);
+        const std::lock_guard lock(mutex_);
         return used_;
     }
 
-    void join(std::weak_ptr<member> m) {
-        std::lock_guard lock(mutex_);
-        std::erase_if(members_, [](const std::weak_ptr<member>& other) { return other.expired(); });
-        members_.push_back(std::move(m));
+    // --- for pools
+
+    void join(member& m) noexcept {
+        const std::lock_guard lock(mutex_);
+        members_.push_back(m);
+        m.joined_ = true;
+    }
+    /// `m` wants nothing any more. Afterwards no other thread is in its `budget_calls`; what it holds it still releases.
+    void leave(member& m) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (!std::exchange(m.joined_, false)) return;
+        members_.remove(m);
+        unqueue(m);
+        give_grants_on(m, 0);
     }
 
-    /// Room for one more connection of `who`; if there is none, `who` is queued and will be granted.
-    /// @param pressing whether a caller waits for it: then the others are asked to close an idle connection
-    bool acquire(const std::shared_ptr<member>& who, bool pressing) {
-        std::vector<std::shared_ptr<member>> others;
-        {
-            std::lock_guard lock(mutex_);
-            if (used_ < max_ && queue_.empty()) {
-                ++used_;
-                return true;
-            }
-            auto place = find(who);
-            if (place == queue_.end()) place = queue_.insert(queue_.end(), {who, false});
-            if (!pressing) return false;
-            if (!std::exchange(place->pressing, true)) ++pressing_;
-            others = others_after_last_reclaimed(*who);
+    /// Room for one more connection of `m`: what it was granted, or what is free. If there is none, `m` is queued and
+    /// will be granted some.
+    /// @param pressing whether a caller waits for it: then others are called for an idle connection
+    bool acquire(member& m, bool pressing) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (m.granted_.load(std::memory_order_relaxed) != 0) {
+            m.granted_.fetch_sub(1, std::memory_order_relaxed);
+            return true;
         }
-        for (const std::shared_ptr<member>& other : others)
-            if (other->reclaim_idle()) break;
+        if (used_ < max_ && queue_.empty()) {
+            ++used_;
+            return true;
+        }
+        if (!m.joined_) return false;
+        if (!std::exchange(m.queued_, true)) queue_.push_back(m);
+        if (!pressing) return false;
+        if (!std::exchange(m.pressing_, true)) count_pressing(+1);
+        call_for_idle(m);
         return false;
     }
-
-    /// Whether `who` is queued.
-    bool is_queued(const std::weak_ptr<member>& who) const {
-        std::lock_guard lock(mutex_);
-        return std::any_of(queue_.begin(), queue_.end(), [&](const request& r) { return is_same(r.who, who); });
+    bool is_queued(const member& m) const noexcept {
+        const std::lock_guard lock(mutex_);
+        return m.queued_;
     }
-    /// `who` needs no room any more.
-    void withdraw(const std::weak_ptr<member>& who) {
-        std::lock_guard lock(mutex_);
-        if (const auto place = find(who); place != queue_.end()) take(place);
+    /// `m` needs no room any more.
+    void withdraw(member& m) noexcept {
+        const std::lock_guard lock(mutex_);
+        unqueue(m);
+        give_grants_on(m, 0);
     }
-    /// Whether a caller of some pool waits for room: then an idle connection is better closed.
-    bool is_pressed() const noexcept { return pressing_.load(std::memory_order_relaxed) != 0; }
+    /// `m` needs no more than `kept` of its grants just now; it keeps its place in the queue.
+    void return_grants(member& m, std::size_t kept) noexcept {
+        const std::lock_guard lock(mutex_);
+        give_grants_on(m, kept);
+    }
 
     /// Gives room for one connection back.
-    void release() {
-        std::shared_ptr<member> next;
-        {
-            std::lock_guard lock(mutex_);
-            while (next == nullptr && !queue_.empty()) next = take(queue_.begin()).lock();
-            if (next == nullptr) --used_;
-        }
-        if (next != nullptr) next->budget_granted();
+    /// @param promised whether it is what `promise_idle` promised
+    void release(bool promised = false) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (promised) count_promises(-1);
+        free_one();
+    }
+
+    /// Whether callers of pools wait for room that nobody has promised them.
+    bool wants_idle() const noexcept { return wanted_.load(std::memory_order_relaxed) > 0; }
+    /// Whether `m` is to close an idle connection for another pool. If so it does, or takes the promise back.
+    bool promise_idle(member& m) noexcept {
+        const std::lock_guard lock(mutex_);
+        m.called_for_idle_ = false;
+        if (pressing_ - (m.pressing_ ? 1 : 0) <= promises_) return false;
+        count_promises(+1);
+        members_.remove(m);  // it is the others' turn next time
+        members_.push_back(m);
+        return true;
+    }
+    /// It had none after all.
+    void promise_broken() noexcept {
+        const std::lock_guard lock(mutex_);
+        count_promises(-1);
     }
 
 private:
-    struct request {
-        std::weak_ptr<member> who;
-        bool pressing;
-    };
-    using queue_type = std::deque<request>;
-
-    static bool is_same(const std::weak_ptr<member>& a, const std::weak_ptr<member>& b) noexcept {
-        return !a.owner_before(b) && !b.owner_before(a);
+    void count_pressing(int change) noexcept {
+        pressing_ += change;
+        wanted_.store(pressing_ - promises_, std::memory_order_relaxed);
     }
-    queue_type::iterator find(const std::weak_ptr<member>& who) {
-        return std::find_if(queue_.begin(), queue_.end(), [&](const request& r) { return is_same(r.who, who); });
+    void count_promises(int change) noexcept {
+        promises_ = std::max(0, promises_ + change);
+        wanted_.store(pressing_ - promises_, std::memory_order_relaxed);
     }
-    std::weak_ptr<member> take(queue_type::iterator place) {
-        const request taken = std::move(*place);
-        queue_.erase(place);
-        pressing_ -= taken.pressing;
-        return taken.who;
+    void unqueue(member& m) noexcept {
+        if (!std::exchange(m.queued_, false)) return;
+        queue_.remove(m);
+        if (std::exchange(m.pressing_, false)) count_pressing(-1);
     }
-    /// Everyone but `who`, beginning with a different one each time.
-    std::vector<std::shared_ptr<member>> others_after_last_reclaimed(const member& who) {
-        std::vector<std::shared_ptr<member>> others;
-        for (std::size_t i = 0; i < members_.size(); ++i)
-            if (auto m = members_[(next_to_reclaim_ + i) % members_.size()].lock(); m && m.get() != &who)
-                others.push_back(std::move(m));
-        ++next_to_reclaim_;
-        return others;
+    /// To the first in the queue, or to nobody.
+    void free_one() noexcept {
+        member* const next = queue_.front();
+        if (next == nullptr) {
+            --used_;
+            return;
+        }
+        unqueue(*next);
+        next->granted_.fetch_add(1, std::memory_order_relaxed);
+        next->budget_calls();
+    }
+    void give_grants_on(member& m, std::size_t kept) noexcept {
+        std::size_t spare = m.granted_.load(std::memory_order_relaxed);
+        if (spare <= kept) return;
+        m.granted_.store(kept, std::memory_order_relaxed);
+        for (spare -= kept; spare != 0; --spare) free_one();
+    }
+    /// All that may have one: the first that comes promises it, the others find nothing wanted any more.
+    void call_for_idle(const member& asking) noexcept {
+        for (member* m = members_.front(); m != nullptr; m = members_.next(*m)) {
+            if (m == &asking || !m->has_idle_.load(std::memory_order_relaxed)) continue;
+            if (!std::exchange(m->called_for_idle_, true)) m->budget_calls();
+        }
     }
 
     const std::size_t max_;
     mutable std::mutex mutex_;
     std::size_t used_ = 0;
-    std::size_t next_to_reclaim_ = 0;
-    queue_type queue_;
-    std::atomic<std::size_t> pressing_ = 0;  // requests of the queue; written under the lock
-    std::vector<std::weak_ptr<member>> members_;
+    int pressing_ = 0;  // members of the queue for whom a caller waits
+    int promises_ = 0;  // idle connections being closed for them
+    std::atomic<int> wanted_{0};
+    base::linked_list<member, detail::budget_queue_tag> queue_;
+    base::linked_list<member> members_;
 };
 
 }  // namespace hotpool

@@ -17,7 +17,7 @@
 #include "hotpool/manager/connection_budget.hpp"
 #include "hotpool/pool/get_op.hpp"
 #include "hotpool/pool/pool_core.hpp"
-#include "hotpool/pool/watch_op.hpp"
+#include "hotpool/pool/progress_op.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/authority.hpp"
 #include "hotpool/connection/lease.hpp"
@@ -46,20 +46,25 @@ public:
     using core_type = detail::pool_core<Transport, Policies, Executor>;
 
     /// Opens nothing yet, except to fill `min_idle`.
+    ///
+    /// `pool{co_await asio::this_coro::executor, {.host = …}, {.max_idle = …}}` is well. The options of a transport and
+    /// the services own memory: with g++ 12 they must not be made in an expression that awaits, so await the executor
+    /// on a line of its own where they are given.
+    /// @param target an `origin`, or its host and port in braces
     /// @errors throws `std::invalid_argument` naming the field and the rule
-    connection_pool(const Executor& executor, origin target, const pool_options& options = {})
-        : connection_pool(executor, std::move(target), options, typename Transport::options{}, pool_services{}) {}
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options = {})
+        : connection_pool(executor, target, options, typename Transport::options{}, pool_services{}) {}
     // The transport's options are no default argument: in coroutines, GCC 12 and older destroy such a one where it is not.
-    connection_pool(const Executor& executor, origin target, const pool_options& options,
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options,
                     typename Transport::options transport_options, std::shared_ptr<connection_budget> budget = nullptr)
-        : connection_pool(executor, std::move(target), options, std::move(transport_options),
+        : connection_pool(executor, target, options, std::move(transport_options),
                           pool_services{.budget = std::move(budget)}) {}
-    connection_pool(const Executor& executor, origin target, const pool_options& options,
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options,
                     typename Transport::options transport_options, pool_services services)
-        : target_(target) {
+        : target_{.host = std::string(target.host), .port = std::string(target.port)} {
         static_assert(transport_for<Transport, Executor>);
         validate(options);
-        Transport transport(std::move(target), std::move(transport_options));
+        Transport transport(target_, std::move(transport_options));
         std::optional<std::string> authority = base::authority_text(target_.host, target_.port, Transport::default_port);
         if (!authority) throw std::invalid_argument("hotpool::origin::host must be a name or an IP address");
         core_ = std::make_shared<core_type>(executor, std::move(transport), std::move(*authority), options,
@@ -92,7 +97,8 @@ public:
 
     /// A hot connection, or an empty lease; opens none and never waits.
     lease_type try_get(source_location where = source_location::current()) {
-        return lease_type(core_->take(never, where));
+        if (auto* hot = core_->take(never, where)) return lease_type(hot);
+        return lease_type(core_->own_ticket());
     }
 
     /// Gives a connection back to be lent again. The response must have been read, or its rest is read and dropped
@@ -107,7 +113,8 @@ public:
 
     /// Opens connections, in parallel at the pool's pace (`max_openings`), until `count` are open.
     /// @completes `void(std::error_code)` when they are ready, or every opening has ended
-    /// @errors `errc::warm_incomplete` if some failed or the limits allow fewer
+    /// @errors `errc::warm_incomplete` if some failed or the limits allow fewer, `errc::cancelled`
+    /// @cancels any type: the caller no longer waits, what has been begun goes on
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_warm(std::size_t count, Token&& token = {}) {
         return warm(count, count, std::forward<Token>(token));
@@ -121,13 +128,14 @@ public:
     /// Ends the pool gracefully: idle connections close now, waiters are refused, leases finish. After `deadline`,
     /// exchanges still under way are cut.
     /// @completes `void(std::error_code)` when no connection is left
-    /// @errors `errc::drain_timed_out` when the deadline came first
+    /// @errors `errc::drain_timed_out` when the deadline came first, `errc::cancelled`
+    /// @cancels any type: the caller no longer waits, the pool goes on to drain
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_drain(duration deadline, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core, duration limit) {
-                core->stop(errc::pool_draining, base::after(clock_type::now(), limit),
-                           detail::make_drain_watcher(std::move(handler), core->executor()));
+                auto& waiter = detail::make_progress_waiter(core, detail::is_drained{}, std::move(handler));
+                core->stop(errc::pool_draining, base::after(clock_type::now(), limit), &waiter);
             },
             token, core_, deadline);
     }
@@ -183,7 +191,7 @@ private:
     auto warm(std::size_t count, std::size_t enough, Token&& token) {
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core, std::size_t wanted, std::size_t ready) {
-                core->warm(wanted, detail::make_warm_watcher(std::move(handler), core->executor(), ready));
+                core->warm(wanted, detail::make_progress_waiter(core, detail::is_warm{ready}, std::move(handler)));
             },
             token, core_, count, enough);
     }

@@ -21,22 +21,22 @@ template <class Core, class Handler>
 class get_op final : public Core::waiter_type {
 public:
     get_op(Handler handler, const std::shared_ptr<Core>& core, source_location caller)
-        : completion_(std::move(handler), core->executor()) {
+        : completion_(std::move(handler), core->executor()), ticket_(core->own_ticket()) {
         this->where = caller;
         completion_.hold_work();  // nothing else of it may be pending
-        make_waiter_cancellable(core, *this, completion_.get_cancellation_slot());
+        make_waiter_cancellable(core, static_cast<typename Core::waiter_type&>(*this), completion_.get_cancellation_slot());
     }
 
     void answered() override {
-        typename Core::lease_type lease(this->lent);
-        const std::error_code outcome = this->error;
-        auto completion = std::move(completion_);
-        free_op(this, completion.get_allocator());
-        completion.deliver(delivery::posted, outcome, std::move(lease));
+        typename Core::lease_type lease = this->lent != nullptr ? typename Core::lease_type(this->lent)
+                                                                : typename Core::lease_type(ticket_);
+        completion_.end(this, delivery::posted, std::error_code(this->error), std::move(lease));
     }
+    void abandoned() noexcept override { completion_.abandon(this); }
 
 private:
     completion<Handler, typename Core::executor_type> completion_;
+    const context_guest::ticket ticket_;
 };
 
 template <class Core, class Handler>

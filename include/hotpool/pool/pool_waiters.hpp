@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
+#include <optional>
+#include <system_error>
 
+#include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/source_location.hpp"
+#include "hotpool/io/cancel_waiter.hpp"
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/per_host_limits.hpp"
 
@@ -15,19 +18,20 @@ namespace hotpool::detail {
 template <class Connection>
 class get_waiter : public waiter<Connection*> {
 public:
-    /// Told once, by any thread and under no lock: `lent` or `error` says what.
+    using link = waiter_link<get_waiter>;
+
+    /// Told once, by any thread and under no lock: `lent` or `error` says what. Frees itself.
     virtual void answered() = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
 
     /// Under the pool's lock: afterwards the place of the lease may be taken back at any time.
     void take_granted() noexcept {
         lent = this->granted->resource;
-        lent->lent_where = where;
+        this->granted->lent_where = where;
     }
 
     /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.
-    struct link {
-        get_waiter* waiting = nullptr;
-    };
     std::shared_ptr<link> link_to_me;
     Connection* lent = nullptr;
     source_location where{};  ///< of the call, for leases that never come back
@@ -36,7 +40,7 @@ protected:
     ~get_waiter() = default;
 };
 
-/// What those are told who wait for the pool as a whole.
+/// How far a pool as a whole is.
 struct pool_progress {
     connection_counts counts;
     std::size_t to_open = 0;     ///< openings asked for by a warm-up that have not begun
@@ -44,22 +48,23 @@ struct pool_progress {
     bool overdue = false;        ///< the deadline of a drain has passed
 };
 
-/// Somebody who waits for the pool as a whole: warm or drained.
-class pool_watcher {
+/// Somebody who waits for the pool as a whole: to be warm, or to be drained.
+class progress_waiter : public base::list_hook<progress_waiter> {
 public:
-    /// Asked under the lock after each change.
-    virtual bool is_over(const pool_progress& now) noexcept = 0;
-    /// Frees itself, then tells the caller.
-    virtual void complete() = 0;
-    virtual void destroy() noexcept = 0;
+    using link = waiter_link<progress_waiter>;
 
-    struct deleter {
-        void operator()(pool_watcher* w) const noexcept { w->destroy(); }
-    };
-    using pointer = std::unique_ptr<pool_watcher, deleter>;
+    /// Asked under the lock after each change. @return how it ended, if it has
+    virtual std::optional<std::error_code> outcome(const pool_progress& now) const noexcept = 0;
+    /// Told once, under no lock: `error` says how it ended. Frees itself.
+    virtual void answered() = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
+
+    std::shared_ptr<link> link_to_me;
+    std::error_code error;
 
 protected:
-    ~pool_watcher() = default;
+    ~progress_waiter() = default;
 };
 
 }  // namespace hotpool::detail

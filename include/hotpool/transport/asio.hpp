@@ -31,18 +31,25 @@
 #include <asio/prefer.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/strand.hpp>
+#include <asio/system_executor.hpp>
 #include <asio/use_awaitable.hpp>
 
 #if !defined(ASIO_STANDALONE)
 #    error "hotpool needs standalone Asio: compile with ASIO_STANDALONE, as the CMake target does"
 #endif
 
-/// 1 where a completion may run inside the initiating call through the handler's immediate executor.
-#if __has_include(<asio/associated_immediate_executor.hpp>)
-#    include <asio/associated_immediate_executor.hpp>
-#    define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 1
+/// 1 where an `any_io_executor` can say what it holds.
+#if defined(ASIO_NO_TYPEID)
+#    define HOTPOOL_ASIO_HAS_TYPEID 0
 #else
-#    define HOTPOOL_ASIO_HAS_IMMEDIATE_EXECUTOR 0
+#    define HOTPOOL_ASIO_HAS_TYPEID 1
+#endif
+
+/// 1 where readiness comes from epoll.
+#if defined(ASIO_HAS_EPOLL)
+#    define HOTPOOL_ASIO_HAS_EPOLL 1
+#else
+#    define HOTPOOL_ASIO_HAS_EPOLL 0
 #endif
 
 namespace hotpool {

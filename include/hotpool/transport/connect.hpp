@@ -59,7 +59,7 @@ template <class Socket>
 std::error_code forget_write_interest([[maybe_unused]] Socket& socket,
                                       [[maybe_unused]] net::ip::tcp protocol) {
     std::error_code error;
-#if defined(ASIO_HAS_EPOLL)
+#if HOTPOOL_ASIO_HAS_EPOLL
     const auto descriptor = socket.release(error);
     if (error) return error;
     if (socket.assign(protocol, descriptor, error)) {

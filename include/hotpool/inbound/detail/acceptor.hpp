@@ -23,6 +23,9 @@
 
 namespace hotpool::inbound {
 
+template <class Acceptor>
+class http_server;
+
 /// Listens, and hands out the connections that are admitted and through their handshake.
 ///
 /// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way,
@@ -30,12 +33,12 @@ namespace hotpool::inbound {
 /// refused connection is closed without a word; over plain TCP `acceptor_services::refused` may say one.
 ///
 /// @tparam Server how accepted sockets become streams: `tcp_server`, `tls_server`, or a class of the same concept
-/// @tparam Executor where sockets live and handlers run that name no executor of their own
 /// @tparam Policies those of a pool's that a server has use for, and `request_quota` if it names one
+/// @tparam Executor where sockets live and handlers run that name no executor of their own
 /// @threads any thread
 /// @lifetime the execution context outlives the acceptor and its connections. A listening acceptor is outstanding work:
 /// drain, close or destroy it to let `run` return
-template <class Server = tcp_server, class Executor = net::any_io_executor, policy_bundle Policies = default_policies>
+template <class Server = tcp_server, policy_bundle Policies = default_policies, class Executor = net::any_io_executor>
 class basic_acceptor {
 public:
     using server_type = Server;
@@ -43,7 +46,7 @@ public:
     using stream_type = typename Server::template stream<Executor>;
     using connection_type = connection<stream_type>;
     using services_type = acceptor_services<stream_type>;
-    using core_type = detail::acceptor_core<Server, Executor, Policies>;
+    using core_type = detail::acceptor_core<Server, Policies, Executor>;
 
     /// Listens at once, and accepts up to `max_ready` connections ahead.
     /// @errors throws `std::invalid_argument` naming the field and the rule, and `std::system_error` with
@@ -86,24 +89,21 @@ public:
     }
 
     /// Stops listening and tells every connection (`connection::on_drain`), those in their handshake once they are open.
-    /// They end in their own time; those that are left at `deadline` are cut. Connections that have not been accepted
+    /// They end in their own time; those that are left after `limit` are cut. Connections that have not been accepted
     /// yet are still handed out.
+    /// @param limit from now on; of several drains the earliest end counts. 0 or less: they are cut at once
     /// @completes `void(std::error_code)` when all are gone
-    /// @errors `errc::drain_timed_out` if the deadline has cut any
+    /// @errors `errc::drain_timed_out` if the limit has cut any
     /// @cancels not: what is told cannot be taken back
     template <class Token = net::default_completion_token_t<Executor>>
-    auto async_drain(time_point deadline, Token&& token = {}) {
+    auto async_drain(duration limit, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<core_type> core, time_point until) {
+            [](auto handler, std::shared_ptr<core_type> core, duration within) {
                 using op = detail::drain_op<decltype(handler), Executor>;
-                core->drain(until, detail::drain_waiter::pointer(
+                core->drain(within, detail::drain_waiter::pointer(
                                        hotpool::detail::allocate_op<op>(std::move(handler), core->executor())));
             },
-            token, core_, deadline);
-    }
-    template <class Token = net::default_completion_token_t<Executor>>
-    auto async_drain(duration within, Token&& token = {}) {
-        return async_drain(base::after(clock_type::now(), within), std::forward<Token>(token));
+            token, core_, limit);
     }
 
     /// Stops listening and ends every connection, whose operations fail with `errc::acceptor_closed`, as callers of
@@ -120,7 +120,7 @@ public:
         core_->set_options(options);
     }
     /// Other options for sockets accepted from now on, such as a new certificate: see `updatable_transport`.
-    void update(const typename Server::options& options) requires updatable_transport<Server> {
+    void set_transport_options(const typename Server::options& options) requires updatable_transport<Server> {
         core_->server().update(options);
     }
 
@@ -140,6 +140,9 @@ public:
     }
 
 private:
+    template <class Acceptor>
+    friend class http_server;
+
     std::shared_ptr<core_type> core_;
 };
 

@@ -56,10 +56,10 @@ struct quota_of<Policies> {
 
 /// Shared by an acceptor, its connections and its pending operations.
 /// @threads any thread
-template <class Server, class Executor, policy_bundle Policies>
+template <class Server, policy_bundle Policies, class Executor>
 class acceptor_core final : public connection_home<connection_state<typename Server::template stream<Executor>>>,
-                            public std::enable_shared_from_this<acceptor_core<Server, Executor, Policies>>,
-                            private accept_loop<acceptor_core<Server, Executor, Policies>, Executor> {
+                            public std::enable_shared_from_this<acceptor_core<Server, Policies, Executor>>,
+                            private accept_loop<acceptor_core<Server, Policies, Executor>, Executor> {
 public:
     using executor_type = Executor;
     using stream_type = typename Server::template stream<Executor>;
@@ -110,13 +110,13 @@ public:
         return w;
     }
 
-    void drain(time_point deadline, drain_waiter::pointer waiter) {
-        tell([&](time_point) {
+    void drain(duration limit, drain_waiter::pointer waiter) {
+        tell([&](time_point now) {
             drains_.push_back(std::move(waiter));
             if (is_closed_) return;
             if (!supervisor_.is_draining()) add_event({.kind = inbound_event_kind::draining});
             stop_listening();
-            drain_deadline_ = std::min(drain_deadline_, deadline);
+            drain_deadline_ = std::min(drain_deadline_, base::after(now, std::max(limit, duration::zero())));
             supervisor_.drain_requested(drain_deadline_);
         });
     }

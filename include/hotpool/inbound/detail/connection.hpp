@@ -19,6 +19,11 @@
 
 namespace hotpool::inbound {
 
+namespace detail {
+template <class Connection>
+class http_session;
+}
+
 /// One connection of an acceptor, move-only, and an Asio stream. It counts for its group until it has ended, and ends
 /// with the handle at the latest. Once the acceptor has ended it, for whatever limit, every operation fails with that
 /// limit's error: `errc::idle_timed_out`, `errc::request_timed_out`, `errc::lifetime_over`, `errc::heartbeat_missed`,
@@ -184,6 +189,9 @@ public:
     explicit connection(state_type* c) noexcept : state_(c) {}
 
 private:
+    template <class Connection>
+    friend class detail::http_session;
+
     template <class Attempt, class Token>
     auto initiate(Attempt attempt, Token& token) {
         return net::async_initiate<Token, typename Attempt::signature>(

@@ -18,7 +18,7 @@
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/io/completion.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
@@ -95,7 +95,9 @@ struct ready_tag;
 /// @threads any thread: the stream is touched under the connection's own lock only, except by its handshake. That lock
 /// and the acceptor's are never held together
 template <class Stream>
-class connection_state final : public supervised, public base::list_hook<connection_state<Stream>, ready_tag> {
+class connection_state final : public supervised,
+                               public hotpool::detail::counted<connection_state<Stream>>,
+                               public base::list_hook<connection_state<Stream>, ready_tag> {
 public:
     using stream_type = Stream;
     using executor_type = typename Stream::executor_type;
@@ -110,15 +112,8 @@ public:
     connection_state(std::shared_ptr<home_type> owner, Stream stream, const ip_endpoint& from, const peer_group& of,
                      admission_ticket& admitted)
         : home(std::move(owner)), peer(from), group(of), ticket(std::move(admitted)), stream_(std::move(stream)) {}
-    connection_state(const connection_state&) = delete;
-    connection_state& operator=(const connection_state&) = delete;
 
-    void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-    void release() noexcept {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-    }
-
-    const std::shared_ptr<home_type> home;
+    std::shared_ptr<home_type> home;  // null once nobody holds the connection
     const ip_endpoint peer;
     const peer_group group;
     // Under the acceptor's lock.
@@ -347,7 +342,14 @@ private:
         bool called_ = false;
     };
 
-    ~connection_state() = default;
+    friend class hotpool::detail::counted<connection_state>;
+    ~connection_state() {}
+
+    void dispose() noexcept {
+        hooks_.reset();
+        stream_.~Stream();
+        home.reset();
+    }
 
     static constexpr std::size_t index_of(io_want direction) noexcept { return direction == io_want::write ? 1 : 0; }
     place& place_of(io_want direction) noexcept { return places_[index_of(direction)]; }
@@ -499,7 +501,6 @@ private:
         if (hook) (*hook)();
     }
 
-    std::atomic<std::uint32_t> references_{1};
     std::atomic<std::uint64_t> serials_{0};
 
     mutable base::mutex mutex_;
@@ -511,7 +512,9 @@ private:
     bool busy_ = false;    // its handshake is running
     bool draining_ = false;
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
-    Stream stream_;
+    union {
+        Stream stream_;  // ends with the last holder, like all that belongs to the execution context
+    };
     std::array<place, 2> places_{};
     std::error_code error_;              // of what is asked for while it lingers or is over
     std::unique_ptr<hooks_type> hooks_;  // null while there are none, as on most connections

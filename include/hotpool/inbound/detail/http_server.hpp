@@ -10,6 +10,7 @@
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/inbound/admission_verdict.hpp"
+#include "hotpool/inbound/detail/accept_relay.hpp"
 #include "hotpool/inbound/detail/http_session.hpp"
 #include "hotpool/inbound/http_options.hpp"
 #include "hotpool/inbound/refusal.hpp"
@@ -46,23 +47,23 @@ public:
         service_->handler = std::move(handler);
         service_->options = std::move(options);
         service_->proxies = acceptor.options().admission.proxies;
-        accept(acceptor, service_);
+        relay_ = std::make_shared<relay_type>(acceptor.core_, start_session{service_});
+        relay_->start();
     }
     http_server(http_server&&) = delete;
-    ~http_server() { service_->stopped.store(true, std::memory_order_release); }
+    ~http_server() { relay_->stop(); }
 
 private:
-    static void accept(Acceptor& acceptor, std::shared_ptr<detail::http_service> service) {
-        acceptor.async_accept([&acceptor, service = std::move(service)](std::error_code error,
-                                                                        connection_type connection) mutable {
-            if (service->stopped.load(std::memory_order_acquire)) return;
-            if (!error) detail::http_session<connection_type>::start(std::move(connection), service);
-            if (error && error != errc::listener_lost) return;
-            accept(acceptor, std::move(service));
-        });
-    }
+    struct start_session {
+        std::shared_ptr<const detail::http_service> service;
+        void operator()(connection_type c) const noexcept {
+            detail::http_session<connection_type>::start(std::move(c), service);
+        }
+    };
+    using relay_type = detail::accept_relay<typename Acceptor::core_type, start_session>;
 
     std::shared_ptr<detail::http_service> service_;
+    std::shared_ptr<relay_type> relay_;
 };
 
 /// Says to a plain connection that was not admitted why, in HTTP: for `acceptor_services::refused`.

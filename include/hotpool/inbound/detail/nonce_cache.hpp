@@ -1,152 +1,23 @@
-// Numbers used once: those that peers sent, and those that were sent to them.
+// The nonce cache whose random bytes are OpenSSL's.
 #pragma once
 
-#include <openssl/crypto.h>
-
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <span>
-#include <stdexcept>
-#include <vector>
 
 #include "hotpool/inbound/detail/random_bytes.hpp"
+#include "hotpool/inbound/nonces.hpp"
 
 namespace hotpool::inbound {
 
-/// Fewer bytes could be guessed or met twice by chance.
-inline constexpr std::size_t min_nonce_bytes = 16;
-/// More bytes are no harder to guess, and whoever sends them chooses how many are kept.
-inline constexpr std::size_t max_nonce_bytes = 128;
+namespace detail {
 
-constexpr bool is_nonce_size(std::size_t bytes) noexcept {
-    return bytes >= min_nonce_bytes && bytes <= max_nonce_bytes;
-}
-
-/// A nonce that was generated.
-class nonce {
-public:
-    std::span<const unsigned char> bytes() const noexcept { return std::span(bytes_).first(size_); }
-
-private:
-    friend class nonce_cache;
-    std::array<unsigned char, max_nonce_bytes> bytes_{};
-    std::size_t size_ = 0;
+struct openssl_random {
+    /// @errors throws `std::runtime_error` as `fill_random`
+    void operator()(std::span<unsigned char> bytes) const { fill_random(bytes); }
 };
 
-/// What a nonce from a peer is.
-enum class received_nonce : std::uint8_t {
-    fresh,     ///< not among those remembered; it is now
-    replayed,  ///< it was received before
-    bad_size,  ///< refused, see `min_nonce_bytes` and `max_nonce_bytes`
-};
+}  // namespace detail
 
-/// What a nonce is that a peer sends back.
-enum class returned_nonce : std::uint8_t {
-    genuine,   ///< generated here, and it came back for the first time
-    unknown,   ///< never generated, returned before, or generated too long ago
-    bad_size,  ///< refused, see `min_nonce_bytes` and `max_nonce_bytes`
-};
-
-struct nonce_cache_options {
-    /// Nonces remembered in each direction; one more and the one used least recently is forgotten. 1 or more; all the
-    /// memory, 144 bytes for each, is taken at the start.
-    std::size_t capacity = 200;
-};
-
-/// @errors throws `std::invalid_argument` naming the field and the rule
-inline void validate(const nonce_cache_options& options) {
-    if (options.capacity == 0)
-        throw std::invalid_argument("hotpool::inbound::nonce_cache_options::capacity must be 1 or more");
-}
-
-/// Remembers the nonces of both directions so that each is good for one use. As it forgets, a replay older than the last
-/// `nonce_cache_options::capacity` received is not noticed: what was received proves freshness only together with one
-/// generated here, which is forgotten on the safe side.
-/// @threads distinct objects only
-/// @cost a call compares with all nonces of that size and direction, whatever it finds, so that its time does not tell
-/// how much of a guess was right: with 200 of 32 bytes 5 us, of 128 bytes 25 us. It allocates nothing.
-class nonce_cache {
-public:
-    /// @errors throws `std::invalid_argument`, naming the field and the rule
-    explicit nonce_cache(const nonce_cache_options& options = {})
-        : received_((validate(options), options.capacity)), generated_(options.capacity) {}
-
-    /// A peer sent this one.
-    received_nonce accept_received(std::span<const unsigned char> bytes) noexcept {
-        if (!is_nonce_size(bytes.size())) return received_nonce::bad_size;
-        if (entry* const known = received_.find(bytes)) {
-            received_.touch(*known);
-            return received_nonce::replayed;
-        }
-        received_.add(bytes);
-        return received_nonce::fresh;
-    }
-
-    /// A new one, to be sent to a peer.
-    /// @param bytes how many, `min_nonce_bytes` to `max_nonce_bytes`
-    /// @errors throws `std::invalid_argument` for another size, `std::runtime_error` as `fill_random`
-    nonce generate(std::size_t bytes = 32) {
-        if (!is_nonce_size(bytes))
-            throw std::invalid_argument("hotpool::inbound::nonce_cache::generate takes 16 to 128 bytes");
-        nonce made;
-        made.size_ = bytes;
-        fill_random(std::span(made.bytes_).first(bytes));
-        generated_.add(made.bytes());
-        return made;
-    }
-    /// A peer sent this one back; it is good for this one time.
-    returned_nonce consume_generated(std::span<const unsigned char> bytes) noexcept {
-        if (!is_nonce_size(bytes.size())) return returned_nonce::bad_size;
-        entry* const known = generated_.find(bytes);
-        if (known == nullptr) return returned_nonce::unknown;
-        *known = {};
-        return returned_nonce::genuine;
-    }
-
-    std::size_t received() const noexcept { return received_.size(); }
-    std::size_t generated() const noexcept { return generated_.size(); }
-
-private:
-    struct entry {
-        std::uint64_t used = 0;  // 0 for a place that is free
-        std::size_t size = 0;
-        std::array<unsigned char, max_nonce_bytes> bytes{};
-    };
-
-    /// One direction: places in no order, each with the number of its last use.
-    class memory {
-    public:
-        explicit memory(std::size_t capacity) : entries_(capacity) {}
-
-        entry* find(std::span<const unsigned char> bytes) noexcept {
-            entry* found = nullptr;
-            for (entry& e : entries_)
-                if (e.size == bytes.size() && CRYPTO_memcmp(e.bytes.data(), bytes.data(), bytes.size()) == 0)
-                    found = &e;
-            return found;
-        }
-        void touch(entry& e) noexcept { e.used = ++uses_; }
-        /// In a free place, else in that of the one used least recently.
-        void add(std::span<const unsigned char> bytes) noexcept {
-            entry& place = *std::min_element(entries_.begin(), entries_.end(),
-                                             [](const entry& a, const entry& b) { return a.used < b.used; });
-            std::copy(bytes.begin(), bytes.end(), place.bytes.begin());
-            place.size = bytes.size();
-            touch(place);
-        }
-        std::size_t size() const noexcept {
-            return static_cast<std::size_t>(
-                std::count_if(entries_.begin(), entries_.end(), [](const entry& e) { return e.used != 0; }));
-        }
-
-    private:
-        std::vector<entry> entries_;
-        std::uint64_t uses_ = 0;
-    };
-
-    memory received_, generated_;
-};
+/// What programs use: `basic_nonce_cache` says what it does.
+using nonce_cache = basic_nonce_cache<detail::openssl_random>;
 
 }  // namespace hotpool::inbound

@@ -1,8 +1,6 @@
 // Bits that nobody guesses, from OpenSSL's generator.
 #pragma once
 
-#include <openssl/rand.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +8,7 @@
 #include <stdexcept>
 
 #include "hotpool/inbound/connection_id.hpp"
+#include "hotpool/transport/openssl.hpp"
 
 namespace hotpool::inbound {
 

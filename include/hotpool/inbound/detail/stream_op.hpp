@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "hotpool/io/completion.hpp"
-#include "hotpool/io/counted_ref.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/io/buffers.hpp"
 #include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/base/error.hpp"

@@ -9,7 +9,6 @@
 
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/inbound/reply.hpp"
-#include "hotpool/transport/asio.hpp"
 
 namespace hotpool::inbound::detail {
 
@@ -19,27 +18,32 @@ class reply_queue {
 public:
     void append(std::string_view text) { block_.append(text); }
 
+    /// @errors throws `std::bad_alloc`; nothing has been added then, and `r` is as it was
     void add(const reply& r, const reply_writer& how) {
         const std::string_view body = how.body_of(r);
+        whole_or_nothing guard(block_);
         how.write_head(block_, r);
         if (r.shared_body() && body.size() > max_copied)
             keep(r.shared_body(), body);
         else
             block_.append(body);
+        guard.whole();
     }
     void add(reply&& r, const reply_writer& how) {
         if (r.shared_body() || how.body_of(r).size() <= max_copied) return add(std::as_const(r), how);
+        whole_or_nothing guard(block_);
         how.write_head(block_, r);
-        auto kept = std::make_shared<const reply>(std::move(r));
+        auto kept = std::make_shared<const reply>(std::move(r));  // allocates before it moves
         const std::string_view body = kept->body_view();
         keep(std::move(kept), body);
+        guard.whole();
     }
 
     /// Whether another reply may be added before these are written: the block stays small, and one body lies elsewhere.
     bool has_room() const noexcept { return body_.empty() && block_.size() < max_gathered; }
     bool empty() const noexcept { return at_ == block_.size() && body_.empty(); }
-    net::const_buffer head() const noexcept { return net::buffer(block_.view_from(at_)); }
-    net::const_buffer body() const noexcept { return net::buffer(body_); }
+    std::string_view head() const noexcept { return block_.view_from(at_); }
+    std::string_view body() const noexcept { return body_; }
 
     void written(std::size_t bytes) noexcept {
         const std::size_t of_head = std::min(bytes, block_.size() - at_);
@@ -55,6 +59,21 @@ public:
 private:
     static constexpr std::size_t max_copied = 8 * 1024;  // from here on a copy costs more than a second buffer
     static constexpr std::size_t max_gathered = 16 * 1024;  // a record of TLS
+
+    /// Takes back what a reply has added that cannot be finished.
+    class whole_or_nothing {
+    public:
+        explicit whole_or_nothing(base::byte_buffer& block) noexcept : block_(block), size_(block.size()) {}
+        ~whole_or_nothing() {
+            if (!whole_) block_.truncate(size_);
+        }
+        void whole() noexcept { whole_ = true; }
+
+    private:
+        base::byte_buffer& block_;
+        const std::size_t size_;
+        bool whole_ = false;
+    };
 
     void keep(std::shared_ptr<const void> owner, std::string_view body) noexcept {
         kept_ = std::move(owner);

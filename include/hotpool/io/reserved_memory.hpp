@@ -1,0 +1,73 @@
+// Memory set aside for handlers that must not fail for want of it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "hotpool/base/recycler.hpp"
+
+namespace hotpool::detail {
+
+/// A few blocks of one size. What does not fit, or comes while all are in use, is taken from the recycler.
+/// @tparam Bytes of each block; an operation of Asio adds some 64 bytes to its handler
+/// @threads any thread
+/// @lifetime longer than what is allocated from it
+template <std::size_t Bytes, std::size_t Blocks>
+class reserved_memory {
+    static_assert(Blocks <= 32);
+
+public:
+    void* take(std::size_t bytes) {
+        if (bytes <= Bytes)
+            for (std::size_t i = 0; i < Blocks; ++i)
+                if (!(used_.fetch_or(bit(i), std::memory_order_acquire) & bit(i))) return blocks_[i].data();
+        return base::recycler::allocate(bytes);
+    }
+    void give(void* block, std::size_t bytes) noexcept {
+        for (std::size_t i = 0; i < Blocks; ++i)
+            if (block == blocks_[i].data()) {
+                used_.fetch_and(~bit(i), std::memory_order_release);
+                return;
+            }
+        base::recycler::deallocate(block, bytes);
+    }
+
+private:
+    static constexpr std::uint32_t bit(std::size_t i) noexcept { return std::uint32_t{1} << i; }
+
+    struct alignas(std::max_align_t) block_type : std::array<std::byte, Bytes> {};
+    std::atomic<std::uint32_t> used_{0};
+    std::array<block_type, Blocks> blocks_;
+};
+
+/// A standard allocator over reserved memory.
+template <class T, class Memory>
+class reserved_allocator {
+public:
+    using value_type = T;
+    template <class U>
+    struct rebind {
+        using other = reserved_allocator<U, Memory>;
+    };
+
+    explicit reserved_allocator(Memory& memory) noexcept : memory_(&memory) {}
+    template <class U>
+    reserved_allocator(const reserved_allocator<U, Memory>& other) noexcept : memory_(other.memory()) {}
+
+    T* allocate(std::size_t n) { return static_cast<T*>(memory_->take(n * sizeof(T))); }
+    void deallocate(T* block, std::size_t n) noexcept { memory_->give(block, n * sizeof(T)); }
+    Memory* memory() const noexcept { return memory_; }
+
+    template <class U>
+    bool operator==(const reserved_allocator<U, Memory>& other) const noexcept {
+        return memory_ == other.memory();
+    }
+
+private:
+    Memory* memory_;
+};
+
+}  // namespace hotpool::detail
