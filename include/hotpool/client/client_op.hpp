@@ -83,6 +83,7 @@ private:
         if (cancellation && cancellation->is_cancelled()) cancellation->stop_waiting();
     }
 
+    void abandoned() noexcept override { completion_.abandon(this); }
     void answered() override {
         if (this->lent == nullptr) return fail(machine_.not_lent(this->error, clock_type::now()));
         or_fail([this] { exchange(lease_type(this->lent)); });

@@ -95,7 +95,7 @@ public:
         for (;;) {
             connection_type* c = nullptr;
             bool doubtful = false;
-            this->tell([&](time_point now) {
+            this->tell([&](time_point now) __attribute__((always_inline)) {
                 slot_type* s = machine_.try_lease(now, lease_deadline);
                 if (s == nullptr) return;
                 c = s->resource;
@@ -218,7 +218,7 @@ public:
         c.usage = connection_usage::clean;
         c.reused = true;
         bool ours = true;
-        this->tell([&](time_point now) {
+        this->tell([&](time_point now) __attribute__((always_inline)) {
             look_later = remember(c, look_later);
             ours = is_ours(c);
             if (!ours) [[unlikely]]
