@@ -140,7 +140,10 @@ private:
     }
 
     /// Reads and writes of the stream that are pending end with the lease, and the connection with them.
-    static retire_reason verdict(connection_type& c, bool vouched) {
+    [[gnu::always_inline]] static retire_reason verdict(connection_type& c, bool vouched) {
+        return c.usage == detail::connection_usage::clean ? retire_reason::none : verdict_on_use(c, vouched);
+    }
+    [[gnu::noinline]] static retire_reason verdict_on_use(connection_type& c, bool vouched) {
         switch (c.usage) {
             case detail::connection_usage::clean:
             case detail::connection_usage::unread: return retire_reason::none;
