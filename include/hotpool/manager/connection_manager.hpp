@@ -64,11 +64,11 @@ public:
     connection_manager& operator=(const connection_manager&) = delete;
 
     /// Connections lead to endpoints from a source, of which a filter may forbid some. Before anything else.
-    void use_endpoints(endpoint_filter allows = nullptr) { dialler().use_endpoints(std::move(allows)); }
+    void use_endpoints(endpoint_filter allows = nullptr) { dialler().ways().use_endpoints(std::move(allows)); }
     /// These endpoints, and no source is asked.
     void use_endpoints(const endpoint_list& fixed, endpoint_filter allows = nullptr) {
-        dialler().endpoints().endpoints_fixed(fixed);
-        dialler().use_endpoints(std::move(allows));
+        addresses().endpoints_fixed(fixed);
+        dialler().ways().use_endpoints(std::move(allows));
     }
     /// Whether events are kept for `take_events`.
     void listen(bool on) noexcept {
@@ -123,7 +123,7 @@ public:
         if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]
             return parts_.end_of_lease(s, now, report.retire);
         if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) [[unlikely]]
-            dialler().endpoints().succeeded(*s.endpoint, now);
+            addresses().succeeded(*s.endpoint, now);
         parts_.lent.put_back(s, now, report.idle_hint);
     }
     /// A leased connection is to be back by `deadline`; at once where the end of the pool is overdue.
@@ -222,16 +222,16 @@ public:
     void endpoints_failed(std::error_code error, time_point now) noexcept { parts_.answer_failed(error, now); }
     /// The source is asked at the next occasion. What is known stays in use until then.
     void refresh_requested() noexcept {
-        dialler().endpoints().answer_demanded(false);
+        addresses().answer_demanded(false);
         books().attention = true;
     }
-    const std::vector<endpoint_ptr>& endpoints() const noexcept { return dialler().endpoints().endpoints(); }
+    const std::vector<endpoint_ptr>& endpoints() const noexcept { return addresses().endpoints(); }
 
     /// The machine has another network: idle connections end now, leased ones as they come back; what is known of
     /// addresses and failures is void.
     void network_changed(time_point now) noexcept {
         end_early([](const slot_type&) { return true; }, retire_reason::network_changed, now, duration::zero());
-        dialler().endpoints().answer_demanded(true);
+        addresses().answer_demanded(true);
         dialler().pace().forget();
         books().attention = true;
     }
@@ -336,6 +336,8 @@ private:
     ledger<Resource>& books() noexcept { return parts_.books(); }
     const ledger<Resource>& books() const noexcept { return parts_.books(); }
     auto& dialler() noexcept { return parts_.dialler(); }
+    auto& addresses() noexcept { return parts_.dialler().ways().endpoints(); }
+    const auto& addresses() const noexcept { return parts_.dialler().ways().endpoints(); }
     const auto& dialler() const noexcept { return parts_.dialler(); }
 
     static get_outcome refuse(waiter_type& w, std::error_code why) noexcept {

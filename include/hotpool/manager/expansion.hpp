@@ -115,13 +115,13 @@ public:
 
     /// Whether the source is to be asked, which then counts as done.
     bool ask(time_point now, const demand& d) noexcept {
-        if (!dialler_.wants_answer(now, is_active(d))) return false;
-        dialler_.endpoints().ask_started();
+        if (!dialler_.ways().wants_answer(now, is_active(d))) return false;
+        dialler_.ways().endpoints().ask_started();
         return true;
     }
     /// Nothing is to be done now: when will there be?
     void rest(const demand& d) noexcept {
-        due_ = dialler_.next_due(is_active(d), !blocked_ && !d.suspended && room(d) != 0);
+        due_ = dialler_.ways().next_due(is_active(d), !blocked_ && !d.suspended && room(d) != 0);
     }
     /// When a trial or a question is due, as of the last `rest`.
     time_point due() const noexcept { return due_; }

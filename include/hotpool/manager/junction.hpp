@@ -77,10 +77,10 @@ public:
     void answer_came(const endpoint_list& answer, time_point now) noexcept {
         books().attention = true;
         switch (dialler().answer_came(answer, now)) {
-            case dialler_type::answer_effect::nothing_left: return;
-            case dialler_type::answer_effect::no_memory:
+            case answer_effect::nothing_left: return;
+            case answer_effect::no_memory:
                 return answer_failed(std::make_error_code(std::errc::not_enough_memory), now);
-            case dialler_type::answer_effect::some_left: break;
+            case answer_effect::some_left: break;
         }
         if (end.is_stopped()) return;
         lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
