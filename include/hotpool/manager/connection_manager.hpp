@@ -39,7 +39,8 @@ enum class get_outcome { granted, queued, refused };
 /// No input throws but `use_endpoints` and `options_changed`, which have changed nothing then. An opening for which there
 /// is no memory has failed with `std::errc::not_enough_memory`; an event for which there is none is lost.
 /// @threads distinct objects only: the driver locks
-/// @cost lend and return are constant, whoever waits; what has a deadline costs a constant when it expires, nothing before
+/// @cost lend and return are constant, whoever waits, but for idle ones that are being tended at the end which is lent
+/// from; what has a deadline costs a constant when it expires, nothing before
 template <class Resource, policy_bundle Policies = default_policies>
 class connection_manager {
 public:
@@ -336,9 +337,9 @@ private:
     ledger<Resource>& books() noexcept { return parts_.books(); }
     const ledger<Resource>& books() const noexcept { return parts_.books(); }
     auto& dialler() noexcept { return parts_.dialler(); }
-    auto& addresses() noexcept { return parts_.dialler().ways().endpoints(); }
-    const auto& addresses() const noexcept { return parts_.dialler().ways().endpoints(); }
     const auto& dialler() const noexcept { return parts_.dialler(); }
+    auto& addresses() noexcept { return dialler().ways().endpoints(); }
+    const auto& addresses() const noexcept { return dialler().ways().endpoints(); }
 
     static get_outcome refuse(waiter_type& w, std::error_code why) noexcept {
         w.error = why;

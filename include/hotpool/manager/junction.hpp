@@ -99,12 +99,12 @@ public:
 
     /// Back for the last time. @param reported why its caller says so, if he does
     [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
-        note_loss(s, now, reported);
+        blame_for(s, now, reported);
         departures_type::retire(books(), s, reported == retire_reason::none ? s.retire : reported);
     }
     void probed(slot_type& s, time_point now, bool healthy) noexcept {
         const retire_reason unfit = lent.probed(s, now, healthy);
-        note_loss(s, now, unfit);
+        blame_for(s, now, unfit);
         lent.come_back(s, now, unfit);
     }
     /// Vacant at once: the connection is somebody else's.
@@ -177,7 +177,7 @@ private:
     }
 
     /// What the end of a connection says of its address, and with it of the other connections there.
-    void note_loss(slot_type& s, time_point now, retire_reason why) noexcept {
+    void blame_for(slot_type& s, time_point now, retire_reason why) noexcept {
         if (!departures_type::blames_address(s, why)) return;
         dialler().blame(s, now);
         end_ejected(now);
