@@ -5,11 +5,12 @@
 #include "support/catch.hpp"
 #include "support/machine_bench.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 inline std::ostream& operator<<(std::ostream& out, failure_reach reach) { return out << static_cast<int>(reach); }
-}  // namespace hotpool
+}  // namespace hotpool::detail
 
 using namespace hotpool;
+using namespace hotpool::detail;
 using namespace hotpool::testing;
 
 TEST_CASE("failed_opening_is_told_to_as_few_as_possible", "[manager]") {

@@ -324,7 +324,7 @@ public:
     /// True when every slot is counted once, stands where its state says, and nobody waits beside an idle connection
     /// that would do.
     bool check() const {
-        const accounts<Resource> seen(books());
+        const detail::accounts<Resource> seen(books());
         const bool nothing_to_do = waiters().empty() && waiters().all_told() && books().slots.no_task() &&
                                    books().events.empty() && parts_.lent.numbers().lacking_idle() == 0;
         return parts_.lent.check(seen.probing()) && dialler().check(seen.doubtful()) && seen.loads_agree() &&
@@ -332,10 +332,10 @@ public:
     }
 
 private:
-    using leases_type = leases<Resource>;
+    using leases_type = detail::leases<Resource>;
 
-    ledger<Resource>& books() noexcept { return parts_.books(); }
-    const ledger<Resource>& books() const noexcept { return parts_.books(); }
+    detail::ledger<Resource>& books() noexcept { return parts_.books(); }
+    const detail::ledger<Resource>& books() const noexcept { return parts_.books(); }
     auto& dialler() noexcept { return parts_.dialler(); }
     const auto& dialler() const noexcept { return parts_.dialler(); }
     auto& addresses() noexcept { return dialler().ways().endpoints(); }
@@ -346,7 +346,7 @@ private:
         return get_outcome::refused;
     }
 
-    junction<Resource, Policies> parts_;
+    detail::junction<Resource, Policies> parts_;
 };
 
 }  // namespace hotpool

@@ -30,11 +30,11 @@ template <class Resource, policy_bundle Policies>
 class dialler {
 public:
     using slot_type = slot<Resource>;
-    using dial_type = dial<slot_type>;
+    using dial_type = detail::dial<slot_type>;
 
-    dialler(ledger<Resource>& ledger, const pool_options& options, const detail::policy_set<Policies>& policies,
+    dialler(detail::ledger<Resource>& books, const pool_options& options, const detail::policy_set<Policies>& policies,
             base::random_source& random)
-        : ledger_(ledger),
+        : ledger_(books),
           options_(options),
           policies_(policies),
           random_(random),
@@ -43,8 +43,8 @@ public:
     dialler(const dialler&) = delete;
     dialler& operator=(const dialler&) = delete;
 
-    routes<typename Policies::balance>& ways() noexcept { return routes_; }
-    const routes<typename Policies::balance>& ways() const noexcept { return routes_; }
+    detail::routes<typename Policies::balance>& ways() noexcept { return routes_; }
+    const detail::routes<typename Policies::balance>& ways() const noexcept { return routes_; }
     growth& pace() noexcept { return growth_; }
     const growth& pace() const noexcept { return growth_; }
 
@@ -201,10 +201,10 @@ public:
     // --- the source
 
     /// The slots that waited for an answer go on.
-    answer_effect answer_came(const endpoint_list& answer, time_point now) noexcept {
-        if (routes_.endpoints().drop_outdated_answer()) return answer_effect::nothing_left;
-        const answer_effect effect = routes_.answer_came(ledger_, answer, now);
-        if (effect != answer_effect::no_memory) route_waiting(now);
+    detail::answer_effect answer_came(const endpoint_list& answer, time_point now) noexcept {
+        if (routes_.endpoints().drop_outdated_answer()) return detail::answer_effect::nothing_left;
+        const detail::answer_effect effect = routes_.answer_came(ledger_, answer, now);
+        if (effect != detail::answer_effect::no_memory) route_waiting(now);
         return effect;
     }
     /// True if the slots that waited for the answer are to fail, since nothing is known that they might use.
@@ -264,7 +264,7 @@ private:
         dial_type& d = *s.dialling;
         d.awaits_answer = false;
         d.decide_at = never;
-        route_plan plan = routes_.plan(now, random_.uniform());
+        detail::route_plan plan = routes_.plan(now, random_.uniform());
         d.rest = std::move(plan.addresses);
         if (next_attempt(s, now)) return;
         d.hopeless = plan.hopeless ? plan.hopeless : make_error_code(errc::connect_unreachable);
@@ -339,12 +339,12 @@ private:
         if (ledger_.events.listens()) ledger_.report({.kind = kind, .endpoint = s.leads_to(), .error = error});
     }
 
-    ledger<Resource>& ledger_;
+    detail::ledger<Resource>& ledger_;
     const pool_options& options_;
     const detail::policy_set<Policies>& policies_;
     base::random_source& random_;
     growth growth_;
-    routes<typename Policies::balance> routes_;
+    detail::routes<typename Policies::balance> routes_;
     bool ejected_ = false;  // and nobody has been told
     std::size_t doubtful_ = 0;  // openings that were overtaken, and trials
 };

@@ -14,7 +14,7 @@
 #include "hotpool/manager/ledger.hpp"
 #include "hotpool/policy/policies.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Which of those who wait a failed opening is told to.
 enum class failure_reach : std::uint8_t { nobody, oldest, everybody };
@@ -29,7 +29,7 @@ public:
     using slot_type = slot<Resource>;
     using dialler_type = hotpool::dialler<Resource, Policies>;
 
-    expansion(ledger<Resource>& books, const pool_options& options, const detail::policy_set<Policies>& policies,
+    expansion(ledger<Resource>& books, const pool_options& options, const policy_set<Policies>& policies,
               std::uint64_t seed)
         : books_(books),
           options_(options),
@@ -141,7 +141,7 @@ private:
 
     ledger<Resource>& books_;
     const pool_options& options_;
-    const detail::policy_set<Policies>& policies_;
+    const policy_set<Policies>& policies_;
     base::random_source random_;
     dialler_type dialler_;
     std::size_t warm_left_ = 0;
@@ -149,4 +149,4 @@ private:
     time_point due_ = never;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -14,7 +14,7 @@
 #include "hotpool/manager/lending.hpp"
 #include "hotpool/manager/pool_end.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Where the two halves of the connection manager and its end meet: `lent` has the connections that are open and those
 /// who wait, `grown` those that are being opened. Neither knows the other; what one has to know goes along as numbers.
@@ -212,4 +212,4 @@ private:
     std::error_code last_open_error_;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

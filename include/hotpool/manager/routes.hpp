@@ -13,7 +13,7 @@
 #include "hotpool/manager/endpoint_pool.hpp"
 #include "hotpool/manager/ledger.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// What an answer of the source means for the connections that are open.
 enum class answer_effect : std::uint8_t {
@@ -106,4 +106,4 @@ private:
     bool to_endpoints_ = false;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail
