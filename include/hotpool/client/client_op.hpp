@@ -136,7 +136,6 @@ private:
             return true;
         });
     }
-    void abandoned() noexcept override { completion_.abandon(this); }
 
     // --- an exchange
 
