@@ -48,10 +48,12 @@ TEST_CASE("exchange_that_is_pending_ends_with_its_lease", "[http]") {
             for (const std::string sent : {"", "HTTP/1.1 200 OK\r\nContent-Le"}) {
                 CAPTURE(w.sentence, writing, sent);
                 std::atomic<int> connections{0};
+                fact reached;
                 tcp_stage s([&](server_connection& c) {
                     if (connections++ == 0) {
                         if (!writing) read_request(c);
                         if (!sent.empty()) c.write(sent);
+                        reached.state();
                         c.stay();
                     }
                     read_request(c);
@@ -61,6 +63,7 @@ TEST_CASE("exchange_that_is_pending_ends_with_its_lease", "[http]") {
                 auto lease = s.get();
                 answer a;
                 s.start(lease, writing ? large : get_request, a);
+                REQUIRE(s.until([&] { return reached.is_stated(); }));
                 s.settle();
                 CHECK(a.completions == 0);
                 w.end(s, lease);
