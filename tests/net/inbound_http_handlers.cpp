@@ -153,6 +153,29 @@ TEST_CASE("a_client_that_has_ended_its_side_still_gets_its_answers", "[inbound]"
     CHECK(eventually([&] { return server.is_spent(); }));
 }
 
+TEMPLATE_TEST_CASE("a_request_stays_where_it_is_until_it_is_answered", "[inbound]", accept_tcp, accept_tls) {
+    // The handler keeps a reference, and nothing else.
+    net::io_context io;
+    typename TestType::acceptor_type acceptor(io.get_executor(), on_loopback(), TestType::options());
+    inbound::http_server server(acceptor, [&](const inbound::request& r, responder a) {
+        auto timer = std::make_shared<net::basic_waitable_timer<clock_type>>(io, 20ms);
+        timer->async_wait([&r, timer, a = std::move(a)](std::error_code) mutable {
+            a.send(std::move(reply().body(std::string(r.path()) + ' ' + std::string(r.body()) + ' ' +
+                                          r.client().to_string() + ' ' + std::string(r.header("Host").value_or("")))));
+        });
+    });
+    auto asking = std::async(std::launch::async, [port = acceptor.port()] {
+        http_peer peer(TestType::connect(port));
+        const auto first = peer.ask(post("/abc", "the body") + post("/next", std::string(10'000, 'x')));
+        const auto second = peer.read();
+        return std::pair(first ? first->body : "", second ? second->body : "");
+    });
+    REQUIRE(run_until(io, [&] { return asking.wait_for(0s) == std::future_status::ready; }));
+    const auto seen = asking.get();
+    CHECK(seen.first == "/abc the body 127.0.0.1 test");
+    CHECK(seen.second == "/next " + std::string(10'000, 'x') + " 127.0.0.1 test");
+}
+
 TEST_CASE("an_answer_may_come_when_the_acceptor_is_closed", "[inbound]") {
     responder late;
     {

@@ -44,7 +44,8 @@ TEST_CASE("pool_is_made_with_its_origin_beside_a_co_await", "[pool]") {
         CHECK(brief.target() == origin{.host = "127.0.0.1", .port = "8080"});
         tcp_pool lengthy{co_await asio::this_coro::executor, {.host = long_name, .port = std::to_string(8080)}};
         CHECK(lengthy.target() == origin{.host = long_name, .port = "8080"});
-        tls_pool with_options{co_await asio::this_coro::executor, {.host = long_name, .port = "https"}, {.max_idle = 3}};
+        tls_pool with_options{
+            co_await asio::this_coro::executor, {.host = long_name, .port = "https"}, {.max_idle = 3}};
         CHECK(with_options.target().host == long_name);
         CHECK(with_options.options().max_idle == 3);
     };

@@ -24,10 +24,9 @@ constexpr bool has_a_name() {
 }
 
 constexpr condition all_conditions[] = {
-    condition::cancelled,       condition::timed_out,   condition::refused,
-    condition::open_failed,     condition::certificate, condition::connection_lost,
-    condition::maybe_processed, condition::bad_request, condition::bad_response,
-    condition::bad_client,
+    condition::cancelled,    condition::timed_out,       condition::refused,         condition::open_failed,
+    condition::certificate,  condition::connection_lost, condition::maybe_processed, condition::bad_request,
+    condition::bad_response, condition::bad_client,
 };
 
 std::set<errc> with(std::set<errc> set, std::initializer_list<errc> more) {
@@ -39,12 +38,11 @@ std::set<errc> with(std::set<errc> set, std::initializer_list<errc> more) {
 const std::set<errc>& members(condition c) {
     using enum errc;
     static const std::set<errc> stopped{cancelled};
-    static const std::set<errc> timed_out{get_timed_out, drain_timed_out, connect_timed_out,
-                                          handshake_timed_out, proxy_timed_out, request_timed_out, request_unsent,
-                                          first_byte_timed_out, response_stalled, idle_timed_out, lifetime_over, heartbeat_missed,
+    static const std::set<errc> timed_out{get_timed_out,     drain_timed_out,   connect_timed_out, handshake_timed_out,
+                                          proxy_timed_out,   request_timed_out, request_unsent,    first_byte_timed_out,
+                                          response_stalled,  idle_timed_out,    lifetime_over,     heartbeat_missed,
                                           connection_drained};
-    static const std::set<errc> refused{waiters_full, pool_closed, pool_draining, acceptor_closed,
-                                        acceptor_draining};
+    static const std::set<errc> refused{waiters_full, pool_closed, pool_draining, acceptor_closed, acceptor_draining};
     static const std::set<errc> certificate{
         certificate_missing,       certificate_expired,     certificate_not_yet_valid,
         certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
@@ -54,9 +52,8 @@ const std::set<errc>& members(condition c) {
                            connect_timed_out, descriptors_exhausted, tls_setup_failed, handshake_failed,
                            handshake_timed_out, handshake_closed, alpn_mismatch, access_denied, proxy_unreachable,
                            proxy_timed_out, proxy_closed, proxy_unauthorized, proxy_refused, proxy_bad_response});
-    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,
-                                     tls_truncated,    stale_connection,  response_missing,
-                                     maybe_processed,  response_truncated};
+    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
+                                     stale_connection, response_missing,  maybe_processed, response_truncated};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
                                         invalid_host,     invalid_field_name, invalid_field_value,
                                         reserved_field,   repeated_field,     body_length_mismatch,
@@ -80,12 +77,12 @@ const std::set<errc>& members(condition c) {
                                             trailer_too_large,
                                             chunk_line_too_large,
                                             body_too_large};
-    static const std::set<errc> response = with(of_messages, {bad_status_line, bad_status_code, bad_reason,
-                                                              too_many_interim_responses, unsolicited_bytes,
-                                                              upgrade_not_requested});
-    static const std::set<errc> client = with(of_messages, {bad_request_line, bad_method, bad_target, missing_host,
-                                                            repeated_host, bad_host, bad_expectation,
-                                                            request_line_too_large});
+    static const std::set<errc> response =
+        with(of_messages, {bad_status_line, bad_status_code, bad_reason, too_many_interim_responses, unsolicited_bytes,
+                           upgrade_not_requested});
+    static const std::set<errc> client =
+        with(of_messages, {bad_request_line, bad_method, bad_target, missing_host, repeated_host, bad_host,
+                           bad_expectation, request_line_too_large});
     static const std::set<errc> maybe = [] {
         std::set<errc> set =
             with(response, {cancelled, response_missing, maybe_processed, response_truncated, request_timed_out,

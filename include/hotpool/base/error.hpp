@@ -16,7 +16,7 @@ namespace hotpool {
 
 /// The category of `errc`. Its codes answer `condition`, and those that have one answer the matching
 /// `std::errc` as well (`std::errc::operation_canceled`, `std::errc::timed_out`).
-class [[gnu::visibility("default")]] hotpool_category_type final : public std::error_category {
+class __attribute__((visibility("default"))) hotpool_category_type final : public std::error_category {
 public:
     const char* name() const noexcept override { return "hotpool"; }
     std::string message(int value) const override { return detail::describe(static_cast<errc>(value)); }
@@ -43,7 +43,7 @@ inline bool is_errc(const std::error_category& category) noexcept {
 }  // namespace detail
 
 /// The category of `condition`.
-class [[gnu::visibility("default")]] hotpool_condition_category_type final : public std::error_category {
+class __attribute__((visibility("default"))) hotpool_condition_category_type final : public std::error_category {
 public:
     const char* name() const noexcept override { return "hotpool.condition"; }
     std::string message(int value) const override { return detail::describe(static_cast<condition>(value)); }

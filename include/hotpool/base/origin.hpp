@@ -39,8 +39,8 @@ namespace detail {
 }
 
 constexpr bool is_host_character(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '-' || c == '_' || c == ':' || c == '%';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':' || c == '%';
 }
 
 }  // namespace detail
@@ -69,8 +69,7 @@ inline const char* host_fault(std::string_view host) noexcept {
     if (host.size() > max_host_bytes) return "must be at most 253 characters";
     if (!std::all_of(host.begin(), host.end(), is_host_character))
         return "must be a name or an IP address: only letters, digits and the characters - . _ : %";
-    if (std::count(host.begin(), host.end(), ':') == 1)
-        return "must not contain a port: that is a field of its own";
+    if (std::count(host.begin(), host.end(), ':') == 1) return "must not contain a port: that is a field of its own";
     return nullptr;
 }
 
@@ -80,8 +79,7 @@ inline const char* host_fault(std::string_view host) noexcept {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const origin& target) {
     if (const char* rule = detail::host_fault(target.host)) detail::refuse_origin("host", rule);
-    if (port_number(target.port) == 0)
-        detail::refuse_origin("port", "must be a number from 1 to 65535, http or https");
+    if (port_number(target.port) == 0) detail::refuse_origin("port", "must be a number from 1 to 65535, http or https");
 }
 
 }  // namespace hotpool

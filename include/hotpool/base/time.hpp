@@ -25,7 +25,7 @@ namespace base {
 /// The steady clock, up to one kernel tick (1 to 10 ms) late where that is cheaper to read.
 /// @cost about 5 ns with CLOCK_MONOTONIC_COARSE (Linux), one reading of the steady clock elsewhere
 /// @source clock_gettime(2): the coarse clock is the monotonic one at its last tick
-inline time_point coarse_now() noexcept {
+[[gnu::always_inline]] inline time_point coarse_now() noexcept {
 #if defined(CLOCK_MONOTONIC_COARSE) && defined(__GLIBCXX__)
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -41,7 +41,7 @@ inline constexpr duration longest_tick = std::chrono::milliseconds(10);
 // --- sums: whatever the options say, no sum overflows. Nothing adds, multiplies or subtracts times but these.
 
 /// `from` plus `span`; at the ends of time where that lies beyond them.
-constexpr time_point after(time_point from, duration span) noexcept {
+[[gnu::always_inline]] constexpr time_point after(time_point from, duration span) noexcept {
     if (span > duration::zero()) return from > never - span ? never : from + span;
     return from < time_point::min() - span ? time_point::min() : from + span;
 }

@@ -127,7 +127,6 @@ private:
         if (goes) go();
     }
 
-    void abandoned() noexcept override { completion_.abandon(this); }
     void answered() override {
         take_step([this] {
             if (this->lent != nullptr) return prepare_exchange(lease_type(this->lent));

@@ -58,7 +58,7 @@ public:
         if (connection_ == nullptr) return;
         const detail::counted_ref<connection_type> keep(*connection_);
         if (connection_->hold.is_occupied() && detail::end_beside_operation(*connection_, true)) {
-            last_pool_ = std::exchange(connection_, nullptr)->pool_ticket;
+            connection_ = nullptr;
             return;
         }
         connection_->break_for(retire_reason::discarded);
@@ -115,7 +115,9 @@ public:
     /// Not for users: the connection, which the lease keeps.
     connection_type* connection() const noexcept { return connection_; }
     /// Not for users: a lease of `c`, which the caller owns.
-    explicit lease(connection_type* c) noexcept : connection_(c) {}
+    explicit lease(connection_type* c) noexcept : connection_(c) {
+        if (c != nullptr) last_pool_ = c->pool_ticket;
+    }
     /// Not for users: an empty one of that pool.
     explicit lease(const detail::context_guest::ticket& pool) noexcept : last_pool_(pool) {}
 
@@ -124,7 +126,6 @@ public:
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
-        last_pool_ = c->pool_ticket;
         if (c->hold.is_occupied()) [[unlikely]]
             if (detail::end_beside_operation(*c, false)) return;
         c->hold.clear();
@@ -151,7 +152,7 @@ private:
     }
 
     connection_type* connection_ = nullptr;
-    detail::context_guest::ticket last_pool_;  // of what it held last
+    detail::context_guest::ticket last_pool_;  // of what it holds, or held last
 };
 
 }  // namespace hotpool

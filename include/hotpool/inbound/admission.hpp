@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "hotpool/access/access_list.hpp"
+#include "hotpool/base/expiring_map.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/admission_counts.hpp"
 #include "hotpool/inbound/admission_options.hpp"
@@ -51,7 +52,8 @@ public:
           window_begins_(window_begins),
           quota_(quota_of(options, window_begins)),
           key_of_(options.groups),
-          groups_(options.max_groups, seed) {}
+          groups_(options.max_groups, seed),
+          blocked_(options.max_groups) {}
     basic_admission(const basic_admission&) = delete;
     basic_admission& operator=(const basic_admission&) = delete;
 
@@ -133,16 +135,45 @@ public:
     /// end.
     /// @param group one, or an address in it
     /// @param until `never` for as long as it is remembered; a time that is past ends the block
+    /// @errors throws `std::bad_alloc`; it is not blocked then
     block_result block(const peer_group& group, time_point until, time_point now) {
-        const peer_group whole = group_of(group.address(), options_.groups);
+        const peer_group whole = whole_of(group);
         if (group.unmapped().prefix_length() < whole.prefix_length()) return block_result::not_a_group;
         const group_key key = key_of_(group.address());
         entry* known = groups_.find(key);
         if (known == nullptr && add(key, known, now) != refuse_reason::none) return block_result::table_full;
+        if (until > now)
+            blocked_.put(whole, {}, until);
+        else
+            blocked_.erase(whole);
         known->value.blocked_until = until;
         seen(*known, now);
         return block_result::blocked;
     }
+    /// Ends a block.
+    /// @return whether there was one
+    bool unblock(const peer_group& group, time_point now) noexcept {
+        const peer_group whole = whole_of(group);
+        if (group.unmapped().prefix_length() < whole.prefix_length()) return false;
+        if (entry* const known = groups_.find(key_of_(group.address()))) {
+            known->value.blocked_until = time_point::min();
+            seen(*known, now);
+        }
+        return blocked_.erase(whole);
+    }
+    /// The group that an address, or a part of a group, belongs to.
+    peer_group whole_of(const peer_group& part) const noexcept { return group_of(part.address(), options_.groups); }
+
+    /// Blocks that are over are forgotten.
+    /// @param recovered called with each group whose block was; if the table had no room left for it, it may come again
+    /// before that
+    template <class Recovered>
+    void time_passed(time_point now, Recovered recovered) {
+        blocked_.drop_due(now, recovered);
+    }
+    /// When to call `time_passed`.
+    time_point next_recovery() const noexcept { return blocked_.next_expiry(); }
+    std::size_t blocked_groups() const noexcept { return blocked_.size(); }
 
     /// How a group stands that is remembered, else as one that was never seen.
     group_status status(const ip_address& address, time_point now) const noexcept {
@@ -286,6 +317,8 @@ private:
     Quota quota_;
     group_key_maker key_of_;
     table groups_;
+    struct nothing {};
+    base::expiring_map<peer_group, nothing> blocked_;
     access_list access_;
     admission_counts counts_;
     bool is_draining_ = false;

@@ -33,7 +33,7 @@ enum class get_outcome { granted, queued, refused };
 /// `next_action` hands out, until it has nothing more. The times told may be a coarse clock's tick behind earlier ones.
 ///
 /// Two halves that know nothing of one another do the work: `lending` has the connections that are open and those who
-/// wait, `expansion` those that are being opened; `shutdown` knows whether the pool ends. They meet in `junction`. Here
+/// wait, `expansion` those that are being opened; `pool_end` knows whether the pool ends. They meet in `junction`. Here
 /// is what a driver may say and ask.
 ///
 /// No input throws but `use_endpoints` and `options_changed`, which have changed nothing then. An opening for which there

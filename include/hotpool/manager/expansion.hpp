@@ -65,11 +65,12 @@ public:
 
     // --- growing
 
-    /// Begins what is due. False when there was no memory for one: then `begin` is not tried again just now.
+    /// Begins what is due, or `most_begun` of it: the rest follows with the next call. False when there was no memory for
+    /// one; no other is begun just now then.
     bool grow(time_point now, const demand& d) noexcept {
         if (books_.attention && !blocked_ && !d.suspended)
             while (is_active(d) && room(d) != 0 && dialler_.begin_trial(now)) continue;
-        while (now >= dialler_.pace().not_before()) {
+        for (int left = most_begun; left > 0 && now >= dialler_.pace().not_before(); --left) {
             const openings next = wanted(d);
             if (next.total == 0) break;
             if (next.for_warm_up == next.total) --warm_left_;
@@ -131,6 +132,8 @@ public:
     }
 
 private:
+    static constexpr int most_begun = 256;  // at once, so that a call stays short whatever is asked for
+
     bool is_failing() const noexcept { return dialler_.pace().failing().has_value(); }
     /// Connections are open or wanted: it is worth while to know the addresses.
     bool is_active(const demand& d) const noexcept { return d.waiting != 0 || books_.counts(0).total() != 0; }

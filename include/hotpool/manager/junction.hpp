@@ -12,7 +12,7 @@
 #include "hotpool/manager/expansion.hpp"
 #include "hotpool/manager/leases.hpp"
 #include "hotpool/manager/lending.hpp"
-#include "hotpool/manager/shutdown.hpp"
+#include "hotpool/manager/pool_end.hpp"
 
 namespace hotpool {
 
@@ -33,7 +33,7 @@ public:
 
     lending<Resource, Policies> lent;
     expansion<Resource, Policies> grown;
-    shutdown end;
+    pool_end end;
 
     ledger<Resource>& books() noexcept { return lent.books; }
     const ledger<Resource>& books() const noexcept { return lent.books; }

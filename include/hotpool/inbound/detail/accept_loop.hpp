@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,11 +11,11 @@
 #include <vector>
 
 #include "hotpool/base/ip_address.hpp"
-#include "hotpool/base/recycler.hpp"
-#include "hotpool/base/time.hpp"
 #include "hotpool/inbound/accept_backoff.hpp"
+#include "hotpool/inbound/accept_gate.hpp"
 #include "hotpool/inbound/acceptor_options.hpp"
 #include "hotpool/inbound/detail/listening_socket.hpp"
+#include "hotpool/io/reserved_memory.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp_stream.hpp"
 
@@ -25,53 +24,39 @@ namespace hotpool::inbound::detail {
 /// One address that is listened at.
 template <class Executor>
 struct listener {
-    listener(typename listening_socket<Executor>::socket_type s, const accept_backoff_options& errors)
-        : socket(std::move(s)), where(socket.local_endpoint()), backoff(errors) {}
+    using memory_type = hotpool::detail::reserved_memory<192, 2>;
+
+    listener(typename listening_socket<Executor>::socket_type s, std::size_t n)
+        : socket(std::move(s)), where(socket.local_endpoint()), number(n) {}
 
     net::ip::tcp protocol() const noexcept { return where.address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4(); }
 
+    memory_type memory;  // for its wait
     listening_socket<Executor> socket;
     const ip_endpoint where;
-    // Under the core's lock.
-    accept_backoff backoff;
-    time_point resume_at = never;  // accepting pauses until then
-    bool lost = false;             // and is to be opened again then
+    const std::size_t number;
 };
 
-/// How accepting goes on that was held back, or put off.
-enum class accept_resumption : std::uint8_t { later, watch, reopen };
-
-/// Wakes a core, or says that nothing ever will again.
+/// The end of a wait at a listening socket; holds the core for it.
 template <class Core, class Executor>
-class wake_handler {
+class accept_handler {
 public:
-    using allocator_type = base::recycling_allocator<void>;
     using listener_type = listener<Executor>;
-    using run_type = void (*)(Core&, listener_type*);
+    using allocator_type = hotpool::detail::reserved_allocator<std::byte, typename listener_type::memory_type>;
 
-    /// @param l whose wait this is; null for the timer's
-    /// @param beginning whether the wait has still to begin; of the core's
-    wake_handler(std::shared_ptr<Core> core, listener_type* l, const bool& beginning, run_type run) noexcept
-        : core_(std::move(core)), listener_(l), beginning_(&beginning), run_(run) {}
-    wake_handler(wake_handler&&) noexcept = default;
-    ~wake_handler() {
-        if (core_ != nullptr && !*beginning_) core_->close();
-    }
-    allocator_type get_allocator() const noexcept { return {}; }
+    accept_handler(std::shared_ptr<Core> core, listener_type& l) noexcept : core_(std::move(core)), listener_(&l) {}
+    allocator_type get_allocator() const noexcept { return allocator_type(listener_->memory); }
     void operator()(const std::error_code& error) {
-        const auto core = std::move(core_);
-        const bool failed = listener_ != nullptr && error && error != net::error::operation_aborted;
-        if (!error || failed) run_(*core, listener_);
+        listener_->socket.wait_ended();
+        if (error != net::error::operation_aborted) core_->accept_some(*listener_);
     }
 
 private:
     std::shared_ptr<Core> core_;
     listener_type* listener_;
-    const bool* beginning_;
-    run_type run_;
 };
 
-/// The part of a `Core` that accepts. The core derives from it and has, besides `executor` and `close`:
+/// The part of a `Core` that accepts. The core derives from it and has, for a listener:
 ///
 /// - `may_accept(listener)`: how many may be accepted in this turn. Where none may, the core resumes it.
 /// - `accept_failed(listener, error)`: what to do about that.
@@ -83,7 +68,6 @@ template <class Core, class Executor>
 class accept_loop {
 protected:
     using listener_type = listener<Executor>;
-    using handler_type = wake_handler<Core, Executor>;
 
     /// @errors throws as `listen_on_all`
     accept_loop(const Executor& executor, const acceptor_options& options)
@@ -95,7 +79,7 @@ protected:
             request.any_will_do = true;
         }
         for (auto& socket : listen_on_all(executor, request))
-            listeners_.push_back(std::make_unique<listener_type>(std::move(socket), options.accept_errors));
+            listeners_.push_back(std::make_unique<listener_type>(std::move(socket), listeners_.size()));
     }
     ~accept_loop() = default;
 
@@ -117,30 +101,42 @@ protected:
     }
 
 private:
+    friend class accept_handler<Core, Executor>;
+
+    /// Goes on waiting, though somebody's function has thrown.
+    struct watch_at_end {
+        accept_loop& loop;
+        listener_type& l;
+        bool wanted = true;
+
+        ~watch_at_end() {
+            if (wanted && loop.core().may_accept(l) != 0) loop.watch(l);
+        }
+    };
+
     Core& core() noexcept { return static_cast<Core&>(*this); }
 
     void watch(listener_type& l) {
         try {
-            l.socket.async_wait([&](const bool& beginning) {
-                return handler_type(core().shared_from_this(), &l, beginning,
-                                    [](Core& self, listener_type* woken) { self.accept_some(*woken); });
-            });
+            l.socket.async_wait(accept_handler<Core, Executor>(core().shared_from_this(), l));
         } catch (...) {  // of memory: it is tried again after a pause
             core().accept_failed(l, std::make_error_code(std::errc::not_enough_memory));
         }
     }
     void accept_some(listener_type& l) {
+        watch_at_end rest{*this, l};
         for (std::size_t left = core().may_accept(l); left != 0; --left) {
             accepted_socket a = l.socket.accept();
-            if (!a.error)
+            if (!a.error) {
                 core().admit(std::move(a), l);
-            else if (!goes_on_after(l, a.error))
+            } else if (!goes_on_after(l, a.error)) {
+                rest.wanted = false;
                 return;
-            else if (hotpool::detail::would_block(a.error))
-                break;
+            } else if (hotpool::detail::would_block(a.error)) {
+                return;
+            }
             if (left != 1 && core().may_accept(l) == 0) return;
         }
-        if (core().may_accept(l) != 0) watch(l);
     }
     bool goes_on_after(listener_type& l, const std::error_code& error) {
         switch (core().accept_failed(l, error)) {
@@ -162,8 +158,13 @@ private:
         core().shed(count);
     }
     bool reopen(listener_type& l) {
-        const std::error_code error = l.socket.reopen(
-            executor_, l.where, {.port = l.where.port, .backlog = backlog_, .reuse_address = reuse_address_});
+        std::error_code error;
+        try {
+            error = l.socket.reopen(executor_, l.where,
+                                    {.port = l.where.port, .backlog = backlog_, .reuse_address = reuse_address_});
+        } catch (...) {
+            error = std::make_error_code(std::errc::not_enough_memory);
+        }
         core().reopened(l, error);
         return !error;
     }

@@ -42,6 +42,8 @@ public:
         if (stopped_.load()) stop();
     }
 
+    void abandoned() noexcept override { self_.reset(); }
+
 private:
     const std::shared_ptr<Core> core_;
     Take take_;

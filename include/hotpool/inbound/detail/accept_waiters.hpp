@@ -17,13 +17,13 @@ namespace hotpool::inbound::detail {
 template <class Stream>
 class accept_waiter : public base::list_hook<accept_waiter<Stream>> {
 public:
-    /// Told once, under no lock: `granted` or `error` says what.
-    virtual void answered() = 0;
+    using link = hotpool::detail::waiter_link<accept_waiter>;
 
-    /// Where a cancellation handler finds this waiter while it waits; under the acceptor's lock.
-    struct link {
-        accept_waiter* waiting = nullptr;
-    };
+    /// Told once, under no lock: `granted` or `error` says what. Frees itself.
+    virtual void answered() = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
+
     std::shared_ptr<link> link_to_me;
     connection<Stream> granted;
     std::error_code error;
@@ -37,55 +37,53 @@ class accept_op final : public Core::waiter_type {
 public:
     accept_op(Handler handler, const std::shared_ptr<Core>& core) : completion_(std::move(handler), core->executor()) {
         completion_.hold_work();  // nothing else of it may be pending
-        hotpool::detail::make_waiter_cancellable(core, *this, completion_.get_cancellation_slot());
+        hotpool::detail::make_waiter_cancellable(core, static_cast<typename Core::waiter_type&>(*this),
+                                                 completion_.get_cancellation_slot());
     }
 
     void answered() override {
         auto handed_out = std::move(this->granted);
-        const std::error_code outcome = this->error;
-        auto completion = std::move(completion_);
-        hotpool::detail::free_op(this, completion.get_allocator());
-        completion.deliver(hotpool::detail::delivery::posted, outcome, std::move(handed_out));
+        completion_.end(this, hotpool::detail::delivery::posted, std::error_code(this->error), std::move(handed_out));
     }
+    void abandoned() noexcept override { completion_.abandon(this); }
 
 private:
     hotpool::detail::completion<Handler, typename Core::executor_type> completion_;
 };
 
 /// A caller of `async_drain`.
-class drain_waiter {
+class drain_waiter : public base::list_hook<drain_waiter> {
 public:
-    /// Frees itself, then tells the caller; under no lock.
-    virtual void complete(std::error_code outcome) = 0;
-    virtual void destroy() noexcept = 0;
+    using link = hotpool::detail::waiter_link<drain_waiter>;
 
-    struct deleter {
-        void operator()(drain_waiter* w) const noexcept { w->destroy(); }
-    };
-    using pointer = std::unique_ptr<drain_waiter, deleter>;
+    /// Told once, under no lock: `error` says how it ended. Frees itself.
+    virtual void answered() = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
+
+    std::shared_ptr<link> link_to_me;
+    std::error_code error;
 
 protected:
     ~drain_waiter() = default;
 };
 
-template <class Handler, class Executor>
+template <class Core, class Handler>
 class drain_op final : public drain_waiter {
 public:
-    drain_op(Handler handler, const Executor& executor) : completion_(std::move(handler), executor) {
+    drain_op(Handler handler, const std::shared_ptr<Core>& core) : completion_(std::move(handler), core->executor()) {
         completion_.hold_work();
-    }
-    void complete(std::error_code outcome) override {
-        auto completion = std::move(completion_);
-        hotpool::detail::free_op(this, completion.get_allocator());
-        completion.deliver(hotpool::detail::delivery::posted, outcome);
-    }
-    void destroy() noexcept override {
-        const auto completion = std::move(completion_);
-        hotpool::detail::free_op(this, completion.get_allocator());
+        hotpool::detail::make_waiter_cancellable(core, static_cast<drain_waiter&>(*this),
+                                                 completion_.get_cancellation_slot());
     }
 
+    void answered() override {
+        completion_.end(this, hotpool::detail::delivery::posted, std::error_code(this->error));
+    }
+    void abandoned() noexcept override { completion_.abandon(this); }
+
 private:
-    hotpool::detail::completion<Handler, Executor> completion_;
+    hotpool::detail::completion<Handler, typename Core::executor_type> completion_;
 };
 
 }  // namespace hotpool::inbound::detail

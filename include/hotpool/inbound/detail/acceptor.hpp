@@ -73,11 +73,15 @@ public:
 
     /// The connection that has been open for longest without being accepted. Callers are served in order, and one need
     /// not wait for the other.
-    /// @completes `void(std::error_code, connection_type)`
+    /// @completes `void(std::error_code, connection_type)`, on the handler's executor, or the acceptor's, never inside
+    /// this call
     /// @errors `errc::acceptor_closed`; `errc::acceptor_draining` once the last connection has been handed out;
     /// `errc::listener_lost` when no listening socket is left: they are opened again by and by, so call again;
-    /// `errc::cancelled`
+    /// `errc::cancelled`. Throws `std::bad_alloc`; nothing has begun then
     /// @cancels any type; no connection is lost
+    /// @threads any thread
+    /// @lifetime the acceptor may go, which closes it. If the execution context ends first, the handler is destroyed and
+    /// not called, also where it owns the acceptor
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_accept(Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, connection_type)>(
@@ -92,22 +96,25 @@ public:
     /// They end in their own time; those that are left after `limit` are cut. Connections that have not been accepted
     /// yet are still handed out.
     /// @param limit from now on; of several drains the earliest end counts. 0 or less: they are cut at once
-    /// @completes `void(std::error_code)` when all are gone
-    /// @errors `errc::drain_timed_out` if the limit has cut any
-    /// @cancels not: what is told cannot be taken back
+    /// @completes `void(std::error_code)` when all are gone; where `async_accept` does
+    /// @errors `errc::drain_timed_out` if the limit has cut any; `errc::cancelled`. Throws `std::bad_alloc`; nothing has
+    /// begun then
+    /// @cancels any type: the caller no longer waits. What was told cannot be taken back, the acceptor goes on to drain
+    /// @threads any thread
+    /// @lifetime as `async_accept`
     template <class Token = net::default_completion_token_t<Executor>>
     auto async_drain(duration limit, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core, duration within) {
-                using op = detail::drain_op<decltype(handler), Executor>;
-                core->drain(within, detail::drain_waiter::pointer(
-                                       hotpool::detail::allocate_op<op>(std::move(handler), core->executor())));
+                using op = detail::drain_op<core_type, decltype(handler)>;
+                core->drain(within, *hotpool::detail::allocate_op<op>(std::move(handler), core));
             },
             token, core_, limit);
     }
 
     /// Stops listening and ends every connection, whose operations fail with `errc::acceptor_closed`, as callers of
     /// `async_accept` do. The destructor does so too.
+    /// @threads any thread
     void close() { core_->close(); }
 
     inbound_stats stats() const { return core_->stats(); }
@@ -126,6 +133,7 @@ public:
 
     /// Ends the connections of a group, and refuses it new ones and requests, for that long.
     /// @param group one, or an address in it
+    /// @errors throws `std::bad_alloc`; it is not blocked then
     block_result block(const peer_group& group, duration span) { return core_->block(group, span); }
     void unblock(const peer_group& group) { core_->unblock(group); }
     /// Runs `change(access_list&)`: who is denied, of those who connect from now on.

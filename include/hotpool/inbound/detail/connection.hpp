@@ -11,7 +11,8 @@
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
-#include "hotpool/inbound/detail/stream_op.hpp"
+#include "hotpool/inbound/detail/peer_op.hpp"
+#include "hotpool/inbound/end_names.hpp"
 #include "hotpool/inbound/inbound_counters.hpp"
 #include "hotpool/inbound/peer_group.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -73,12 +74,19 @@ public:
 
     // --- reading and writing
 
-    /// Reads what there is, or waits for it.
-    /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
+    /// Reads what there is, or waits for it. Of a sequence of buffers, into the first that is not empty.
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error; on the handler's executor, or
+    /// the connection's, never inside this call
     /// @errors `errc::connection_closed` at the peer's orderly end, after which writing may go on;
-    /// `errc::connection_reset`, `errc::tls_truncated`, `errc::tls_failed`, `errc::cancelled`,
-    /// `errc::exchange_in_progress` if another read is outstanding, `errc::lease_empty` for an empty handle
-    /// @cancels at once; nothing is lost
+    /// `errc::connection_reset`, `errc::tls_truncated`, `errc::tls_failed`; `errc::cancelled`, also when the handle goes
+    /// or `close` is called; `errc::exchange_in_progress` if another read is outstanding; what a limit that ended the
+    /// connection says, see above; `std::errc::not_enough_memory` if there is none to wait with. For an empty handle
+    /// `errc::lease_empty`, thrown as a `std::system_error` where the handler names no executor. Throws `std::bad_alloc`;
+    /// nothing has begun then
+    /// @cancels any type, at once; nothing is lost
+    /// @threads any thread
+    /// @lifetime the buffer outlives the operation, the handle need not. If the execution context ends first, the handler
+    /// is destroyed and not called
     template <class MutableBuffers, class Token = net::default_completion_token_t<executor_type>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return initiate(detail::read_attempt{hotpool::detail::first_nonempty<net::mutable_buffer>(buffers)}, token);
@@ -86,16 +94,22 @@ public:
 
     /// Waits until a read is worth trying; TLS frees its buffers meanwhile. May end without anything to read. Counts as
     /// a read.
-    /// @completes `void(std::error_code)`
-    /// @cancels at once
+    /// @completes `void(std::error_code)`, as a read
+    /// @errors as a read, but for those that reading finds
+    /// @cancels any type, at once
+    /// @threads any thread
+    /// @lifetime as a read
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_wait_readable(Token&& token = {}) {
         return initiate(detail::wait_attempt{}, token);
     }
 
     /// Writes what fits, at once where possible. Of a sequence of buffers, the first that is not empty.
-    /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error
-    /// @cancels at once; over TLS nothing can be written any more then
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error; where a read does
+    /// @errors as a read, of which `errc::exchange_in_progress` means that another write is outstanding
+    /// @cancels any type, at once; over TLS nothing can be written any more then: `errc::cancelled`
+    /// @threads any thread
+    /// @lifetime as a read
     template <class ConstBuffers, class Token = net::default_completion_token_t<executor_type>>
     auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
         return initiate(detail::write_attempt{hotpool::detail::first_nonempty<net::const_buffer>(buffers)}, token);
@@ -107,10 +121,11 @@ public:
     }
 
     /// Reads or writes what can be at once. Where that is nothing, `want` says what to wait for, by the asynchronous
-    /// function for the same bytes. Refused while one of the same direction is outstanding.
-    io_result try_read(net::mutable_buffer room) { return state_->try_now(detail::read_attempt{room}); }
+    /// function for the same bytes.
+    /// @errors as the asynchronous functions
+    io_result try_read(net::mutable_buffer room) { return try_now(detail::read_attempt{room}); }
     io_result try_write(net::const_buffer head, net::const_buffer body = {}) {
-        return state_->try_now(detail::write_attempt{head, body});
+        return try_now(detail::write_attempt{head, body});
     }
 
     /// A trusted proxy says whose connection this is: it counts for that client's group from now on.
@@ -120,11 +135,17 @@ public:
     // --- its end
 
     /// Ends the connection in order: says goodbye, then reads and drops what still comes until the peer has closed too,
-    /// for `linger_timeout` and `max_linger_bytes` at the longest. Fails what is under way with `errc::cancelled`. The
-    /// handle may go before this completes.
+    /// for `linger_timeout` and `max_linger_bytes` at the longest. Fails what is under way with `errc::cancelled`.
     /// @param why counted, unless something else was found to end it before
-    /// @completes `void(std::error_code)`; no error, whether it was the peer or a bound that ended it
-    /// @cancels at once, by closing
+    /// @completes `void(std::error_code)`; no error, whether it was the peer or a bound that ended it, or it had ended
+    /// before. Where a read does
+    /// @errors `errc::cancelled`; `errc::exchange_in_progress` if two others wait for the same end; what a limit that cut
+    /// the connection meanwhile says; `std::errc::not_enough_memory`: then it was closed at once. For an empty handle,
+    /// and throws, as a read
+    /// @cancels any type, at once, by closing
+    /// @threads any thread
+    /// @lifetime the handle may go before this completes. If the execution context ends first, the handler is destroyed
+    /// and not called
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_close(Token&& token = {}) {
         return async_close(close_reason::finished, std::forward<Token>(token));
@@ -141,22 +162,25 @@ public:
     /// Closes at once. What the peer has sent and nobody has read may make it lose what it has not received yet:
     /// `async_close` prevents that.
     void close(close_reason why = close_reason::finished) {
-        if (state_ != nullptr) state_->end(why, errc::cancelled, detail::ending::orderly);
+        if (state_ != nullptr) state_->end(why, errc::cancelled, ending::orderly);
     }
     /// Resets the connection: what is on its way is lost.
     void abort(close_reason why = close_reason::aborted) {
-        if (state_ != nullptr) state_->end(why, errc::cancelled, detail::ending::abrupt);
+        if (state_ != nullptr) state_->end(why, errc::cancelled, ending::abrupt);
     }
+
+    // --- what it is told; not of an empty handle
 
     /// Whether the server is draining: the connection should end as soon as its protocol allows.
     bool draining() const noexcept { return state_ != nullptr && state_->draining(); }
     /// Run once when the server begins to drain, or at once if it has begun. The connection is not ended by that: it
-    /// may go on until the drain's deadline.
+    /// may go on until the drain's limit.
+    /// @errors throws `std::bad_alloc`, nothing has changed then
     void on_drain(hook run) { state_->on_drain(std::move(run)); }
     /// Run each time the peer has been silent for `heartbeat_interval`: it is to send a ping of the program's protocol.
     void on_ping(hook run) { state_->on_ping(std::move(run)); }
 
-    // --- requests
+    // --- requests; not of an empty handle
 
     /// A request is to begin within `request_timeout`: told of a new connection whose peer speaks first.
     void request_awaited() { state_->home->request_awaited(*state_); }
@@ -192,10 +216,15 @@ private:
     template <class Connection>
     friend class detail::http_session;
 
+    template <class Attempt>
+    io_result try_now(Attempt attempt) {
+        return state_ != nullptr ? state_->try_now(attempt) : io_result{.error = errc::lease_empty};
+    }
+
     template <class Attempt, class Token>
     auto initiate(Attempt attempt, Token& token) {
         return net::async_initiate<Token, typename Attempt::signature>(
-            [](auto handler, state_type* c, Attempt how) { detail::start_stream_op(c, how, std::move(handler)); },
+            [](auto handler, state_type* c, Attempt how) { detail::start_peer_op(c, how, std::move(handler)); },
             token, state_, attempt);
     }
 

@@ -14,16 +14,16 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
-#include "hotpool/inbound/detail/end_names.hpp"
-#include "hotpool/inbound/detail/kept_memory.hpp"
+#include "hotpool/inbound/end_names.hpp"
 #include "hotpool/inbound/http_options.hpp"
 #include "hotpool/inbound/reply.hpp"
 #include "hotpool/inbound/request.hpp"
 #include "hotpool/inbound/responder.hpp"
 #include "hotpool/inbound/session_machine.hpp"
 #include "hotpool/inbound/trusted_proxies.hpp"
-#include "hotpool/io/completion.hpp"
 #include "hotpool/io/counted.hpp"
+#include "hotpool/io/executors.hpp"
+#include "hotpool/io/reserved_memory.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/transport.hpp"
 
@@ -72,17 +72,17 @@ public:
 private:
     using ref = hotpool::detail::counted_ref<http_session>;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, executor_type>;
-    static constexpr std::size_t post_bytes = 96;
+    using memory_type = hotpool::detail::reserved_memory<128, 1>;
 
     /// What is posted to the executor, in memory of the session's own.
     template <class Function>
     struct posted {
-        using allocator_type = kept_allocator<void, post_bytes>;
+        using allocator_type = hotpool::detail::reserved_allocator<std::byte, memory_type>;
         allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
         void operator()() { function(); }
 
         Function function;  // keeps the session
-        kept_memory<post_bytes>* memory;
+        memory_type* memory;
     };
     struct on_readable {
         ref session;
@@ -250,7 +250,7 @@ private:
     const std::shared_ptr<const http_service> service_;
     session_machine machine_;
     std::unique_ptr<timer_type> timer_;  // until the drain ends its idleness
-    kept_memory<post_bytes> memory_;
+    memory_type memory_;
 };
 
 }  // namespace hotpool::inbound::detail

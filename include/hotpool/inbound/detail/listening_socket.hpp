@@ -167,29 +167,18 @@ public:
     }
 
     /// Waits once until somebody can be accepted. Does nothing while such a wait is pending, or once it is closed.
-    /// @param make gives the handler, `void(std::error_code)`, which keeps this socket alive; called only if it waits.
-    /// It is given a flag that is set as long as the wait has not begun: a handler that ends then was not forgotten
+    /// @param handler `void(std::error_code)`, which keeps this socket alive and calls `wait_ended` first
     /// @errors throws what Asio throws where memory is out; nothing waits then
-    template <class MakeHandler>
-    void async_wait(MakeHandler make) {
+    template <class Handler>
+    void async_wait(Handler handler) {
         const std::lock_guard lock(mutex_);
         if (waiting_ || !socket_.is_open()) return;
-        beginning_ = true;
-        try {
-            socket_.async_wait(net::socket_base::wait_read,
-                               [this, handler = make(beginning_)](const std::error_code& error) mutable {
-                                   {
-                                       const std::lock_guard over(mutex_);
-                                       waiting_ = false;
-                                   }
-                                   handler(error);
-                               });
-        } catch (...) {
-            beginning_ = false;
-            throw;
-        }
-        beginning_ = false;
+        socket_.async_wait(net::socket_base::wait_read, std::move(handler));
         waiting_ = true;
+    }
+    void wait_ended() noexcept {
+        const std::lock_guard lock(mutex_);
+        waiting_ = false;
     }
 
     void close() noexcept {
@@ -211,7 +200,6 @@ private:
     mutable base::mutex mutex_;
     socket_type socket_;
     bool waiting_ = false;
-    bool beginning_ = false;
 };
 
 /// Listening sockets for every address of `request`.

@@ -7,7 +7,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 
-namespace hotpool::inbound::detail {
+namespace hotpool::inbound {
 
 enum class ending : std::uint8_t {
     orderly,  ///< TLS says goodbye where it can at once, and TCP sends what is on its way
@@ -46,4 +46,4 @@ constexpr ending ending_of(close_reason why) noexcept {
     }
 }
 
-}  // namespace hotpool::inbound::detail
+}  // namespace hotpool::inbound

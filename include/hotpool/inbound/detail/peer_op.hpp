@@ -14,7 +14,9 @@
 #include "hotpool/io/buffers.hpp"
 #include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
+#include "hotpool/inbound/end_names.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp_stream.hpp"
 
@@ -57,30 +59,42 @@ struct wait_attempt {
     }
 };
 
+/// Lets the handler's cancellation slot cancel `op`.
+/// @return its serial
+/// @errors throws what the slot throws; then the operation is gone
+template <class Op, class Completion, class State>
+std::uint64_t cancellable(Op& op, Completion& completion, State& c) {
+    const std::uint64_t serial = c.next_serial();
+    try {
+        hotpool::detail::make_cancellable(completion, c, serial);
+    } catch (...) {
+        completion.abandon(&op);
+        throw;
+    }
+    return serial;
+}
+
 /// One of the three: tries at once, waits for readiness, tries again.
 template <class Stream, class Attempt, class Handler>
-class stream_op final : public stream_waiter<Stream> {
+class peer_op final : public peer_waiter<Stream> {
 public:
     using state_type = connection_state<Stream>;
 
-    stream_op(Handler handler, state_type& c, Attempt attempt)
+    peer_op(Handler handler, state_type& c, Attempt attempt)
         : completion_(std::move(handler), c.get_executor()), connection_(c), attempt_(attempt) {}
 
     void start() {
-        const std::uint64_t serial = connection_->next_serial();
-        hotpool::detail::make_cancellable(completion_, *connection_, serial);
+        const std::uint64_t serial = cancellable(*this, completion_, *connection_);
         connection_->begin(*this, Attempt::direction, serial);
     }
     void attempt(Stream& stream) noexcept override { this->outcome = attempt_(stream); }
     void complete(delivery how) override {
-        const std::error_code error = this->outcome.error;
-        [[maybe_unused]] const std::size_t bytes = this->outcome.bytes;
-        auto completion = std::move(completion_);
-        hotpool::detail::free_op(this, completion.get_allocator());
+        std::error_code error = this->outcome.error;
+        [[maybe_unused]] std::size_t bytes = this->outcome.bytes;
         if constexpr (std::is_same_v<typename Attempt::signature, void(std::error_code)>)
-            completion.deliver(how, error);
+            completion_.end(this, how, std::move(error));
         else
-            completion.deliver(how, error, bytes);
+            completion_.end(this, how, std::move(error), std::move(bytes));
     }
 
 private:
@@ -93,7 +107,7 @@ private:
 /// off what it has not received yet. TLS is left aside, since nobody looks at these bytes.
 /// @source RFC 9112, 9.6: reset problem
 template <class Stream, class Handler>
-class linger_op final : public stream_waiter<Stream> {
+class linger_op final : public peer_waiter<Stream> {
 public:
     using state_type = connection_state<Stream>;
 
@@ -101,8 +115,7 @@ public:
 
     /// @param error what other operations of the connection fail with
     void start(close_reason why, std::error_code error) {
-        const std::uint64_t serial = connection_->next_serial();
-        hotpool::detail::make_cancellable(completion_, *connection_, serial);
+        const std::uint64_t serial = cancellable(*this, completion_, *connection_);
         connection_->begin_linger(*this, serial, error,
                                   [&] { left_ = connection_->home->close_begun(*connection_, why); });
     }
@@ -121,12 +134,10 @@ public:
         }
     }
     void complete(delivery how) override {
-        const std::error_code error = this->outcome.error;
+        std::error_code error = this->outcome.error;
         if (error != errc::exchange_in_progress)
             connection_->end(close_reason::finished, errc::cancelled, ending::orderly);
-        auto completion = std::move(completion_);
-        hotpool::detail::free_op(this, completion.get_allocator());
-        completion.deliver(how, error);
+        completion_.end(this, how, std::move(error));
     }
 
 private:
@@ -136,9 +147,9 @@ private:
 };
 
 template <class Stream, class Attempt, class Handler>
-void start_stream_op(connection_state<Stream>* c, Attempt attempt, Handler handler) {
+void start_peer_op(connection_state<Stream>* c, Attempt attempt, Handler handler) {
     if (c != nullptr)
-        return hotpool::detail::allocate_op<stream_op<Stream, Attempt, Handler>>(std::move(handler), *c, attempt)
+        return hotpool::detail::allocate_op<peer_op<Stream, Attempt, Handler>>(std::move(handler), *c, attempt)
             ->start();
     const std::error_code none = make_error_code(errc::lease_empty);
     if constexpr (std::is_same_v<typename Attempt::signature, void(std::error_code)>)

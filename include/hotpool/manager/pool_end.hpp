@@ -13,7 +13,7 @@ namespace hotpool {
 /// Runs, until it is stopped; then there may be a deadline, and when that has passed it is overdue for good. A second
 /// stop gives the later reason and the earlier deadline.
 /// @threads distinct objects only
-class shutdown {
+class pool_end {
 public:
     void requested(errc why, time_point deadline) noexcept {
         why_ = why;
