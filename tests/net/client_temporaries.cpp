@@ -3,8 +3,8 @@
 #include "support/http_test.hpp"
 
 #if __has_include(<asio/deferred.hpp>)
-#include <asio/deferred.hpp>
-#define TEST_DEFERRED 1
+#    include <asio/deferred.hpp>
+#    define TEST_DEFERRED 1
 #endif
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>

@@ -39,7 +39,8 @@ TEST_CASE("exchange_that_is_pending_ends_with_its_lease", "[http]") {
         {"put back", retire_reason::not_clean, [](tcp_stage& s, lease_type& l) { s.pool.put(std::move(l)); }},
         {"discarded", retire_reason::discarded, [](tcp_stage&, lease_type& l) { l.discard(); }},
         {"destroyed", retire_reason::not_clean, [](tcp_stage&, lease_type& l) { l = {}; }},
-        {"moved away and destroyed", retire_reason::not_clean, [](tcp_stage&, lease_type& l) { lease_type(std::move(l)); }},
+        {"moved away and destroyed", retire_reason::not_clean,
+         [](tcp_stage&, lease_type& l) { lease_type(std::move(l)); }},
     };
     request_builder large("PUT", "/");
     large.body(std::string(20'000'000, 'x'));

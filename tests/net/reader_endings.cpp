@@ -30,7 +30,8 @@ const std::string part_of_chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunke
 const std::string until_close = "HTTP/1.1 200 OK\r\n\r\nabc";
 
 /// The first connection falls silent inside a body, others answer.
-loopback_server::script silent_once(std::string text, std::shared_ptr<std::atomic<int>> count = std::make_shared<std::atomic<int>>(0)) {
+loopback_server::script silent_once(std::string text,
+                                    std::shared_ptr<std::atomic<int>> count = std::make_shared<std::atomic<int>>(0)) {
     return [text = std::move(text), count](server_connection& c) {
         const bool first = (*count)++ == 0;
         read_request(c);
@@ -235,7 +236,8 @@ TEST_CASE("reader_used_too_late_reads_nobody_elses_body", "[http]") {
         {"put back", [](tcp_stage& s, lease_type& l) { s.pool.put(std::move(l)); }},
         {"discarded", [](tcp_stage&, lease_type& l) { l.discard(); }},
         {"moved away and destroyed", [](tcp_stage&, lease_type& l) { lease_type(std::move(l)); }},
-        {"closed pool", [](tcp_stage& s, lease_type& l) {
+        {"closed pool",
+         [](tcp_stage& s, lease_type& l) {
              s.pool.close();
              l = {};
          }},
