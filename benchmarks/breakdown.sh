@@ -7,7 +7,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/packages.sh"
-. "$root/benchmarks/server.sh"
+. "$root/benchmarks/parts/server.sh"
 work=${1:-plain-seq-100}
 row=${2:-hotpool-client}
 

@@ -84,12 +84,12 @@ done
 mkdir -p "$build"
 started=$(date +%s)
 . "$root/tools/packages.sh"
-. "$root/benchmarks/server.sh"
-. "$root/benchmarks/plan.sh"
-. "$root/benchmarks/measure.sh"
-. "$root/benchmarks/peers/prepare.sh"
-. "$root/benchmarks/results.sh"
-sections_file=$root/benchmarks/sections.sh
+. "$root/benchmarks/parts/server.sh"
+. "$root/benchmarks/parts/plan.sh"
+. "$root/benchmarks/parts/measure.sh"
+. "$root/benchmarks/parts/prepare.sh"
+. "$root/benchmarks/parts/results.sh"
+sections_file=$root/benchmarks/parts/sections.sh
 # shellcheck source=/dev/null
 [ ! -f "$sections_file" ] || . "$sections_file"
 

@@ -111,13 +111,16 @@ std::uint16_t port_from(const char* text) { return static_cast<std::uint16_t>(st
 
 int serve_until_signal(char** arguments) {
     asio::io_context io(1);
+    // What may throw stands on a line of its own: where an initialiser inside braces throws, g++ 12 destroys the members
+    // before it twice.
+    const inbound::admission_options admission = inbound::admission_options::from_environment();
     plan p{.port = port_from(arguments[1]),
            .tls_port = port_from(arguments[2]),
            .tls = {.certificate_file = arguments[3],
                    .private_key_file = arguments[4],
                    .alpn = {"http/1.1", "http/1.0"}},
            .directory = arguments[5],
-           .admission = inbound::admission_options::from_environment()};
+           .admission = admission};
     guarded_server server(io, p);
     std::printf("http://127.0.0.1:%u/ https://127.0.0.1:%u/\n", server.port(), server.tls_port());
     std::fflush(stdout);

@@ -1,4 +1,4 @@
-// The code that README.md shows; `tests/readme.sh` sees to it that it stays the same text.
+// The code that README.md shows; `tests/lint/readme.sh` sees to it that it stays the same text.
 #include <asio/io_context.hpp>
 
 #include <exception>

@@ -1,5 +1,5 @@
 // A server that shows the way to its own end: over TLS, until SIGTERM, when everyone may finish what they have begun.
-// `tests/readme.sh` sees to it that docs/inbound.md shows the same code.
+// `tests/lint/readme.sh` sees to it that docs/inbound.md shows the same code.
 #include <hotpool/hotpool.hpp>
 
 #include <asio/co_spawn.hpp>

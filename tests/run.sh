@@ -116,6 +116,7 @@ if [ -n "$fuzz_seconds" ]; then
     install_missing
 fi
 # Tests that need one of these are skipped without it.
+want_command clang-format clang-format
 want_command haproxy haproxy
 want_command tinyproxy tinyproxy-bin
 want_header boost/beast/http.hpp libboost-dev
@@ -196,7 +197,7 @@ run_preset() {
     # shellcheck disable=SC2086
     $as_is ctest --test-dir "$build" -j "$jobs" --output-on-failure --output-junit "$root/$junit" -L "$labels" || outcome=1
     counts="0 0 0"
-    [ ! -f "$junit" ] || counts=$(awk -f tests/count_tests.awk "$log" "$junit")
+    [ ! -f "$junit" ] || counts=$(awk -f tools/count_tests.awk "$log" "$junit")
     # shellcheck disable=SC2086
     set -- $counts
     # Whatever the count says, ctest has the last word.

@@ -138,7 +138,6 @@ private:
                 return after(0ms, s, [this](slot_type& x) { give_back(x, retire_reason::lease_deadline); });
             case slot_task::report_leak:
                 ++totals_.leaks;
-                if (chance(0.5)) machine_.lease_reclaimed(s);
                 return;
             case slot_task::none: return;
         }
@@ -238,7 +237,7 @@ private:
     }
     void give_back(slot_type& s, retire_reason why) {
         if (s.state == slot_state::leased) machine_.lease_returned(s, now_, {.retire = why});
-        if (s.state == slot_state::probing && !s.tending) machine_.probe_finished(s, now_, why == retire_reason::none);
+        if (asks_peer(s.probing)) machine_.probe_finished(s, now_, why == retire_reason::none);
     }
 
     // --- the world

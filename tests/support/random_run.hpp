@@ -94,7 +94,6 @@ private:
         if (roll == 95) return try_lease();
         if (roll == 96) return change_deadline();
         if (roll == 97 && chance(10)) return stop(chance(50) ? errc::pool_draining : errc::pool_closed);
-        if (roll == 98 && chance(20)) return cut_leases();
         pass_time();
     }
 
@@ -253,15 +252,10 @@ private:
         happened();
     }
     void stop(errc why) {
+        const time_point deadline = chance(40) ? never : now_ + std::chrono::milliseconds(dice(2000));
         note("stop", make_error_code(why).message());
-        reference_.stop(why);
-        real_.stop_requested(why);
-        happened();
-    }
-    void cut_leases() {
-        note("leases overdue");
-        reference_.all_overdue();
-        real_.leases_overdue();
+        reference_.stop(why, deadline);
+        real_.stop_requested(why, deadline);
         happened();
     }
     /// The pool is closed and everybody goes home.

@@ -36,6 +36,7 @@ public:
         }
         ++counters.waits;
         waiters.push_back(w);
+        waiters.back().deadline = std::min(w.deadline, w.lease_deadline);
         make_room();
         return get_outcome::queued;
     }
@@ -75,15 +76,11 @@ public:
     }
     void deadline(int id, time_point deadline) {
         if (slot(id).task == slot_task::expire_lease && !stopped_) slot(id).task = slot_task::none;
-        slot(id).lease_deadline = deadline;
+        slot(id).lease_deadline = std::min(deadline, overdue_since_);
     }
     void detached(int id) {
         ++counters.retired[static_cast<std::size_t>(retire_reason::detached)];
         remove(id);
-    }
-    void all_overdue() {
-        for (reference_slot& s : slots)
-            if (s.is_out()) cut(s);
     }
 
     // --- idle connections
@@ -190,6 +187,11 @@ public:
     // --- everything
 
     void time_passed(time_point now) {
+        if (stopped_ && overdue_since_ == never && stop_deadline_ <= now) {
+            overdue_since_ = now;
+            for (reference_slot& s : slots)
+                if (s.is_out()) cut(s);
+        }
         const auto before = waiters;
         for (const reference_waiter& w : before) {
             if (w.deadline > now) continue;
@@ -201,8 +203,9 @@ public:
             if (s.state == slot_state::idle) look_after(s, now);
         }
     }
-    void stop(errc why) {
+    void stop(errc why, time_point deadline) {
         stopped_ = why;
+        stop_deadline_ = std::min(stop_deadline_, deadline);
         warm_left_ = 0;
         while (!waiters.empty()) answer(waiters.front().id, -1, static_cast<int>(why));
         counters.openings -= std::erase_if(slots, [](auto& s) { return s.task == slot_task::open; });
@@ -244,7 +247,7 @@ public:
         if (std::none_of(slots.begin(), slots.end(), [&](auto& s) { return s.id == id; })) return false;
         const bool asked = std::exchange(slot(id).task, slot_task::none) == task;
         if (task == slot_task::probe)
-            slot(id).lease_deadline = base::after(now, options.health_check_timeout);
+            slot(id).lease_deadline = std::min(base::after(now, options.health_check_timeout), overdue_since_);
         return asked;
     }
     /// The earliest time at which `time_passed` would find something, or growth may go on.
@@ -256,6 +259,7 @@ public:
             if (s.state == slot_state::idle)
                 due = std::min({due, s.dies_at, s.idle_until, s.probe_at, rest_at(s)});
         }
+        if (stopped_ && !slots.empty() && overdue_since_ == never) due = std::min(due, stop_deadline_);
         reference_manager later = *this;
         later.settle(never);
         return later.slots.size() > slots.size() ? std::min(due, no_opening_before_) : due;
@@ -331,6 +335,8 @@ private:
     idle_end order_;
     bool rests_;
     std::optional<errc> stopped_;
+    time_point stop_deadline_ = never;
+    time_point overdue_since_ = never;
     bool growth_blocked_ = false;
     std::size_t warm_left_ = 0;
     unsigned failures_in_a_row_ = 0;

@@ -22,7 +22,7 @@ struct reference_slot {
     slot_state state = slot_state::opening;
     slot_task task = slot_task::open;  // asked for and not yet taken up by the driver
     retire_reason retire = retire_reason::none;
-    bool tending = false;
+    bool tending = false;     // watched or rested
     bool validating = false;  // new, and being probed before anyone gets it
     bool rested = false;
     std::uint64_t uses = 0;

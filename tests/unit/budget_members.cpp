@@ -1,5 +1,5 @@
 // The budget alone: what it grants, to whom, in which order.
-#include <functional>
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -13,39 +13,27 @@ using hotpool::connection_budget;
 
 namespace {
 
-std::string log_of_grants;
-
 struct pool final : connection_budget::member {
-    explicit pool(char n) : name(n) {}
-    void budget_granted() override {
-        ++granted;
-        log_of_grants += name;
-    }
-    bool reclaim_idle() override {
-        ++asked;
-        if (idle == 0) return false;
-        --idle;
-        if (on_reclaim) on_reclaim();
-        return true;
-    }
+    pool(char n, std::string& calls) : name(n), log(&calls) {}
+    void budget_calls() noexcept override { *log += name; }
     char name;
-    int granted = 0;
-    int asked = 0;
-    int idle = 0;
-    std::function<void()> on_reclaim;
+    std::string* log;
 };
 
 struct stage {
     explicit stage(std::size_t room) : budget(room) {
-        log_of_grants.clear();
         for (const char name : {'a', 'b', 'c'}) {
-            pools.push_back(std::make_shared<pool>(name));
-            budget.join(pools.back());
+            pools.push_back(std::make_unique<pool>(name, calls));
+            budget.join(*pools.back());
         }
     }
-    bool acquire(std::size_t i, bool pressing = true) { return budget.acquire(pools[i], pressing); }
+    ~stage() {
+        for (const auto& p : pools) budget.leave(*p);
+    }
+    bool acquire(std::size_t i, bool pressing = true) { return budget.acquire(*pools[i], pressing); }
+    std::string calls;
     connection_budget budget;
-    std::vector<std::shared_ptr<pool>> pools;
+    std::vector<std::unique_ptr<pool>> pools;
 };
 
 }  // namespace
@@ -63,8 +51,11 @@ TEST_CASE("budget_grants_up_to_its_limit_and_takes_back", "[budget]") {
     CHECK_FALSE(s.acquire(2));
     CHECK(s.budget.used() == 2);
     s.budget.release();
-    CHECK(s.pools[2]->granted == 1);
+    CHECK(s.calls == "c");
+    CHECK(s.pools[2]->has_grant());
     CHECK(s.budget.used() == 2);
+    CHECK(s.acquire(2));
+    CHECK_FALSE(s.pools[2]->has_grant());
     s.budget.release();
     s.budget.release();
     CHECK(s.budget.used() == 0);
@@ -76,47 +67,95 @@ TEST_CASE("budget_serves_in_the_order_of_asking_and_each_pool_once", "[budget]")
     CHECK_FALSE(s.acquire(2));
     CHECK_FALSE(s.acquire(1));
     CHECK_FALSE(s.acquire(2));
-    for (int i = 0; i < 3; ++i) s.budget.release();
-    CHECK(log_of_grants == "cb");
+    for (int i = 0; i < 2; ++i) {
+        s.budget.release();
+        CHECK(s.acquire(i == 0 ? 2 : 1));
+    }
+    s.budget.release();
+    CHECK(s.calls == "cb");
     CHECK(s.budget.used() == 0);
 }
 
-TEST_CASE("only_pressing_requests_ask_the_others_for_an_idle_connection", "[budget]") {
+TEST_CASE("free_room_is_not_taken_ahead_of_the_queue", "[budget]") {
     stage s(1);
     CHECK(s.acquire(0));
-    s.pools[0]->idle = 1;
-    CHECK_FALSE(s.acquire(1, false));
-    CHECK(s.pools[0]->asked == 0);
-    CHECK_FALSE(s.budget.is_pressed());
-    CHECK_FALSE(s.acquire(1, true));  // in the same place, but pressing now
-    CHECK(s.pools[0]->asked == 1);
-    CHECK(s.pools[1]->asked == 0);
-    CHECK(s.budget.is_pressed());
+    CHECK_FALSE(s.acquire(1));
     s.budget.release();
-    CHECK(log_of_grants == "b");
-    CHECK_FALSE(s.budget.is_pressed());
+    CHECK_FALSE(s.acquire(2));
+    CHECK(s.acquire(1));
 }
 
-TEST_CASE("room_freed_by_a_reclaim_goes_to_the_first_in_the_queue", "[budget]") {
+TEST_CASE("only_pressing_requests_call_the_others_for_an_idle_connection", "[budget]") {
+    stage s(1);
+    CHECK(s.acquire(0));
+    s.pools[0]->has_idle(true);
+    CHECK_FALSE(s.acquire(1, false));
+    CHECK(s.calls.empty());
+    CHECK_FALSE(s.budget.wants_idle());
+    CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
+    CHECK_FALSE(s.acquire(1, true));  // in the same place, but pressing now
+    CHECK(s.calls == "a");
+    CHECK(s.budget.wants_idle());
+    CHECK(s.budget.promise_idle(*s.pools[0]));
+    CHECK_FALSE(s.budget.wants_idle());
+    s.budget.release(true);
+    CHECK(s.calls == "ab");
+    CHECK(s.pools[1]->has_grant());
+}
+
+TEST_CASE("one_request_costs_one_idle_connection", "[budget]") {
+    stage s(2);
+    CHECK(s.acquire(0));
+    CHECK(s.acquire(1));
+    s.pools[0]->has_idle(true);
+    s.pools[1]->has_idle(true);
+    CHECK_FALSE(s.acquire(2));
+    CHECK(s.calls == "ab");
+    CHECK(s.budget.promise_idle(*s.pools[1]));
+    CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
+    s.budget.promise_broken();
+    CHECK(s.budget.wants_idle());
+    CHECK(s.budget.promise_idle(*s.pools[0]));
+    s.budget.release(true);
+    CHECK(s.pools[2]->has_grant());
+}
+
+TEST_CASE("pool_is_not_asked_for_its_own_sake", "[budget]") {
+    stage s(1);
+    CHECK(s.acquire(0));
+    s.pools[0]->has_idle(true);
+    CHECK_FALSE(s.acquire(0));
+    CHECK(s.calls.empty());
+    CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
+}
+
+TEST_CASE("room_that_is_freed_goes_to_the_first_in_the_queue", "[budget]") {
     stage s(1);
     CHECK(s.acquire(0));
     CHECK_FALSE(s.acquire(2));
-    s.pools[0]->idle = 1;
-    s.pools[0]->on_reclaim = [&] { s.budget.release(); };
     CHECK_FALSE(s.acquire(1));
-    CHECK(log_of_grants == "c");
+    CHECK(s.budget.promise_idle(*s.pools[0]));
+    s.budget.release(true);
+    CHECK(s.calls == "c");
     CHECK(s.budget.used() == 1);
-    CHECK(s.budget.is_queued(s.pools[1]));
-    CHECK_FALSE(s.budget.is_queued(s.pools[2]));
+    CHECK(s.budget.is_queued(*s.pools[1]));
+    CHECK_FALSE(s.budget.is_queued(*s.pools[2]));
 }
 
-TEST_CASE("the_same_pool_is_not_asked_first_each_time", "[budget]") {
+TEST_CASE("the_same_pool_is_not_called_first_each_time", "[budget]") {
     stage s(1);
     CHECK(s.acquire(0));
-    s.pools[1]->idle = s.pools[2]->idle = 10;
-    for (int i = 0; i < 10; ++i) CHECK_FALSE(s.acquire(0));
-    CHECK(s.pools[1]->idle < 10);
-    CHECK(s.pools[2]->idle < 10);
+    s.pools[1]->has_idle(true);
+    s.pools[2]->has_idle(true);
+    CHECK_FALSE(s.acquire(0));
+    CHECK(s.calls == "bc");
+    CHECK(s.budget.promise_idle(*s.pools[1]));
+    CHECK_FALSE(s.budget.promise_idle(*s.pools[2]));
+    s.budget.release(true);
+    CHECK(s.acquire(0));
+    s.calls.clear();
+    CHECK_FALSE(s.acquire(0));
+    CHECK(s.calls == "cb");
 }
 
 TEST_CASE("pool_that_withdraws_is_not_granted", "[budget]") {
@@ -124,51 +163,73 @@ TEST_CASE("pool_that_withdraws_is_not_granted", "[budget]") {
     CHECK(s.acquire(0));
     CHECK_FALSE(s.acquire(1));
     CHECK_FALSE(s.acquire(2));
-    s.budget.withdraw(s.pools[1]);
-    s.budget.withdraw(s.pools[1]);
-    CHECK(s.budget.is_pressed());
+    s.budget.withdraw(*s.pools[1]);
+    s.budget.withdraw(*s.pools[1]);
+    CHECK(s.budget.wants_idle());
     s.budget.release();
-    CHECK(log_of_grants == "c");
-    CHECK_FALSE(s.budget.is_pressed());
+    CHECK(s.calls == "c");
+    CHECK_FALSE(s.budget.wants_idle());
 }
 
-TEST_CASE("pool_that_ended_in_the_queue_is_passed_over", "[budget]") {
+TEST_CASE("grants_that_are_not_needed_go_to_the_next", "[budget]") {
     stage s(1);
     CHECK(s.acquire(0));
     CHECK_FALSE(s.acquire(1));
     CHECK_FALSE(s.acquire(2));
-    s.pools[1].reset();
     s.budget.release();
-    CHECK(log_of_grants == "c");
-    s.pools[2].reset();
-    s.budget.release();
+    CHECK(s.calls == "b");
+    s.budget.return_grants(*s.pools[1], 0);
+    CHECK(s.calls == "bc");
+    CHECK_FALSE(s.pools[1]->has_grant());
+    s.budget.withdraw(*s.pools[2]);
     CHECK(s.budget.used() == 0);
-    CHECK_FALSE(s.budget.is_pressed());
+}
+
+TEST_CASE("pool_that_has_left_is_passed_over_and_leaves_its_grants", "[budget]") {
+    stage s(1);
+    CHECK(s.acquire(0));
+    CHECK_FALSE(s.acquire(1));
+    CHECK_FALSE(s.acquire(2));
+    s.budget.release();
+    s.budget.leave(*s.pools[1]);
+    CHECK(s.calls == "bc");
+    s.budget.leave(*s.pools[2]);
+    CHECK(s.budget.used() == 0);
+    CHECK_FALSE(s.budget.wants_idle());
+    CHECK(s.acquire(0));
+    CHECK_FALSE(s.acquire(1));  // nobody is queued that cannot be called
+    CHECK_FALSE(s.budget.is_queued(*s.pools[1]));
+    s.budget.release();
 }
 
 TEST_CASE("budget_is_never_exceeded_by_contending_pools", "[budget][thread]") {
     constexpr std::size_t room = 3;
     connection_budget budget(room);
     struct worker final : connection_budget::member {
-        void budget_granted() override { budget->release(); }
-        bool reclaim_idle() override { return false; }
-        connection_budget* budget = nullptr;
+        void budget_calls() noexcept override { calls.fetch_add(1, std::memory_order_relaxed); }
+        std::atomic<int> calls{0};
     };
+    std::atomic<bool> exceeded{false};
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
-            const auto me = std::make_shared<worker>();
-            me->budget = &budget;
+            worker me;
             budget.join(me);
             for (int i = 0; i < 5000; ++i) {
                 const bool mine = budget.acquire(me, i % 2 == 0);
-                if (budget.used() > room) FAIL("exceeded");
-                if (mine) budget.release();
+                if (budget.used() > room) exceeded = true;
+                me.has_idle(mine);
+                const bool promised = mine && budget.wants_idle() && budget.promise_idle(me);
+                if (mine) budget.release(promised);
                 if (i % 3 == 0) budget.withdraw(me);
             }
-            budget.withdraw(me);
+            budget.leave(me);
+            const int calls = me.calls;
+            std::this_thread::yield();
+            if (me.calls != calls) exceeded = true;
         });
     for (std::thread& t : threads) t.join();
+    CHECK_FALSE(exceeded);
     CHECK(budget.used() == 0);
-    CHECK_FALSE(budget.is_pressed());
+    CHECK_FALSE(budget.wants_idle());
 }

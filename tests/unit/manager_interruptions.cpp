@@ -36,8 +36,8 @@ TEST_CASE("lease_is_cut_by_the_end_of_a_drain_even_if_it_is_just_being_reported"
     while (machine.next_action(action, now)) continue;
 
     machine.time_passed(now + 5s);  // a report is due, but not begun
-    machine.stop_requested(errc::pool_draining);
-    machine.leases_overdue();
+    machine.stop_requested(errc::pool_draining, now + 5s);
+    machine.time_passed(now + 5s);
     REQUIRE(machine.next_action(action, now + 5s));
     CHECK(action.task == slot_task::expire_lease);
     CHECK(machine.check());

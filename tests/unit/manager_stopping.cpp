@@ -19,6 +19,13 @@ void stop(Bench& bench, errc why) {
     bench.machine.stop_requested(why);
     bench.settle();
 }
+/// A drain whose deadline has passed.
+template <class Bench>
+void end_drain(Bench& bench) {
+    bench.machine.stop_requested(errc::pool_draining, bench.now);
+    bench.wait(0s);
+    CHECK(bench.machine.overdue());
+}
 
 }  // namespace
 
@@ -156,13 +163,12 @@ TEST_CASE("overdue_leases_are_cut_once_each", "[manager]") {
     bench.leased();
     auto& idle = bench.leased();
     bench.put(idle);
-    bench.machine.leases_overdue();
-    bench.settle();
+    end_drain(bench);
     CHECK(bench.asked(slot_task::expire_lease) == 2);
     bench.wait(10s);
     CHECK(bench.asked(slot_task::expire_lease) == 2);
     CHECK(s.state == slot_state::leased);
-    CHECK(idle.state == slot_state::idle);
+    CHECK(idle.retire == retire_reason::drained);
     bench.put(s, {.retire = retire_reason::lease_deadline});
     CHECK(s.state == slot_state::closing);
 }
@@ -174,8 +180,7 @@ TEST_CASE("probe_that_is_out_is_cut_with_the_leases_a_tended_connection_is_not",
     REQUIRE(bench.take(slot_task::probe) == &probed);
     auto& tended = bench.idle_slot();
     REQUIRE(bench.machine.tend_started(tended));
-    bench.machine.leases_overdue();
-    bench.settle();
+    end_drain(bench);
     CHECK(bench.take(slot_task::expire_lease) == &probed);
     CHECK(bench.unanswered_tasks() == 0);
 }
@@ -183,19 +188,59 @@ TEST_CASE("probe_that_is_out_is_cut_with_the_leases_a_tended_connection_is_not",
 TEST_CASE("new_deadline_does_not_undo_the_end_of_a_drain", "[manager]") {
     machine_bench<> bench;
     auto& s = bench.leased();
-    stop(bench, errc::pool_draining);
-    bench.machine.leases_overdue();
-    bench.machine.deadline_changed(s, bench.now + 1h);
+    bench.machine.stop_requested(errc::pool_draining, bench.now);
+    bench.machine.time_passed(bench.now);
+    bench.machine.deadline_changed(s, bench.now + 1h);  // before the cut was performed
     bench.settle();
     CHECK(bench.take(slot_task::expire_lease) == &s);
-    bench.wait(1h);
+    bench.machine.deadline_changed(s, bench.now + 1h);  // after it
+    CHECK(bench.machine.next_due() <= bench.now);
+    bench.wait(0s);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    bench.machine.lease_over(s, bench.now + 1h);
+    bench.wait(0s);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+}
+
+TEST_CASE("end_of_a_drain_comes_at_its_earliest_deadline", "[manager]") {
+    machine_bench<> bench;
+    bench.leased();
+    bench.machine.stop_requested(errc::pool_draining, bench.now + 5s);
+    bench.machine.stop_requested(errc::pool_closed, bench.now + 9s);
+    bench.settle();
+    CHECK(bench.machine.next_due() == bench.now + 5s);
+    bench.wait(5s - 1ns);
+    CHECK_FALSE(bench.machine.overdue());
+    bench.wait(1ns);
+    CHECK(bench.machine.overdue());
+    CHECK(bench.asked(slot_task::expire_lease) == 1);
+    CHECK(bench.machine.next_due() == never);
+}
+
+TEST_CASE("drained_pool_has_no_deadline_left", "[manager]") {
+    machine_bench<> bench;
+    auto& s = bench.leased();
+    bench.machine.stop_requested(errc::pool_draining, bench.now + 5s);
+    bench.put(s);
+    bench.close_all();
+    CHECK(bench.machine.empty());
+    CHECK(bench.machine.next_due() == never);
+}
+
+TEST_CASE("lease_with_a_deadline_of_its_own_is_cut_by_the_sooner_one", "[manager]") {
+    machine_bench<> bench;
+    auto& s = bench.leased(2s);
+    bench.machine.stop_requested(errc::pool_draining, bench.now + 5s);
+    bench.wait(2s);
+    CHECK(bench.take(slot_task::expire_lease) == &s);
+    bench.wait(3s);  // the end of the drain: whoever has not come back is told once more
     CHECK(bench.take(slot_task::expire_lease) == &s);
 }
 
 TEST_CASE("return_takes_back_a_cut_that_was_not_performed_yet", "[manager]") {
     machine_bench<> bench;
-    auto& s = bench.leased();
-    bench.machine.leases_overdue();
+    auto& s = bench.leased(5s);
+    bench.machine.time_passed(bench.now + 5s);
     bench.machine.lease_returned(s, bench.now);
     bench.settle();
     CHECK(bench.unanswered_tasks() == 0);

@@ -1,5 +1,6 @@
 // The list of connections to look at when the turn is over.
 #include <atomic>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct item {
 
 std::string names_of(turn_list<item>& list) {
     std::string names;
-    list.for_each_taken([&](const item& i) { names += i.name; });
+    list.for_each_taken([&](const item& i) { names += i.name; }, [] {});
     return names;
 }
 
@@ -73,11 +74,41 @@ TEST_CASE("connection_pushed_while_it_is_visited_waits_for_the_next_turn", "[tur
     list.for_each_taken([&](item& i) {
         seen += i.name;
         if (&i == &a) asked = list.push(a);
-    });
+    }, [] {});
     CHECK(seen == "ab");
     CHECK(asked);
     CHECK(names_of(list) == "a");
     CHECK(a.references == 0);
+}
+
+TEST_CASE("those_behind_a_visit_that_throws_are_seen_to_later", "[turn_list]") {
+    item a('a'), b('b'), c('c');
+    turn_list<item> list;
+    for (item* i : {&a, &b, &c}) list.push(*i);
+    int asked = 0;
+    CHECK_THROWS_AS(list.for_each_taken(
+                        [&](item& i) {
+                            if (&i == &a) throw std::runtime_error("a handler's");
+                        },
+                        [&] { ++asked; }),
+                    std::runtime_error);
+    CHECK(asked == 1);
+    CHECK(a.references == 0);
+    CHECK_FALSE(list.push(c));
+    CHECK_FALSE(list.push(a));
+    CHECK(names_of(list) == "bca");
+    for (const item* i : {&a, &b, &c}) CHECK(i->references == 0);
+}
+
+TEST_CASE("visit_that_throws_at_the_last_leaves_nothing_behind", "[turn_list]") {
+    item a('a');
+    turn_list<item> list;
+    list.push(a);
+    int asked = 0;
+    CHECK_THROWS(list.for_each_taken([](item&) { throw 1; }, [&] { ++asked; }));
+    CHECK(asked == 0);
+    CHECK(a.references == 0);
+    CHECK(list.push(a));
 }
 
 TEST_CASE("turn_list_that_ends_lets_go_of_what_is_in_it", "[turn_list]") {

@@ -10,12 +10,24 @@
 
 namespace hotpool {
 
+/// An origin whose text belongs to the caller.
+///
+/// The pool's constructor takes one, so that `{.host = …, .port = …}` may stand beside a `co_await` in the same
+/// expression: g++ 12 copies a temporary aggregate of strings there bit by bit, and destroys it twice. Without members to
+/// destroy there is nothing it could do wrong.
+struct origin_view {
+    std::string_view host;
+    std::string_view port;
+};
+
 /// One target host: `origin{.host = "example.com", .port = "443"}`.
 struct origin {
     /// A name or an IP address; IPv6 without brackets, international names in their xn-- form.
     std::string host;
     /// A number from 1 to 65535, or http (80) or https (443).
     std::string port;
+
+    operator origin_view() const noexcept { return {.host = host, .port = port}; }
 
     friend bool operator==(const origin&, const origin&) = default;
 };
@@ -27,8 +39,8 @@ namespace detail {
 }
 
 constexpr bool is_host_character(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '-' || c == '_' || c == ':' || c == '%';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':' || c == '%';
 }
 
 }  // namespace detail
@@ -57,8 +69,7 @@ inline const char* host_fault(std::string_view host) noexcept {
     if (host.size() > max_host_bytes) return "must be at most 253 characters";
     if (!std::all_of(host.begin(), host.end(), is_host_character))
         return "must be a name or an IP address: only letters, digits and the characters - . _ : %";
-    if (std::count(host.begin(), host.end(), ':') == 1)
-        return "must not contain a port: that is a field of its own";
+    if (std::count(host.begin(), host.end(), ':') == 1) return "must not contain a port: that is a field of its own";
     return nullptr;
 }
 
@@ -68,8 +79,7 @@ inline const char* host_fault(std::string_view host) noexcept {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const origin& target) {
     if (const char* rule = detail::host_fault(target.host)) detail::refuse_origin("host", rule);
-    if (port_number(target.port) == 0)
-        detail::refuse_origin("port", "must be a number from 1 to 65535, http or https");
+    if (port_number(target.port) == 0) detail::refuse_origin("port", "must be a number from 1 to 65535, http or https");
 }
 
 }  // namespace hotpool

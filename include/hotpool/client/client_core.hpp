@@ -43,16 +43,17 @@ struct client_core {
     retry_budget budget;
 };
 
-/// How a request is stopped from outside, in whichever step it is.
+/// How a request is stopped from outside, in whichever step it is. It may outlive the client, the pool and their
+/// execution context: it keeps none of them, and then does nothing.
+/// @threads any thread
 template <class Core>
 class client_cancellation {
 public:
     using connection_type = typename Core::connection_type;
     using link_type = typename Core::waiter_type::link;
 
-    explicit client_cancellation(std::shared_ptr<Core> core)
-        : core_(std::move(core)),
-          waiting_(std::allocate_shared<link_type>(base::recycling_allocator<link_type>())) {}
+    explicit client_cancellation(const std::shared_ptr<Core>& core)
+        : core_(core), waiting_(std::allocate_shared<link_type>(base::recycling_allocator<link_type>())) {}
 
     const std::shared_ptr<link_type>& waiting() const noexcept { return waiting_; }
 
@@ -68,7 +69,7 @@ public:
         if (late) c.cancel(serial);
     }
     /// The request waits for its next try. If it has been cancelled already, the wait is over.
-    void paused(std::shared_ptr<pause> p) {
+    void paused(const std::shared_ptr<pause>& p) {
         bool late = false;
         {
             std::lock_guard lock(mutex_);
@@ -82,7 +83,7 @@ public:
         return cancelled_;
     }
     void cancel() {
-        std::optional<counted_ref<connection_type>> c;
+        std::optional<watched_type> c;
         std::uint64_t serial = 0;
         std::shared_ptr<pause> p;
         {
@@ -90,26 +91,30 @@ public:
             cancelled_ = true;
             c = connection_;
             serial = serial_;
-            p = pause_;
+            p = pause_.lock();
         }
         if (c) (*c)->cancel(serial);
         stop_waiting();
         if (p) p->end(true);
     }
     void stop_waiting() {
-        if (auto* w = core_->forget(*waiting_)) {
+        const std::shared_ptr<Core> core = core_.lock();
+        if (core == nullptr) return;
+        if (auto* w = core->forget(*waiting_)) {
             w->error = errc::cancelled;
             w->answered();
         }
     }
 
 private:
-    const std::shared_ptr<Core> core_;
+    using watched_type = watching_ref<connection_type>;
+
+    const std::weak_ptr<Core> core_;
     const std::shared_ptr<link_type> waiting_;
     std::mutex mutex_;
-    std::optional<counted_ref<connection_type>> connection_;
+    std::optional<watched_type> connection_;
     std::uint64_t serial_ = 0;
-    std::shared_ptr<pause> pause_;
+    std::weak_ptr<pause> pause_;
     bool cancelled_ = false;
 };
 

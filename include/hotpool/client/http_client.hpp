@@ -10,6 +10,8 @@
 #include "hotpool/client/client_options.hpp"
 #include "hotpool/pool/connection_pool.hpp"
 #include "hotpool/client/client_op.hpp"
+#include "hotpool/exchange/launch.hpp"
+#include "hotpool/exchange/request_box.hpp"
 #include "hotpool/http/request_builder.hpp"
 #include "hotpool/http/response.hpp"
 #include "hotpool/exchange/response_reader.hpp"
@@ -41,38 +43,69 @@ public:
     executor_type get_executor() const noexcept { return core_->pool->executor(); }
 
     /// Sends a request and receives its response whole.
-    /// @completes `void(std::error_code, response)`
-    /// @cancels any type
-    /// @lifetime the request outlives the operation
+    /// @completes `void(std::error_code, response)` on the handler's executor, or the pool's
+    /// @errors those of `async_exchange` but `errc::lease_empty`, `errc::exchange_in_progress`,
+    /// `errc::response_pending`; those of `connection_pool::async_get`; `errc::request_unsent`,
+    /// `errc::request_timed_out`. Throws `std::bad_alloc`; nothing has happened then
+    /// @cancels any type, in whichever step it is
+    /// @threads any thread
+    /// @lifetime the request outlives the operation, or is handed in as an rvalue and kept by it. The client and its pool
+    /// may end before
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_send(const request_builder& request, Token&& token = {}) {
-        return initiate<response, const request_builder&>(request, std::forward<Token>(token));
+        return initiate<response>(request, std::forward<Token>(token));
+    }
+    template <class Token = net::default_completion_token_t<executor_type>>
+    auto async_send(request_builder&& request, Token&& token = {}) {
+        return initiate<response>(std::move(request), std::forward<Token>(token));
     }
 
+    /// Sends a GET.
     /// @param target path and query
-    /// @completes `void(std::error_code, response)`
+    /// @completes as `async_send`
+    /// @errors as `async_send`
+    /// @cancels any type
+    /// @threads any thread
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_get(std::string_view target, Token&& token = {}) {
-        return initiate<response, request_builder>(request_builder("GET", target), std::forward<Token>(token));
+        return initiate<response>(request_builder("GET", target), std::forward<Token>(token));
     }
+    /// Sends a HEAD; the response has no body.
+    /// @param target path and query
+    /// @completes as `async_send`
+    /// @errors as `async_send`
+    /// @cancels any type
+    /// @threads any thread
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_head(std::string_view target, Token&& token = {}) {
-        return initiate<response, request_builder>(request_builder("HEAD", target), std::forward<Token>(token));
+        return initiate<response>(request_builder("HEAD", target), std::forward<Token>(token));
     }
-    /// A POST that may have been processed is not sent again; its error answers `condition::maybe_processed`.
+    /// Sends a POST. One that may have been processed is not sent again; its error answers `condition::maybe_processed`.
+    /// @param target path and query
+    /// @completes as `async_send`
+    /// @errors as `async_send`
+    /// @cancels any type
+    /// @threads any thread
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_post(std::string_view target, std::string body, std::string_view content_type, Token&& token = {}) {
         request_builder request("POST", target);
         request.header("Content-Type", content_type).body(std::move(body));
-        return initiate<response, request_builder>(std::move(request), std::forward<Token>(token));
+        return initiate<response>(std::move(request), std::forward<Token>(token));
     }
 
     /// Sends a request and receives the head of its response; the reader holds the connection until it ends.
-    /// @completes `void(std::error_code, reader_type)`
-    /// @lifetime the request outlives the operation
+    /// @completes `void(std::error_code, reader_type)` on the handler's executor, or the pool's
+    /// @errors as `async_send`
+    /// @cancels any type, in whichever step it is
+    /// @threads any thread
+    /// @lifetime as `async_send`
     template <class Token = net::default_completion_token_t<executor_type>>
     auto async_start(const request_builder& request, Token&& token = {}) {
-        return initiate<reader_type, const request_builder&>(request, std::forward<Token>(token));
+        return initiate<reader_type>(request, std::forward<Token>(token));
+    }
+    template <class Token = net::default_completion_token_t<executor_type>>
+    auto async_start(request_builder&& request, Token&& token = {}) {
+        return initiate<reader_type>(std::move(request), std::forward<Token>(token));
     }
 
 private:
@@ -82,27 +115,14 @@ private:
 
     template <class Result, class Request, class Token>
     auto initiate(Request&& request, Token&& token) {
+        using box = detail::box_for<Request>;
         return net::async_initiate<Token, void(std::error_code, Result)>(
-            [](auto handler, std::shared_ptr<core_type> core, auto what) {
-                using op = detail::client_op<pool_core_type, Result, Request, std::decay_t<decltype(handler)>>;
-                detail::allocate_op<op>(std::move(handler), std::move(core), what.take())->start();
+            [](auto handler, std::shared_ptr<core_type> core, box what) {
+                using op = detail::client_op<pool_core_type, Result, box, std::decay_t<decltype(handler)>>;
+                detail::launch<op>(std::move(handler), std::move(core), std::move(what));
             },
-            token, core_, request_box<Request>(static_cast<Request&&>(request)));
+            token, core_, box(std::forward<Request>(request)));
     }
-
-    /// Carries a request through an initiation that may be kept and started later: by value or as a reference.
-    template <class Request>
-    struct request_box {
-        explicit request_box(Request&& r) : request(std::move(r)) {}
-        Request&& take() { return std::move(request); }
-        Request request;
-    };
-    template <class Request>
-    struct request_box<const Request&> {
-        explicit request_box(const Request& r) : request(&r) {}
-        const Request& take() { return *request; }
-        const Request* request;
-    };
 
     std::shared_ptr<core_type> core_;
 };

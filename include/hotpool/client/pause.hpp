@@ -16,26 +16,38 @@ namespace hotpool::detail {
 class pausing_op {
 public:
     virtual void pause_over(bool cancelled) = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
 
 protected:
     ~pausing_op() = default;
 };
 
-/// One pause: its timer and whoever cancels it each try to end it, and the first one does.
+/// One pause: its timer, whoever cancels it and the end of the execution context each try to end it, and the first one
+/// does.
 /// @threads any thread
 class pause {
 public:
     explicit pause(pausing_op& op) noexcept : op_(&op) {}
     void end(bool cancelled) {
-        if (pausing_op* op = op_.exchange(nullptr, std::memory_order_acq_rel)) op->pause_over(cancelled);
+        if (pausing_op* op = take()) op->pause_over(cancelled);
     }
+    void abandon() noexcept {
+        if (!begun_.load(std::memory_order_acquire)) return;
+        if (pausing_op* op = take()) op->abandoned();
+    }
+    void begin() noexcept { begun_.store(true, std::memory_order_release); }
 
 private:
+    pausing_op* take() noexcept { return op_.exchange(nullptr, std::memory_order_acq_rel); }
+
     std::atomic<pausing_op*> op_;
+    std::atomic<bool> begun_{false};  // until then, a handler that is dropped says nothing of the context
 };
 
 /// Makes `op` wait. Once its timer is started, the operation may go on, or be gone.
 /// @param timer the operation's, to be destroyed in `pause_over`
+/// @errors throws when there is no memory to wait with; nothing has begun then
 template <class Timer>
 std::shared_ptr<pause> begin_pause(pausing_op& op, Timer& timer, time_point until) {
     class pause_handler {
@@ -44,7 +56,7 @@ std::shared_ptr<pause> begin_pause(pausing_op& op, Timer& timer, time_point unti
         explicit pause_handler(std::shared_ptr<pause> p) noexcept : pause_(std::move(p)) {}
         pause_handler(pause_handler&&) noexcept = default;
         ~pause_handler() {
-            if (pause_ != nullptr) pause_->end(true);  // the execution context has ended, or the pause has
+            if (pause_ != nullptr) pause_->abandon();  // the execution context has ended, or the pause has
         }
         allocator_type get_allocator() const noexcept { return {}; }
         void operator()(std::error_code) { std::exchange(pause_, nullptr)->end(false); }
@@ -55,6 +67,7 @@ std::shared_ptr<pause> begin_pause(pausing_op& op, Timer& timer, time_point unti
     auto p = std::allocate_shared<pause>(base::recycling_allocator<pause>(), op);
     timer.expires_at(until);
     timer.async_wait(pause_handler(p));
+    p->begin();
     return p;
 }
 

@@ -14,6 +14,7 @@
 #include "hotpool/base/source_location.hpp"
 #include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/connection/connection_home.hpp"
+#include "hotpool/connection/exchange_hold.hpp"
 #include "hotpool/connection/gate.hpp"
 #include "hotpool/connection/left_behind.hpp"
 #include "hotpool/io/context_end.hpp"
@@ -70,8 +71,8 @@ public:
     bool reused = false;                            // has carried something before the present lease
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
+    exchange_hold hold;
 
-    source_location lent_where{};  // of the present lease; under the pool's lock
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};  // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};
@@ -89,7 +90,11 @@ public:
         writable.begin(serial);
         return serial;
     }
-    std::uint64_t next_serial() noexcept { return serial_.fetch_add(1, std::memory_order_relaxed) + 1; }
+    std::uint64_t next_serial() noexcept {
+        const std::uint64_t serial = serial_.load(std::memory_order_relaxed) + 1;
+        serial_.store(serial, std::memory_order_relaxed);  // one operation begins after the other
+        return serial;
+    }
 
     gate& gate_for(io_want want) noexcept { return want == io_want::write ? writable : readable; }
 
@@ -121,6 +126,8 @@ public:
         if (op == nullptr) op = writable.claim_to_cancel(serial);
         if (op != nullptr) op->resume(wake::cancelled);
     }
+    /// The same for the operation that began last.
+    void interrupt() { cancel(serial_.load(std::memory_order_relaxed)); }
 
     /// The parked operation to resume because the lease's deadline has passed, or null.
     /// @threads any thread, while the lease cannot end

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hotpool/connection/connection.hpp"
+#include "hotpool/connection/lease_end.hpp"
 #include "hotpool/connection/stream_op.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -55,8 +56,13 @@ public:
     /// Closes the connection instead of giving it back.
     void discard() noexcept {
         if (connection_ == nullptr) return;
+        const detail::counted_ref<connection_type> keep(*connection_);
+        if (connection_->hold.is_occupied() && detail::end_beside_operation(*connection_, true)) {
+            connection_ = nullptr;
+            return;
+        }
         connection_->break_for(retire_reason::discarded);
-        drop();
+        end(false);
     }
 
     /// Takes the connection out of the pool for good: its place there is free at once. The lease goes on to work as a
@@ -109,7 +115,9 @@ public:
     /// Not for users: the connection, which the lease keeps.
     connection_type* connection() const noexcept { return connection_; }
     /// Not for users: a lease of `c`, which the caller owns.
-    explicit lease(connection_type* c) noexcept : connection_(c) {}
+    explicit lease(connection_type* c) noexcept : connection_(c) {
+        if (c != nullptr) last_pool_ = c->pool_ticket;
+    }
     /// Not for users: an empty one of that pool.
     explicit lease(const detail::context_guest::ticket& pool) noexcept : last_pool_(pool) {}
 
@@ -118,7 +126,9 @@ public:
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
-        last_pool_ = c->pool_ticket;
+        if (c->hold.is_occupied()) [[unlikely]]
+            if (detail::end_beside_operation(*c, false)) return;
+        c->hold.clear();
         c->home->give_back(*c, verdict(*c, vouched));
     }
 
@@ -142,7 +152,7 @@ private:
     }
 
     connection_type* connection_ = nullptr;
-    detail::context_guest::ticket last_pool_;  // of what it held last
+    detail::context_guest::ticket last_pool_;  // of what it holds, or held last
 };
 
 }  // namespace hotpool

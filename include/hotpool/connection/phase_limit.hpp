@@ -12,7 +12,7 @@ namespace hotpool::detail {
 /// operation waits, and afterwards only to something sooner: a phase that is prolonged with every byte costs nothing
 /// more for that, and is looked at again when the pool has woken the operation too early.
 ///
-/// Whoever set a limit and goes on to use the lease lifts it. A detached connection has no pool, and no limits.
+/// Whoever set a limit and goes on to use the lease lifts it.
 /// @threads the owner of the connection
 template <class Connection>
 class phase_limit {
@@ -22,7 +22,7 @@ public:
     /// @return false when `due` has passed
     bool set(Connection& c, time_point due, time_point of_lease) {
         if (due == passed_) return false;
-        if (due >= set_ || c.slot == nullptr) return true;
+        if (due >= set_) return true;
         set_ = due;
         c.home->set_lease_deadline(c, std::min(due, of_lease));
         return true;
@@ -36,20 +36,16 @@ public:
         if (!c.expired.load(std::memory_order_acquire)) return true;
         const time_point now = clock_type::now();
         if (now >= of_lease || now < set_) return false;
-        c.expired.store(false, std::memory_order_relaxed);
         if (due <= now) passed_ = due;
         set_ = due <= now ? never : due;
         c.home->set_lease_deadline(c, std::min(set_, of_lease));
         return true;
     }
 
-    /// The lease has its own deadline again.
+    /// The lease has its own deadline again, and has not expired by the limit.
     void lift(Connection& c, time_point of_lease) {
-        if (set_ == never || c.slot == nullptr) return;
+        if (set_ == never) return;
         c.home->set_lease_deadline(c, of_lease);
-        // What has expired by now is the limit, unless the lease's deadline has passed too or the pool was quicker.
-        const time_point now = clock_type::now();
-        if (set_ <= now && now < of_lease) c.expired.store(false, std::memory_order_relaxed);
         set_ = never;
     }
 

@@ -9,7 +9,7 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/exchange/body_op.hpp"
 #include "hotpool/io/completion.hpp"
-#include "hotpool/connection/stream_op.hpp"
+#include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/base/error.hpp"
 
 namespace hotpool::detail {
@@ -22,25 +22,18 @@ public:
     body_close(Handler handler, Connection& c, Lease own)
         : body_op<Connection>(c), completion_(std::move(handler), c.stream.get_executor()), own_(std::move(own)) {}
 
-    void start() {
+    void prepare() {
         Connection& c = this->connection();
+        make_cancellable(completion_, c, c.begin_operation());
         const pool_options bounds = c.home->options();
         drop_ = drop_up_to(bounds.drain_limit_bytes);
-        if (auto* rest = unread_of(c)) rest->between_bytes_timeout = duration::zero();
-        set_deadline(base::after(clock_type::now(), bounds.drain_timeout));
-        this->run();
+        if (auto* rest = unread_of(c)) rest->body.do_not_limit_silence();
+        c.home->set_lease_deadline(c, base::after(clock_type::now(), bounds.drain_timeout));
     }
+    void go() { this->run(); }
+    auto memory() const noexcept { return completion_.get_allocator(); }
 
 private:
-    void set_deadline(time_point deadline) {
-        Connection& c = this->connection();
-        if (c.slot != nullptr) c.home->set_lease_deadline(c, deadline);
-    }
-
-    void began(std::uint64_t serial) override {
-        make_cancellable(completion_, this->connection(), serial);
-    }
-
     bool take(std::string_view& piece) override { return drop_.take(piece); }
 
     void ended(delivery how, std::error_code error) override {
@@ -52,7 +45,8 @@ private:
             if (error == errc::request_timed_out) c.broken_for = retire_reason::body_not_drained;
         }
         c.left.reset();
-        set_deadline(never);
+        c.home->set_lease_deadline(c, never);
+        this->leave();
         own_ = Lease();
         completion_.end(this, how, std::move(verdict));
     }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <system_error>
 
@@ -18,6 +19,11 @@ template <class Connection>
 class body_drain final : public body_op<Connection> {
 public:
     body_drain(Connection& c, std::size_t limit_bytes) : body_op<Connection>(c), drop_(limit_bytes) {}
+
+    void start() {
+        this->connection().begin_operation();
+        this->run();
+    }
 
     static void* operator new(std::size_t bytes) { return base::recycler::allocate(bytes); }
     static void operator delete(void* block, std::size_t bytes) noexcept { base::recycler::deallocate(block, bytes); }
@@ -44,18 +50,23 @@ private:
 template <class Connection>
 void drain_body(Connection& c, const pool_options& bounds) {
     unread_response<Connection>& rest = *unread_of(c);
-    const std::uint64_t known = rest.parser.remaining_body_hint();
-    const bool hopeless = !rest.request_allows || !rest.parser.keep_alive();
-    if (bounds.drain_limit_bytes == 0 || known > bounds.drain_limit_bytes + rest.unparsed().size() || hopeless) {
+    const auto give_up = [&c](retire_reason why) {
         c.left.reset();
-        return c.home->give_back(c, hopeless ? retire_reason::connection_close : retire_reason::body_not_drained);
+        c.home->give_back(c, why);
+    };
+    if (!rest.request_allows || !rest.body.parser().keep_alive()) return give_up(retire_reason::connection_close);
+    if (bounds.drain_limit_bytes == 0 || rest.body.lacks_more_than(bounds.drain_limit_bytes))
+        return give_up(retire_reason::body_not_drained);
+    rest.body.do_not_limit_silence();
+    std::unique_ptr<body_drain<Connection>> op;
+    try {
+        op = std::make_unique<body_drain<Connection>>(c, bounds.drain_limit_bytes);
+    } catch (const std::bad_alloc&) {
+        return give_up(retire_reason::body_not_drained);
     }
-    rest.between_bytes_timeout = duration::zero();
-    if (!c.home->begin_drain(c, base::after(clock_type::now(), bounds.drain_timeout))) {
-        c.left.reset();
-        return c.home->give_back(c, retire_reason::body_not_drained);
-    }
-    (new body_drain<Connection>(c, bounds.drain_limit_bytes))->run();
+    if (!c.home->begin_drain(c, base::after(clock_type::now(), bounds.drain_timeout)))
+        return give_up(retire_reason::body_not_drained);
+    op.release()->start();
 }
 
 }  // namespace hotpool::detail

@@ -1,20 +1,20 @@
-// Reading the rest of a response.
+// The driver of reading a body: takes, waits and receives as the machine says.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
-#include "hotpool/io/completion.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
-#include "hotpool/connection/look.hpp"
+#include "hotpool/connection/lease_end.hpp"
 #include "hotpool/connection/phase_limit.hpp"
+#include "hotpool/exchange/body_machine.hpp"
 #include "hotpool/exchange/settle.hpp"
 #include "hotpool/exchange/unread_response.hpp"
-#include "hotpool/base/error.hpp"
+#include "hotpool/io/completion.hpp"
 
 namespace hotpool::detail {
 
@@ -35,164 +35,147 @@ private:
 };
 
 /// Hands out pieces of the unread body until it is told to stop, the body ends, or reading fails.
-/// @threads owns the connection while it runs
+/// @threads owns the connection from `run` to `ended`
 template <class Connection>
 class body_op : public waiting_op {
 public:
-    explicit body_op(Connection& c) : connection_(c) {}
-
-    void run() {
-        if (connection_->usage != connection_usage::unread) return ended(delivery::posted, outcome());
-        began(connection_->begin_operation());
-        if (connection_->expired.load(std::memory_order_acquire) && !outlasts(delivery::posted, wake::expired)) return;
-        go_on(delivery::posted);
-    }
-
     void resume(wake why) override {
-        if (why == wake::ready) return go_on(delivery::dispatched);
-        if (outlasts(delivery::posted, why)) go_on(delivery::posted);
+        if (is_over([&] { heed(why); })) ended(why == wake::ready ? delivery::dispatched : delivery::posted, verdict_);
     }
 
 protected:
+    explicit body_op(Connection& c) : connection_(c) {}
     ~body_op() = default;
+
+    /// Begins; the operation is the one of its exchange (`exchange_hold`), or the lease has ended.
+    void run() {
+        if (is_over([&] { look_first(); })) ended(delivery::posted, verdict_);
+    }
+    /// The operation has the connection no longer.
+    void leave() { leave_exchange(*connection_); }
 
     /// Takes what it can of `piece`, shortens it by that, and says whether to go on.
     virtual bool take(std::string_view& piece) = 0;
     /// Where body bytes may be put without a detour, and then how many were: that is a stop too. Empty: nowhere.
     virtual net::mutable_buffer room() noexcept { return {}; }
     virtual void filled(std::size_t) noexcept {}
-    /// Called once: with no error after `take` said stop, with `errc::end_of_body` at the end.
+    /// Called once: with no error after `take` said stop, with `errc::end_of_body` at the end. Unless the lease had ended
+    /// before, `leave` is to be called by it.
     virtual void ended(delivery how, std::error_code error) = 0;
-    /// The operation can be cancelled by this serial from now on.
-    virtual void began(std::uint64_t) {}
-
     Connection& connection() noexcept { return *connection_; }
 
 private:
-    using rest_type = unread_response<Connection>;
+    using order = body_machine::order;
 
-    /// How the reading ended before.
-    std::error_code outcome() const noexcept {
-        const auto* rest = unread_of(*connection_);
-        return rest != nullptr && rest->failure ? rest->failure : errc::end_of_body;
+    body_machine& body() noexcept { return unread_of(*connection_)->body; }
+    time_point lease_deadline() noexcept { return unread_of(*connection_)->lease_deadline; }
+    bool is_there() const noexcept { return connection_->usage == connection_usage::unread; }
+
+    /// Does `first` and then what the machine says. False when the operation is parked, and not to be touched any more.
+    template <class First>
+    bool is_over(First first) {
+        try {
+            first();
+            if (is_there() && !go_on()) return false;
+            conclude();
+        } catch (...) {  // for want of memory
+            body().memory_refused();
+            conclude();
+        }
+        return true;
     }
 
-    void go_on(delivery how) {
+    bool go_on() {
         for (;;) {
-            rest_type& rest = *unread_of(*connection_);
-            while (!rest.piece.empty())
-                if (!take(rest.piece)) return leave(how);
-            switch (const parse_result r = rest.step(); r.event) {
-                case parse_event::body: continue;
-                case parse_event::end: return finish(how);
-                case parse_event::failed: return fail(how, r.error, retire_reason::protocol_error);
-                default: break;
+            switch (body().next()) {
+                case order::hand_out:
+                    if (!take(body().piece())) return stop();
+                    break;
+                case order::receive:
+                    if (!receive()) return false;
+                    if (stopped_) return true;
+                    break;
+                case order::end:
+                case order::fail: return true;
             }
-            if (!receive(how)) return;
         }
     }
 
-    /// Reads more into the window, or past it. False when the operation waits, or is over.
-    bool receive(delivery how) {
-        rest_type& rest = *unread_of(*connection_);
-        rest.window.consume(rest.parsed);
-        rest.parsed = 0;
-        const net::mutable_buffer past_window = direct_room(rest);
-        for (;;) {
-            net::mutable_buffer to = past_window;
-            if (to.size() == 0) {
-                char* const in_window = rest.window.prepare(read_block_bytes);
-                to = net::buffer(in_window, rest.window.room());
-            }
-            const io_result r = connection_->stream.try_read(to);
-            if (r.bytes != 0) {
-                silent_until_ = never;
-                if (past_window.size() != 0) return hand_out(how, {static_cast<const char*>(to.data()), r.bytes});
-                rest.window.commit(r.bytes);
-                rest.past_window = false;
-                return true;
-            }
-            if (r.error) return stream_ended(how, r.error);
-            if (rest.window.empty()) rest.window.release();
-            if (rest.between_bytes_timeout != duration::zero() && !limit_silence(how, rest)) return false;
-            const std::optional<wake> at_once = connection_->park(*this, r.want);
-            if (!at_once) return false;
-            if (*at_once != wake::ready && !outlasts(how, *at_once)) return false;
+    void look_first() {
+        if (!is_there()) return;
+        body().reading_begins();
+        if (connection_->expired.load(std::memory_order_acquire)) heed(wake::expired);
+    }
+
+    bool stop() noexcept { return stopped_ = true; }
+
+    /// Reads more into the window, or past it. False when the operation is parked.
+    bool receive() {
+        body_machine& machine = body();
+        net::mutable_buffer to = room();
+        const std::size_t directly = machine.direct_room(to.size());
+        if (directly != 0) {
+            to = net::buffer(to, directly);
+        } else {
+            char* const in_window = machine.room(read_block_bytes);
+            to = net::buffer(in_window, machine.room_size());
         }
+        const io_result r = connection_->stream.try_read(to);
+        if (r.want != io_want::none) {
+            machine.nothing_came();
+            return wait(r.want);
+        }
+        if (r.error) {
+            machine.stream_ended(r.error);
+        } else if (directly != 0) {
+            machine.received_directly({static_cast<const char*>(to.data()), r.bytes});
+            filled(r.bytes);
+            stop();
+        } else {
+            machine.received(r.bytes);
+        }
+        return true;
     }
 
-    /// Room for nothing but bytes of this body, if there is enough of it to be worth a read of its own.
-    net::mutable_buffer direct_room(const rest_type& rest) noexcept {
-        constexpr std::uint64_t worth_it = 8 * 1024;
-        const std::uint64_t left = rest.parser.remaining_body_hint();
-        if (left == 0 || !rest.window.empty()) return {};
-        const net::mutable_buffer all = room();
-        const std::uint64_t bytes = std::min<std::uint64_t>(all.size(), left);
-        return bytes >= std::min(left, worth_it) ? net::buffer(all, static_cast<std::size_t>(bytes)) : net::mutable_buffer();
-    }
-    bool hand_out(delivery how, std::string_view piece) {
-        unread_of(*connection_)->parser.parse(piece);
-        unread_of(*connection_)->past_window = true;
-        filled(piece.size());
-        leave(how);
-        return false;
-    }
-
-    /// There is more to read, later.
-    void leave(delivery how) {
-        limit_.lift(*connection_, unread_of(*connection_)->lease_deadline);
-        ended(how, {});
-    }
-
-    bool stream_ended(delivery how, std::error_code error) {
-        parse_result last{parse_event::failed, 0, {}, errc::response_truncated};
-        if (error == errc::connection_closed) last = unread_of(*connection_)->parser.finish();
-        if (last.event == parse_event::end)
-            finish(how);
-        else
-            fail(how, last.error, loss_reason(error));
-        return false;
-    }
-
-    void finish(delivery how) {
-        limit_.lift(*connection_, unread_of(*connection_)->lease_deadline);
-        const auto left = std::move(connection_->left);
-        const auto* rest = static_cast<const rest_type*>(left.get());
-        settle(*connection_, rest->parser, rest->request_allows, !rest->unparsed().empty(), rest->past_window);
-        ended(how, errc::end_of_body);
-    }
-
-    void fail(delivery how, std::error_code error, retire_reason why) {
-        unread_of(*connection_)->failure = error;
-        unread_of(*connection_)->window.release();
-        connection_->break_for(why);
-        ended(how, error);
-    }
-
-    // --- time
-
-    /// The time in which nobody reads does not count. False when the operation is over.
-    bool limit_silence(delivery how, const rest_type& rest) {
-        if (silent_until_ == never) silent_until_ = base::end_of(rest.between_bytes_timeout);
-        if (limit_.set(*connection_, silent_until_, rest.lease_deadline)) return true;
-        fail(how, errc::response_stalled, retire_reason::lease_deadline);
-        return false;
-    }
-
-    /// Whether the operation goes on after it was woken for something else than readiness; if not, it is over.
-    bool outlasts(delivery how, wake why) {
-        if (why == wake::cancelled)
-            fail(how, errc::cancelled, retire_reason::cancelled);
-        else if (limit_.may_go_on(*connection_, silent_until_, unread_of(*connection_)->lease_deadline))
+    bool wait(io_want want) {
+        body_machine& machine = body();
+        connection_->arm(want);
+        if (machine.limits_silence() && !limit_.set(*connection_, machine.waits(clock_type::now()), lease_deadline())) {
+            machine.silent_too_long();
             return true;
-        else
-            fail(how, errc::request_timed_out, retire_reason::lease_deadline);
-        return false;
+        }
+        const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
+        if (!at_once) return false;
+        heed(*at_once);
+        return true;
+    }
+    void heed(wake why) {
+        if (why == wake::cancelled)
+            body().cancelled();
+        else if (why == wake::expired && !limit_.may_go_on(*connection_, body().silent_until(), lease_deadline()))
+            body().lease_expired();
+    }
+
+    void conclude() {
+        Connection& c = *connection_;
+        unread_response<Connection>* rest = unread_of(c);
+        verdict_ = std::error_code();
+        if (rest != nullptr && rest->body.failure()) {
+            verdict_ = rest->body.failure();
+            return c.break_for(rest->body.reason());
+        }
+        if (is_there()) limit_.lift(c, rest->lease_deadline);
+        if (stopped_) return;
+        verdict_ = errc::end_of_body;
+        if (!is_there()) return;
+        const auto left = std::move(c.left);
+        settle(c, rest->body.parser(), rest->request_allows, !rest->body.unparsed().empty(), rest->body.is_blind());
     }
 
     counted_ref<Connection> connection_;
     phase_limit<Connection> limit_;
-    time_point silent_until_ = never;
+    std::error_code verdict_;
+    bool stopped_ = false;
 };
 
 }  // namespace hotpool::detail

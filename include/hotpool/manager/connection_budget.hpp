@@ -137,6 +137,8 @@ public:
         m.called_for_idle_ = false;
         if (pressing_ - (m.pressing_ ? 1 : 0) <= promises_) return false;
         count_promises(+1);
+        members_.remove(m);  // it is the others' turn next time
+        members_.push_back(m);
         return true;
     }
     /// It had none after all.

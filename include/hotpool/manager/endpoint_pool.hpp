@@ -44,7 +44,7 @@ struct endpoint_state {
 /// Holders keep an address alive that the pool has forgotten.
 using endpoint_ptr = std::shared_ptr<endpoint_state>;
 
-/// Whether a connection to that address may be attempted now.
+/// Whether a connection to that address may be attempted now. Must not throw.
 using endpoint_filter = std::function<bool(const ip_address&, time_point now)>;
 
 /// Tell it what the source answered and how attempts ended; ask it where to connect.
@@ -72,7 +72,7 @@ public:
         if (fixed_) return true;
         if (endpoints_.empty() || stale_) return false;
         return o.resolve_interval == duration::zero() ||
-               now < base::after(answered_at_, o.resolve_interval * 2);
+               now < base::after(answered_at_, base::times(o.resolve_interval, 2));
     }
     /// Whether the source is to be asked. @param active whether connections are open or wanted
     bool wants_answer(time_point now, bool active) const noexcept {
@@ -102,21 +102,21 @@ public:
         return true;
     }
     /// The addresses that have left: their connections are to be retired.
+    /// @errors throws `std::bad_alloc`, nothing changed then
     std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
-        asking_ = stale_ = false;
-        answered_at_ = now;
-        ask_at_ = o.resolve_interval == duration::zero() ? never : base::after(now, o.resolve_interval);
-        failed_answers_ = 0;
-
         std::vector<endpoint_ptr> listed;
         for (const ip_endpoint& where : answer)
             if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
         std::vector<endpoint_ptr> left;
-        for (const endpoint_ptr& e : endpoints_) {
-            e->listed = find(listed, e->where) != nullptr;
-            if (!e->listed) left.push_back(e);
-        }
+        for (const endpoint_ptr& e : endpoints_)
+            if (find(listed, e->where) == nullptr) left.push_back(e);
+
+        for (const endpoint_ptr& e : left) e->listed = false;
         endpoints_ = std::move(listed);
+        asking_ = stale_ = false;
+        answered_at_ = now;
+        ask_at_ = o.resolve_interval == duration::zero() ? never : base::after(now, o.resolve_interval);
+        failed_answers_ = 0;
         return left;
     }
     /// What was known stays in use. @param pause before the source is asked again
@@ -131,9 +131,14 @@ public:
 
     /// The addresses to try for one connection, in order: the balance policy's choice among the usable ones of the
     /// most preferred family, then the families in turn. Addresses that are slow just now come last.
+    /// @errors throws `std::bad_alloc`, nothing changed then
     /// @source RFC 8305, 4
     std::vector<endpoint_ptr> plan(time_point now, double chance, const endpoint_filter& allows) {
-        std::vector<endpoint_ptr> usable;
+        std::vector<endpoint_ptr> usable, order;
+        std::vector<endpoint_load> loads;
+        usable.reserve(endpoints_.size());
+        order.reserve(endpoints_.size());
+        loads.reserve(endpoints_.size());
         for (const endpoint_ptr& e : endpoints_)
             if (!allows || allows(e->where.address, now)) usable.push_back(e);
         const auto is_usable = [](const endpoint_ptr& e) { return e->standing == endpoint_standing::usable; };
@@ -149,11 +154,11 @@ public:
             return e->where.address.family() == first.where.address.family() &&
                    (e->stalled == 0) == (first.stalled == 0);
         });
-        std::vector<endpoint_load> loads;
         for (auto e = usable.begin(); e != choices_end; ++e) loads.push_back((*e)->load);
         const std::size_t chosen = std::min(balance_.choose(loads, turn_++, chance), loads.size() - 1);
         std::rotate(usable.begin(), usable.begin() + static_cast<std::ptrdiff_t>(chosen), choices_end);
-        return interleaved(usable);
+        interleave(usable, order);
+        return order;
     }
     /// Whether a filter is what leaves no address to use.
     bool all_filtered(time_point now, const endpoint_filter& allows) const {
@@ -187,11 +192,11 @@ public:
         return true;
     }
     /// An ejected address whose time is over, now on trial; null when there is none.
-    endpoint_ptr begin_trial(time_point now, const endpoint_filter& allows, const pool_options& o) {
+    endpoint_ptr begin_trial(time_point now, const endpoint_filter& allows, const pool_options& o) noexcept {
         for (const endpoint_ptr& e : endpoints_) {
             if (e->standing != endpoint_standing::ejected || now < e->ejected_until) continue;
             if (allows && !allows(e->where.address, now)) {
-                e->ejected_until = base::after(now, o.ejection_time);
+                put_off(*e, now, o);
                 continue;
             }
             e->standing = endpoint_standing::trial;
@@ -202,6 +207,11 @@ public:
     /// The trial came to nothing, for reasons that say nothing about the address.
     void trial_dropped(endpoint_state& e) const noexcept {
         if (e.standing == endpoint_standing::trial) e.standing = endpoint_standing::ejected;
+    }
+    /// The trial could not even begin: there is another one after as long as the first ejection lasts.
+    void trial_put_off(endpoint_state& e, time_point now, const pool_options& o) const noexcept {
+        trial_dropped(e);
+        put_off(e, now, o);
     }
     /// When the next trial is due.
     time_point trial_due() const noexcept {
@@ -232,28 +242,29 @@ private:
             return other.get() != &e && other->standing == endpoint_standing::usable;
         });
     }
+    static void put_off(endpoint_state& e, time_point now, const pool_options& o) noexcept {
+        e.ejected_until = base::after(now, o.ejection_time);
+    }
     /// Each ejection lasts longer than the one before.
     static void eject(endpoint_state& e, time_point now, const pool_options& o) noexcept {
         e.standing = endpoint_standing::ejected;
         e.failures_in_a_row = 0;
         ++e.ejections;
-        e.ejected_until = base::after(now, std::min(o.ejection_time * e.ejections, o.ejection_limit));
+        e.ejected_until = base::after(now, std::min(base::times(o.ejection_time, e.ejections), o.ejection_limit));
     }
 
     /// Families in turn, beginning with the first one's; quick addresses before slow ones as they stand.
-    static std::vector<endpoint_ptr> interleaved(std::vector<endpoint_ptr>& list) {
+    static void interleave(std::vector<endpoint_ptr>& list, std::vector<endpoint_ptr>& order) {
         const ip_family first = list.front()->where.address.family();
         const auto other = std::stable_partition(list.begin(), list.end(), [&](const endpoint_ptr& e) {
             return e->where.address.family() == first;
         });
-        std::vector<endpoint_ptr> order;
         auto a = list.begin();
         auto b = other;
         while (a != other || b != list.end()) {
             if (a != other) order.push_back(std::move(*a++));
             if (b != list.end()) order.push_back(std::move(*b++));
         }
-        return order;
     }
 
     Balance balance_;

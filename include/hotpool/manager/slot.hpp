@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <system_error>
-#include <vector>
 
 #include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/linked_list.hpp"
+#include "hotpool/base/source_location.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/manager/dial.hpp"
 #include "hotpool/manager/endpoint_pool.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
@@ -36,6 +36,24 @@ constexpr bool may_follow(slot_state from, slot_state to) noexcept {
     return table[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
 }
 
+/// What a slot in state probing is taken out for.
+enum class probe_kind : std::uint8_t {
+    none,        ///< it is not probing
+    watch,       ///< its watch is armed, or what made it readable is looked into
+    rest,        ///< its buffers are given back
+    health,      ///< idle for long: the peer is asked whether it is well
+    validation,  ///< new: the peer is asked before anyone has had it
+};
+
+inline constexpr std::size_t probe_kind_count = 5;
+
+/// Whether it is back in a moment, and keeps its place among the idle ones until then.
+constexpr bool is_tending(probe_kind kind) noexcept { return kind == probe_kind::watch || kind == probe_kind::rest; }
+/// Whether the peer is asked, which takes its time and has a deadline.
+constexpr bool asks_peer(probe_kind kind) noexcept {
+    return kind == probe_kind::health || kind == probe_kind::validation;
+}
+
 /// What the machine asks of its driver for a slot.
 enum class slot_task : std::uint8_t {
     none,
@@ -44,43 +62,25 @@ enum class slot_task : std::uint8_t {
     close,          ///< close the connection; answer `slot_closed`
     rest,           ///< give its buffers back; answer `tend_finished`
     probe,          ///< probe its health; answer `probe_finished`
-    report_leak,    ///< the lease is held for long; `lease_reclaimed` may follow
+    report_leak,    ///< the lease is held for long; if its place was taken back, the action's `reclaimed` says from whom
     expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
 };
 
 struct task_list_tag;
 
-/// A connection on its way to one of several addresses.
-template <class Slot>
-struct dial {
-    std::vector<endpoint_ptr> rest{};   ///< the addresses still to be tried, next first
-    time_point deadline = never;        ///< for all of them
-    time_point began{};                 ///< the present attempt
-    time_point look_at = never;         ///< when something is to be decided if it is not connected by then
-    std::uint64_t failures_before = 0;  ///< of the present address when the attempt began
-    std::error_code hopeless{};         ///< why there is no address to try
-    Slot* overtakes = nullptr;          ///< the slot whose addresses it has taken over
-    bool alone = false;                 ///< there is no room to try two addresses at once
-    bool awaits_answer = false;         ///< the addresses are not known yet
-    bool overtaken = false;             ///< slow: another slot tries the rest
-    bool trial = false;                 ///< of an ejected address, for no caller
-    bool cut = false;                   ///< being aborted for the sake of the rest
-    /// Whether a caller had better not count on it.
-    bool doubtful() const noexcept { return overtaken || trial; }
-};
-
-/// A connection as the machine sees it. The driver keeps its own object in `resource` and changes nothing else.
+/// A connection as the machine sees it. The driver keeps its own object in `resource`, writes down in `lent_where` where
+/// it was lent, and changes nothing else.
 template <class Resource>
 struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, task_list_tag>, base::wheel_hook {
     Resource resource{};
+    source_location lent_where{};  ///< of the present lease, for the report that it never comes back
 
     slot_state state = slot_state::vacant;
+    probe_kind probing = probe_kind::none;
     slot_task task = slot_task::none;
-    retire_reason retire = retire_reason::none;  ///< set while leased: close it on return, for this
+    retire_reason retire = retire_reason::none;  ///< set in any state before closing: it is closed at the next occasion, for this
     retire_reason dies_for = retire_reason::max_lifetime;  ///< why it ends at `dies_at`
     bool rested = false;                         ///< its buffers have been given back
-    bool validating = false;                     ///< probing before anyone has had it
-    bool tending = false;                        ///< probing, but back in a moment: watch or rest
     std::uint64_t uses = 0;                      ///< leases so far
     std::uint64_t failures_before = 0;           ///< failures of openings already counted when this one began
     time_point dies_at = never;
@@ -88,12 +88,18 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     duration idle_limit{};                       ///< it may lie idle for so long
     time_point proven_at{};                      ///< put back or probed: from then the next probe is reckoned
     time_point lease_deadline = never;
-    time_point leased_at{};                      ///< told only where leaks are reported
+    time_point leased_at{};                      ///< kept only where leaks are reported
     time_point leak_at = never;                  ///< held longer than this, the lease is reported
     endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
     /// 0.0.0.0:0 where the transport finds its own way.
     ip_endpoint leads_to() const noexcept { return endpoint == nullptr ? ip_endpoint{} : endpoint->where; }
-    std::unique_ptr<dial<slot>> dialling{};         ///< while it is being opened to an endpoint
+    std::unique_ptr<dial<slot>> dialling{};      ///< while it is being opened to an endpoint
+
+    /// In the hands of somebody who may have a deadline: a caller, or a prober.
+    bool is_out() const noexcept { return state == slot_state::leased || asks_peer(probing); }
+    /// Being opened, and nothing has been begun yet that leads anywhere.
+    bool is_unrouted() const noexcept { return dialling != nullptr && endpoint == nullptr; }
+    bool awaits_answer() const noexcept { return dialling != nullptr && dialling->awaits_answer; }
 };
 
 }  // namespace hotpool

@@ -29,7 +29,8 @@ public:
         s.state = state;
     }
 
-    /// Takes a vacant slot, a new one where there is none. @errors throws `std::bad_alloc`
+    /// Takes a vacant slot, a new one where there is none.
+    /// @errors throws `std::bad_alloc`, nothing changed then
     slot_type& take_vacant() {
         if (vacant_.empty()) {
             slots_.emplace_back();
@@ -49,7 +50,9 @@ public:
         s.dies_at = s.lease_deadline = s.leak_at = never;
         s.endpoint.reset();
         s.dialling.reset();
+        s.probing = probe_kind::none;
         s.rested = false;
+        s.lent_where = {};
         s.resource = Resource{};
         vacant_.push_front(s);
     }
@@ -60,7 +63,8 @@ public:
         tasks_.push_back(s);
     }
     void drop_task(slot_type& s) noexcept {
-        if (s.task == slot_task::none) return;
+        if (s.task == slot_task::none) [[likely]]
+            return;
         s.task = slot_task::none;
         tasks_.remove(s);
     }
@@ -71,17 +75,17 @@ public:
         return {s, s == nullptr ? slot_task::none : std::exchange(s->task, slot_task::none)};
     }
 
-    /// Looks at `s` at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves
-    /// the time back costs nothing, and a slot looked at too early is put in its place then.
-    void look_at(slot_type& s, time_point time) noexcept {
+    /// `s` comes up at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves the
+    /// time back costs nothing, and a slot that comes up too early is put in its place then.
+    void schedule(slot_type& s, time_point time) noexcept {
         if (!s.in_wheel() || s.key > time) [[unlikely]]
-            move(s, time);
+            place(s, time);
     }
-    /// Not later than the next look.
-    time_point next_look() const noexcept { return due_.next(); }
-    /// A slot to be looked at by `now`, no longer in the order; null when there is none.
-    slot_type* take_look(time_point now) noexcept { return due_.take_due(now); }
-    /// Before the first `look_at`.
+    /// Before this time no slot comes up.
+    time_point next_due() const noexcept { return due_.next(); }
+    /// A slot that has come up by `now`, no longer in the order; null when there is none.
+    slot_type* take_due(time_point now) noexcept { return due_.take_due(now); }
+    /// Before the first `schedule`.
     void now_is(time_point now) noexcept { due_.now_is(now); }
 
     /// Calls `visit(slot)` for every slot that is not vacant.
@@ -112,7 +116,7 @@ public:
     }
 
 private:
-    [[gnu::noinline]] void move(slot_type& s, time_point time) noexcept {
+    [[gnu::noinline]] void place(slot_type& s, time_point time) noexcept {
         if (s.in_wheel()) due_.remove(s);
         if (time != never) due_.insert(s, time);
     }

@@ -46,20 +46,25 @@ public:
     using core_type = detail::pool_core<Transport, Policies, Executor>;
 
     /// Opens nothing yet, except to fill `min_idle`.
+    ///
+    /// `pool{co_await asio::this_coro::executor, {.host = …}, {.max_idle = …}}` is well. The options of a transport and
+    /// the services own memory: with g++ 12 they must not be made in an expression that awaits, so await the executor
+    /// on a line of its own where they are given.
+    /// @param target an `origin`, or its host and port in braces
     /// @errors throws `std::invalid_argument` naming the field and the rule
-    connection_pool(const Executor& executor, origin target, const pool_options& options = {})
-        : connection_pool(executor, std::move(target), options, typename Transport::options{}, pool_services{}) {}
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options = {})
+        : connection_pool(executor, target, options, typename Transport::options{}, pool_services{}) {}
     // The transport's options are no default argument: in coroutines, GCC 12 and older destroy such a one where it is not.
-    connection_pool(const Executor& executor, origin target, const pool_options& options,
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options,
                     typename Transport::options transport_options, std::shared_ptr<connection_budget> budget = nullptr)
-        : connection_pool(executor, std::move(target), options, std::move(transport_options),
+        : connection_pool(executor, target, options, std::move(transport_options),
                           pool_services{.budget = std::move(budget)}) {}
-    connection_pool(const Executor& executor, origin target, const pool_options& options,
+    connection_pool(const Executor& executor, origin_view target, const pool_options& options,
                     typename Transport::options transport_options, pool_services services)
-        : target_(target) {
+        : target_{.host = std::string(target.host), .port = std::string(target.port)} {
         static_assert(transport_for<Transport, Executor>);
         validate(options);
-        Transport transport(std::move(target), std::move(transport_options));
+        Transport transport(target_, std::move(transport_options));
         std::optional<std::string> authority = base::authority_text(target_.host, target_.port, Transport::default_port);
         if (!authority) throw std::invalid_argument("hotpool::origin::host must be a name or an IP address");
         core_ = std::make_shared<core_type>(executor, std::move(transport), std::move(*authority), options,

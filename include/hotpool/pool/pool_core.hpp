@@ -95,11 +95,11 @@ public:
         for (;;) {
             connection_type* c = nullptr;
             bool doubtful = false;
-            this->tell([&](time_point now) {
+            this->tell([&](time_point now) __attribute__((always_inline)) {
                 slot_type* s = machine_.try_lease(now, lease_deadline);
                 if (s == nullptr) return;
                 c = s->resource;
-                c->lent_where = where;
+                s->lent_where = where;
                 doubtful = now - s->idle_since >= machine_.options().check_after_idle;
             });
             if (c == nullptr || !(doubtful || c->readable.has_fired())) [[likely]]
@@ -114,10 +114,8 @@ public:
     bool queue(waiter_type& w, std::optional<duration> timeout) {
         get_outcome outcome = get_outcome::refused;
         this->tell([&](time_point now) {
-            const duration limit = timeout ? *timeout : machine_.options().get_timeout;
             // The coarse clock may be late; a deadline must not be early.
-            const time_point deadline = limit == duration::zero() ? never : base::after(clock_type::now(), limit);
-            outcome = machine_.get_requested(w, now, std::min(deadline, w.lease_deadline));
+            outcome = machine_.get_requested(w, now, machine_.wait_deadline(timeout, clock_type::now()));
             if (outcome == get_outcome::queued && w.link_to_me) w.link_to_me->waiting = &w;
             if (outcome == get_outcome::granted) w.take_granted();
         });
@@ -220,7 +218,7 @@ public:
         c.usage = connection_usage::clean;
         c.reused = true;
         bool ours = true;
-        this->tell([&](time_point now) {
+        this->tell([&](time_point now) __attribute__((always_inline)) {
             look_later = remember(c, look_later);
             ours = is_ours(c);
             if (!ours) [[unlikely]]
@@ -255,20 +253,20 @@ public:
 
     bool begin_drain(connection_type& c, time_point deadline) override {
         bool ours = false;
-        this->tell([&](time_point now) {
+        this->tell([&](time_point) {
             ours = is_ours(c);
-            if (ours) machine_.lease_over(*c.slot, now, deadline);
+            if (ours) machine_.lease_over(*c.slot, deadline);
         });
         return ours;
     }
     void set_lease_deadline(connection_type& c, time_point deadline) override {
         this->tell([&](time_point now) {
-            bool lies_ahead = deadline > now;
-            if (is_ours(c))
-                lies_ahead = machine_.deadline_changed(*c.slot, now, deadline) && lies_ahead;
+            const bool ours = is_ours(c);
+            if (ours)
+                machine_.deadline_changed(*c.slot, deadline);
             else
                 set_stray_deadline(c, deadline);
-            if (lies_ahead) c.expired.store(false, std::memory_order_relaxed);
+            if (deadline > now && !(ours && machine_.overdue())) c.expired.store(false, std::memory_order_relaxed);
         });
     }
     /// A request found its reused connection dead; it still holds the lease.
@@ -297,11 +295,11 @@ public:
         const std::lock_guard lock(this->mutex_);
         s.resource = &c;
         const pool_options& options = machine_.options();
-        open_request request{.timeout = options.connect_timeout, .handshake_timeout = options.handshake_timeout};
+        open_request request{.timeout = machine_.opening_timeout(s, clock_type::now()),
+                             .handshake_timeout = options.handshake_timeout};
         if (s.dialling == nullptr) return request;
         request.to = s.endpoint->where;
         request.from = ways_out.local_address(request.to.address.family());
-        request.timeout = std::max<duration>(s.dialling->deadline - clock_type::now(), std::chrono::milliseconds(1));
         return request;
     }
     void under_way(connection_type& c, opening begun) {
@@ -366,11 +364,12 @@ private:
 
     [[gnu::always_inline]] bool settles(time_point due) noexcept {
         leased_.store(machine_.leased(), std::memory_order_relaxed);
-        return machine_.at_rest(due) && progress_.empty() && strays_.empty() &&
-               (budget_ == nullptr || !concerns_budget());
+        if (budget_ != nullptr && concerns_budget()) return false;
+        return machine_.at_rest(due) && progress_.empty() && strays_.empty();
     }
     bool take_order(order_type& next, time_point now) noexcept {
         const bool found = find_order(next, now);
+        if (budget_ != nullptr) this->has_idle(machine_.counts().idle != 0);
         leased_.store(machine_.leased(), std::memory_order_relaxed);
         return found;
     }
@@ -382,7 +381,7 @@ private:
         if (budget_ != nullptr && this->has_grant()) machine_.growth_allowed();
         if (take_events(next)) return true;
         if (machine_.next_action(next.action, now)) {
-            prepare(next, now);
+            prepare(next);
             return true;
         }
         if (take_events(next)) return true;
@@ -395,7 +394,7 @@ private:
         return true;
     }
     /// What must be settled while nobody else can move.
-    void prepare(order_type& next, time_point now) noexcept {
+    void prepare(order_type& next) noexcept {
         if (next.action.answered != nullptr) {
             auto* w = static_cast<waiter_type*>(next.action.answered);
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
@@ -406,7 +405,10 @@ private:
         slot_type& s = *next.action.slot;
         switch (next.action.task) {
             case slot_task::open: ++asking_; break;
-            case slot_task::report_leak: next.frees_permit = report_leak(s, now); break;
+            case slot_task::report_leak:
+                next.frees_permit = next.action.reclaimed != nullptr;
+                if (next.frees_permit) next.action.reclaimed->reclaimed.store(true, std::memory_order_release);
+                break;
             case slot_task::expire_lease: next.cut = s.resource->expire(); break;
             case slot_task::abort_opening:
                 // By the time it is cut, its slot may have gone on to another address.
@@ -463,14 +465,6 @@ private:
         c.left.reset();
         c.stream.close();
         c.release();
-    }
-
-    /// The place of the lease is free again if this says so.
-    bool report_leak(slot_type& s, time_point now) noexcept {
-        connection_type& c = *s.resource;
-        const bool reclaimed = machine_.leak_reported(s, now, c.lent_where);
-        if (reclaimed) c.reclaimed.store(true, std::memory_order_release);
-        return reclaimed;
     }
 
     // --- what the machine asks for, under no lock

@@ -28,7 +28,7 @@ public:
     /// Under the pool's lock: afterwards the place of the lease may be taken back at any time.
     void take_granted() noexcept {
         lent = this->granted->resource;
-        lent->lent_where = where;
+        this->granted->lent_where = where;
     }
 
     /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.

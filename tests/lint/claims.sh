@@ -1,15 +1,15 @@
 #!/bin/sh
-# Comments are claims: fails when something named in backticks does not exist. sh tests/claims.sh [ROOT]
+# Comments are claims: fails when something named in backticks does not exist. sh tests/lint/claims.sh [ROOT]
 #
 # Looked at: `...` in comments of include/, and in README.md and docs/*.md outside fenced blocks. In each, these
 # words must exist:
 #   a path or file name (`http/limits.hpp`, `run.sh`, `policy/*.hpp`, `docs/`)   as a file or directory of ours
 #   a word_with_underscore, a call(), a hotpool::name, a HOTPOOL_MACRO            in code, outside comments
-# Names of others (std::, asio::, ::system_call) are left alone; more of them are listed in tests/claims.allow.
+# Names of others (std::, asio::, ::system_call) are left alone; more of them are listed in tests/lint/claims.allow.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-cd "${1:-$here/..}"
-allow=tests/claims.allow
+cd "${1:-$here/../..}"
+allow=tests/lint/claims.allow
 [ -f "$allow" ] || allow=/dev/null
 
 list() {

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fails when a header includes one that its folder must not know: sh tests/layers.sh [ROOT]
+# Fails when a header includes one that its folder must not know: sh tests/lint/layers.sh [ROOT]
 #
 # Each folder of include/hotpool is a layer; `arrows` says which others it may include, and allows no circle. Headers
 # with nothing but includes are doors: they may include anything, and nothing but doors includes them.
 # Only direct includes are looked at, which is enough: each file on the way is looked at too.
 set -eu
-root=${1:-$(dirname "$0")/..}
+root=${1:-$(dirname "$0")/../..}
 cd "$root/include"
 
 # The layers from the bottom up, each with what it may include besides itself. io stands for Asio and OpenSSL: what
@@ -58,7 +58,7 @@ BEGIN {
         for (j = 2; j <= words; j++) {
             allowed[word[1], word[j]] = 1
             if (word[j] != "asio" && word[j] != "openssl" && !(word[j] in known))
-                complain("tests/layers.sh: " word[1] " may include " word[j] ", which is not below it")
+                complain("tests/lint/layers.sh: " word[1] " may include " word[j] ", which is not below it")
         }
     }
 }
@@ -73,7 +73,7 @@ BEGIN {
         doors += part[1] == "door"
         from = folder_of(file)
         if (part[1] == "room" && !(from in known))
-            complain(file ": not a door, and in no folder of the table in tests/layers.sh")
+            complain(file ": not a door, and in no folder of the table in tests/lint/layers.sh")
     }
     if (part[3] == 0) next
     if (!match($0, /[<"][^>"]+[>"]/)) { complain(place ": an include whose name cannot be read"); next }

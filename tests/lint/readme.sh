@@ -1,14 +1,16 @@
 #!/bin/sh
-# Fails when README.md or docs/inbound.md says something else than the code: sh tests/readme.sh [ROOT]
+# Fails when README.md or a page of docs/ says something else than the code: sh tests/lint/readme.sh [ROOT]
 #
 # Looked at, each behind a line of its own:
 #   <!-- code: FILE -->            the fenced block is the text between "// [readme" and "// readme]" in FILE
 #   <!-- fields: FILE STRUCT -->   the table's rows are the fields of STRUCT, in order, with their defaults
 #   <!-- names: FILE ENUM -->      the table's rows are the enumerators of ENUM, in order, but for `none`
 set -eu
-cd "${1:-$(dirname "$0")/..}"
+cd "${1:-$(dirname "$0")/../..}"
 set -- README.md
-[ ! -f docs/inbound.md ] || set -- "$@" docs/inbound.md
+for page in docs/*.md; do
+    [ ! -f "$page" ] || set -- "$@" "$page"
+done
 
 awk '
 function complain(text) { print FILENAME ":" FNR ": " text; failures++ }

@@ -1,0 +1,232 @@
+// One request and its response: what to do next, and how it ends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hotpool/base/error.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/exchange/exchange_options.hpp"
+#include "hotpool/exchange/request_writer.hpp"
+#include "hotpool/exchange/response_collector.hpp"
+#include "hotpool/http/request_builder.hpp"
+#include "hotpool/http/response_parser.hpp"
+#include "hotpool/manager/retire_reason.hpp"
+
+namespace hotpool::detail {
+
+/// Whether the response is collected whole, or handed out after its head.
+enum class collect : std::uint8_t { whole, head };
+
+/// A request is written and then its response read, but for two meetings: a body may be withheld until the origin
+/// consents, and a final response may come while the request is still on its way, which ends the writing. `next` says
+/// what is to be done, the driver does it and tells how it went, and so on until it is over.
+///
+///     writing --> reading --> over        from writing too: refused, lost; from any: cancelled, timed out
+///
+/// No I/O, no clock.
+/// @lifetime the request outlives it
+class exchange_machine {
+public:
+    enum class order : std::uint8_t {
+        write,         ///< what of `front` and `body` can be written
+        await_answer,  ///< the request has just been written whole, the response is hardly there: wait, then read
+        read,          ///< into `room`; with nothing there, wait and read again
+        end,           ///< see `outcome`
+    };
+    enum class outcome : std::uint8_t {
+        none,      ///< it is not over
+        complete,  ///< the response has been read to its end
+        head,      ///< its head is there, the rest is for others to read
+        switched,  ///< its head is there, and what follows is another protocol
+        failed,    ///< see `error` and `reason`
+    };
+
+    exchange_machine(const exchange_options& options, collect what) noexcept
+        : first_byte_timeout_(options.first_byte_timeout),
+          between_bytes_timeout_(options.between_bytes_timeout),
+          scope_(what),
+          collector_(options.limits) {
+        // A body that is streamed is kept nowhere.
+        if (what == collect::head) collector_.parser().limit_body(http::unlimited);
+    }
+
+    /// Begins, or begins anew.
+    /// @param reused whether the connection has carried something before
+    /// @return why the request must not be sent, or `errc{}`
+    errc start(const request_builder& request, std::string_view host_value, const http::field_block* defaults, bool reused) {
+        request_ = &request;
+        reused_ = reused;
+        stage_ = stage::writing;
+        outcome_ = outcome::none;
+        write_error_.clear();
+        error_.clear();
+        answer_due_ = rest_due_ = never;
+        if (const errc e = writer_.start(request, host_value, defaults); e != errc{}) return e;
+        collector_.start(request.kind(), request.wants_upgrade());
+        return errc{};
+    }
+
+    // --- what is to be done
+
+    order next() {
+        if (stage_ == stage::reading) return order::read;
+        if (stage_ == stage::over) return order::end;
+        if (const std::error_code e = writer_.refill()) {
+            // The head has left: that is another failure than a request which is refused as a whole.
+            const bool short_or_long = e == errc::body_length_mismatch;
+            fail(short_or_long ? make_error_code(errc::body_source_failed) : e, retire_reason::not_clean);
+            return order::end;
+        }
+        if (!writer_.at_rest()) return order::write;
+        if (writer_.withheld()) return order::read;
+        stage_ = stage::reading;
+        writer_.release();
+        return response_begun() ? order::read : order::await_answer;
+    }
+
+    std::string_view front() const noexcept { return writer_.front(); }
+    std::string_view body() const noexcept { return writer_.body(); }
+    /// Where to read to; its size is `room_size` afterwards.
+    char* room(std::size_t block_bytes) { return collector_.room(block_bytes); }
+    std::size_t room_size() const noexcept { return collector_.room_size(); }
+    /// Whether the rest of the request waits for the origin's consent, and for no longer than `continue_timeout`.
+    bool awaits_consent() const noexcept { return stage_ == stage::writing && writer_.withheld() && writer_.at_rest(); }
+    /// While it is being written, what the peer says is read before more is written.
+    bool is_partly_written() const noexcept { return writer_.written() != 0; }
+
+    // --- how it went
+
+    void wrote(std::size_t bytes) noexcept { writer_.wrote(bytes); }
+    /// The peer may have answered before it left.
+    void write_failed(std::error_code error) noexcept {
+        write_error_ = error;
+        stage_ = stage::reading;
+    }
+    void received(std::size_t bytes) noexcept {
+        collector_.received(bytes);
+        rest_due_ = never;
+        parse();
+    }
+    /// There was nothing to read; memory is not kept while waiting for it.
+    void nothing_came() noexcept {
+        if (collector_.empty()) collector_.release();
+    }
+    void stream_ended(std::error_code error) noexcept {
+        const bool begun = response_begun();
+        if (write_error_ && !begun) error = write_error_;
+        if (begun && error == errc::connection_closed && collector_.finish() == response_collector::verdict::complete)
+            return completed();
+        lost(error);
+    }
+    /// The peer spoke before a byte of the request had left.
+    void spoke_first() noexcept { fail(errc::unsolicited_bytes, retire_reason::unsolicited_bytes); }
+    /// The origin does not say yes: the body is sent all the same.
+    void consent_overdue() noexcept { writer_.release_body(); }
+    void cancelled() noexcept { fail(errc::cancelled, retire_reason::cancelled); }
+    void lease_expired() noexcept {
+        fail(wrote_nothing() ? errc::request_unsent : errc::request_timed_out, retire_reason::lease_deadline);
+    }
+    void memory_refused() noexcept {
+        fail(std::make_error_code(std::errc::not_enough_memory), retire_reason::not_clean);
+    }
+
+    // --- silence
+
+    /// Whether the peer may be silent for so long only; then the driver asks before it waits.
+    bool limits_silence() const noexcept {
+        return stage_ == stage::reading &&
+               (first_byte_timeout_ != duration::zero() || between_bytes_timeout_ != duration::zero());
+    }
+    /// The driver is about to wait for the peer. @return until when the final response may be silent
+    time_point waits(time_point now) noexcept {
+        if (answer_due_ == never && first_byte_timeout_ != duration::zero())
+            answer_due_ = base::after(now, first_byte_timeout_);
+        if (rest_due_ == never && between_bytes_timeout_ != duration::zero())
+            rest_due_ = base::after(now, between_bytes_timeout_);
+        return silent_until();
+    }
+    /// Interim responses do not count, nor does a head that is still one of either: it is dropped from the collector
+    /// when it turns out to be interim.
+    time_point silent_until() const noexcept { return collector_.empty() ? answer_due_ : rest_due_; }
+    void silent_too_long() noexcept {
+        fail(collector_.empty() ? errc::first_byte_timed_out : errc::response_stalled, retire_reason::lease_deadline);
+    }
+    duration between_bytes_timeout() const noexcept { return between_bytes_timeout_; }
+
+    // --- how it ended
+
+    outcome ended() const noexcept { return outcome_; }
+    const std::error_code& error() const noexcept { return error_; }
+    retire_reason reason() const noexcept { return reason_; }
+    bool wrote_nothing() const noexcept { return writer_.written() == 0; }
+    bool response_begun() noexcept { return collector_.parser().begun(); }
+    /// Whether the request went out whole and did not ask to close.
+    bool request_allows_reuse() const noexcept { return request_->keep_alive() && writer_.complete(); }
+    const response_parser& parser() noexcept { return collector_.parser(); }
+    /// What has been received behind the response, or of its body.
+    std::string_view unparsed() const noexcept { return collector_.unparsed(); }
+    response take() noexcept { return collector_.take(); }
+
+private:
+    enum class stage : std::uint8_t { writing, reading, over };
+
+    void parse() noexcept {
+        for (;;) {
+            switch (collector_.advance()) {
+                case response_collector::verdict::need_more: return;
+                case response_collector::verdict::failed: return fail(collector_.error(), retire_reason::protocol_error);
+                case response_collector::verdict::interim:
+                    if (collector_.parser().status() == 100) writer_.release_body();
+                    break;
+                case response_collector::verdict::head:
+                    stage_ = stage::reading;  // a final response: the rest of the request is not sent
+                    if (scope_ == collect::head && !collector_.parser().complete()) return end_as(outcome::head);
+                    break;
+                case response_collector::verdict::complete: return completed();
+            }
+        }
+    }
+
+    void completed() noexcept { end_as(collector_.parser().switched() ? outcome::switched : outcome::complete); }
+
+    /// The connection ended under the exchange: what does the caller have to know?
+    void lost(std::error_code error) noexcept {
+        const retire_reason why =
+            error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
+        if (response_begun()) return fail(errc::response_truncated, why);
+        if (wrote_nothing()) return fail(reused_ ? make_error_code(errc::stale_connection) : error, why);
+        if (!request_->is_idempotent()) return fail(errc::maybe_processed, why);
+        fail(error == errc::connection_closed ? make_error_code(errc::response_missing) : error, why);
+    }
+
+    void fail(std::error_code error, retire_reason why) noexcept {
+        error_ = error;
+        reason_ = why;
+        end_as(outcome::failed);
+    }
+    void end_as(outcome how) noexcept {
+        stage_ = stage::over;
+        outcome_ = how;
+    }
+
+    const request_builder* request_ = nullptr;
+    const duration first_byte_timeout_;
+    const duration between_bytes_timeout_;
+    const collect scope_;
+    stage stage_ = stage::writing;
+    outcome outcome_ = outcome::none;
+    retire_reason reason_ = retire_reason::none;
+    bool reused_ = false;
+    std::error_code write_error_;
+    std::error_code error_;
+    request_writer writer_;
+    response_collector collector_;
+    time_point answer_due_ = never;  // the first byte of the final response
+    time_point rest_due_ = never;    // the next byte of it
+};
+
+}  // namespace hotpool::detail
