@@ -118,7 +118,8 @@ public:
     }
 
     /// A leased connection comes back: to the oldest waiter, to the idle ones, or to its end.
-    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
+    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now,
+                                               const return_report& report = {}) noexcept {
         assert(s.state == slot_state::leased);
         leases_type::end(books(), s);
         if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]
