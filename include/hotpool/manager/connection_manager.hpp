@@ -22,8 +22,8 @@ namespace hotpool {
 
 /// What a caller says of the connection it gives back.
 struct return_report {
-    retire_reason retire = retire_reason::none;               ///< `none`: it may be used again
-    std::optional<std::chrono::seconds> idle_hint = {};       ///< the peer's `Keep-Alive: timeout=N`
+    retire_reason retire = retire_reason::none;          ///< `none`: it may be used again
+    std::optional<std::chrono::seconds> idle_hint = {};  ///< the peer's `Keep-Alive: timeout=N`
 };
 
 /// What became of a request for a connection.
@@ -53,7 +53,7 @@ public:
         slot_task task = slot_task::none;
         waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
         bool ask = false;                 ///< answer `endpoints_came` or `endpoints_failed`
-        Resource reclaimed{};             ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
+        Resource reclaimed{};  ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
     };
 
     /// @param seed for jitter

@@ -227,9 +227,7 @@ public:
 
 private:
     /// In nobody's hands but the pool's.
-    std::size_t kept() const noexcept {
-        return books.count(slot_state::idle) + books.count(slot_state::probing);
-    }
+    std::size_t kept() const noexcept { return books.count(slot_state::idle) + books.count(slot_state::probing); }
     slot_type* next_idle() const noexcept {
         const std::size_t idle = books.count(slot_state::idle);
         return idle == 0 || suspended_ ? nullptr : idle_.from(policies.order.lend_from(idle));
