@@ -154,14 +154,19 @@ private:
         end(false);
     }
 
-    static retire_reason verdict(const connection_type& c, bool vouched) noexcept {
+    /// Reads and writes of the stream that are pending end with the lease, and the connection with them.
+    [[gnu::always_inline]] static retire_reason verdict(connection_type& c, bool vouched) {
+        return c.usage == detail::connection_usage::clean ? retire_reason::none : verdict_on_use(c, vouched);
+    }
+    [[gnu::noinline]] static retire_reason verdict_on_use(connection_type& c, bool vouched) {
         switch (c.usage) {
             case detail::connection_usage::clean:
             case detail::connection_usage::unread: return retire_reason::none;
-            case detail::connection_usage::raw: return vouched ? retire_reason::none : retire_reason::not_clean;
-            case detail::connection_usage::exchanging:
-            case detail::connection_usage::switched: return retire_reason::not_clean;
-            case detail::connection_usage::broken: break;
+            case detail::connection_usage::raw:
+                return !c.cancel_parked() && vouched ? retire_reason::none : retire_reason::not_clean;
+            case detail::connection_usage::exchanging: return retire_reason::not_clean;
+            case detail::connection_usage::switched: c.cancel_parked(); return retire_reason::not_clean;
+            case detail::connection_usage::broken: c.cancel_parked(); break;
         }
         return c.broken_for;
     }
