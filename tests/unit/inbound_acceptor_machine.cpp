@@ -208,8 +208,9 @@ TEST_CASE("a_group_that_fails_too_often_is_kept_out_for_a_time", "[inbound]") {
         b.machine.handshake_failed(*bad, errc::handshake_failed, b.now);
         b.machine.ended(*bad, close_reason::handshake_failed, b.now);
     }
-    CHECK(b.orders() == "handshake_failed connection_ended handshake_failed group_blocked connection_ended "
-                        "close:group_blocked");
+    CHECK(b.orders() ==
+          "handshake_failed connection_ended handshake_failed group_blocked connection_ended "
+          "close:group_blocked");
     CHECK(b.machine.stats().blocked_groups == 1);
     CHECK(b.connect() == nullptr);
     b.open("192.0.2.2");
