@@ -227,7 +227,8 @@ TEST_CASE("a_group_that_fails_too_often_is_kept_out_for_a_time", "[inbound]") {
         CHECK(b.orders() == "group_recovered");
         b.machine.unblock_requested(peer_group(*ip_address::parse("192.0.2.1")), b.now);
         CHECK(b.orders().empty());
-        CHECK(b.connect() != nullptr);
+        b.open();
+        CHECK(b.orders() == "connection_opened");
         CHECK(b.after(30s).empty());  // said once
     }
     CHECK(b.machine.stats().blocked_groups == 0);
