@@ -48,7 +48,7 @@ protected:
     template <class Input>
     [[gnu::always_inline]] void tell(const Input& input) {
         {
-            const std::lock_guard lock(mutex_);
+            const base::mutex_lock lock(mutex_);
             input(Driver::now());
             if (driver().settles(timer_due_)) [[likely]]
                 return;
@@ -130,7 +130,7 @@ private:
         }
     };
 
-    Driver& driver() noexcept { return static_cast<Driver&>(*this); }
+    [[gnu::always_inline]] Driver& driver() noexcept { return static_cast<Driver&>(*this); }
 
     /// False when there was nothing to do.
     bool perform_next() {
