@@ -209,3 +209,28 @@ TEST_CASE("bad_options_are_refused_by_name", "[inbound]") {
     CHECK(message_of({.drain_retry_after = -1s}, handler).find("drain_retry_after") != std::string::npos);
     CHECK(message_of({.drain_idle_time = -1s}, handler).find("drain_idle_time") != std::string::npos);
 }
+
+TEST_CASE("a_responder_may_outlive_its_context", "[inbound]") {
+    for (const bool on_strand : {false, true}) {
+        for (const bool answers : {false, true}) {
+            CAPTURE(on_strand, answers);
+            responder late;
+            std::future<bool> asking;
+            {
+                net::io_context io;
+                inbound::tcp_acceptor::services_type services;
+                if (on_strand) services.connection_executor = [&] { return net::any_io_executor(net::make_strand(io)); };
+                inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback(), tcp_server_options{}, services);
+                inbound::http_server server(acceptor, [&](const inbound::request&, responder a) { late = std::move(a); });
+                asking = std::async(std::launch::async, [port = acceptor.port()] {
+                    http_peer peer(accept_tcp::connect(port));
+                    return peer.ask(get("/")).has_value();
+                });
+                REQUIRE(run_until(io, [&] { return static_cast<bool>(late); }));
+            }
+            CHECK_FALSE(asking.get());
+            REQUIRE(late);
+            if (answers) late.send(reply());
+        }
+    }
+}

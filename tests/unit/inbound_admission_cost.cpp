@@ -31,7 +31,7 @@ constexpr std::uint32_t special = 0xf0000000;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a verdict on a known group allocates nothing", "[inbound]", fixed_window, sliding_window,
+TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", fixed_window, sliding_window,
                    token_bucket) {
     basic_admission<TestType> machine{
         {.max_connections_per_group = 2, .max_requests_per_group = 3}, start, 1};
@@ -70,7 +70,7 @@ TEMPLATE_TEST_CASE("a verdict on a known group allocates nothing", "[inbound]", 
     CHECK(machine.check());
 }
 
-TEST_CASE("nor does one on an unknown group, or a denied address", "[inbound]") {
+TEST_CASE("nor_does_one_on_an_unknown_group_or_a_denied_address", "[inbound]") {
     admission machine{{.max_groups = 100}, start, 1};
     machine.access().deny(address(special), start + 1h);
     std::uint64_t admitted = 0;
@@ -86,7 +86,7 @@ TEST_CASE("nor does one on an unknown group, or a denied address", "[inbound]") 
     CHECK(admitted == 1000);
 }
 
-TEST_CASE("a million addresses stay under the ceiling and let no group over its limit in", "[inbound]") {
+TEST_CASE("a_million_addresses_stay_under_the_ceiling_and_let_no_group_over_its_limit_in", "[inbound]") {
     constexpr std::uint32_t flood = 1'000'000, each = 50;
     admission machine{{}, start, 1};
     REQUIRE(machine.bytes() <= machine.options().max_groups * admission::bytes_per_group);
@@ -139,7 +139,7 @@ TEST_CASE("a million addresses stay under the ceiling and let no group over its 
     CHECK(machine.check());
 }
 
-TEST_CASE("chains are as short with addresses that count up as with any", "[inbound]") {
+TEST_CASE("chains_are_as_short_with_addresses_that_count_up_as_with_any", "[inbound]") {
     // The time to find groups in a chain of all 50,000 would be minutes.
     admission machine{{}, start, 7};
     std::uint64_t admitted = 0;

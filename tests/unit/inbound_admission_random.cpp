@@ -199,7 +199,7 @@ private:
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("random events leave the admission in agreement with its reference", "[inbound]",
+TEMPLATE_TEST_CASE("random_events_leave_the_admission_in_agreement_with_its_reference", "[inbound]",
                    fixed_window, sliding_window, token_bucket) {
     for (unsigned seed = 0; seed < 150; ++seed) {
         const std::string disagreement = run<TestType>{seed}();

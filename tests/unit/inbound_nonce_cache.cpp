@@ -172,7 +172,7 @@ TEST_CASE("random_ids_and_seeds_differ", "[inbound]") {
     CHECK_FALSE(std::equal(many.begin(), many.begin() + 4096, many.begin() + 4096));
 }
 
-TEST_CASE("random nonces leave the cache in agreement with a plain list", "[inbound]") {
+TEST_CASE("random_nonces_leave_the_cache_in_agreement_with_a_plain_list", "[inbound]") {
     for (unsigned seed = 0; seed < 20; ++seed) {
         std::mt19937 random(seed);
         const std::size_t capacity = 1 + random() % 8;

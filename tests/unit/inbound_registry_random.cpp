@@ -119,7 +119,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("random events leave the registry in agreement with its reference", "[inbound]") {
+TEST_CASE("random_events_leave_the_registry_in_agreement_with_its_reference", "[inbound]") {
     for (const slow_reader when_full :
          {slow_reader::drop_oldest, slow_reader::drop_newest, slow_reader::disconnect})
         for (const std::size_t queue_limit : {1u, 2u, 4u, 7u})

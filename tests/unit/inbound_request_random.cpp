@@ -49,7 +49,7 @@ public:
 
 }  // namespace
 
-TEST_CASE("random requests, several on a connection, are read in random pieces as they were made") {
+TEST_CASE("random_requests_several_on_a_connection_are_read_in_random_pieces_as_they_were_made") {
     generator random(1);
     for (int round = 0; round < 1000; ++round) {
         request_outcome wanted;
@@ -65,7 +65,7 @@ TEST_CASE("random requests, several on a connection, are read in random pieces a
     }
 }
 
-TEST_CASE("damaged requests are read the same in random pieces") {
+TEST_CASE("damaged_requests_are_read_the_same_in_random_pieces") {
     generator random(2);
     std::size_t refused = 0;
     for (int round = 0; round < 4000; ++round) {

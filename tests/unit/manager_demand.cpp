@@ -5,13 +5,14 @@
 #include "hotpool/policy/pool_options.hpp"
 #include "support/catch.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 inline std::ostream& operator<<(std::ostream& out, const openings& o) {
     return out << o.total << " openings, " << o.for_warm_up << " of them to warm up";
 }
-}  // namespace hotpool
+}  // namespace hotpool::detail
 
 using namespace hotpool;
+using namespace hotpool::detail;
 
 namespace {
 

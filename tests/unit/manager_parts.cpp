@@ -11,6 +11,7 @@
 #include "support/names.hpp"
 
 using namespace hotpool;
+using namespace hotpool::detail;
 using namespace std::chrono_literals;
 
 namespace {

@@ -4,11 +4,12 @@
 #include "hotpool/manager/timetable.hpp"
 #include "support/catch.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 inline std::ostream& operator<<(std::ostream& out, due_matter what) { return out << static_cast<int>(what); }
-}  // namespace hotpool
+}  // namespace hotpool::detail
 
 using namespace hotpool;
+using namespace hotpool::detail;
 using namespace std::chrono_literals;
 
 namespace {

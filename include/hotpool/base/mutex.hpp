@@ -61,4 +61,16 @@ private:
     std::atomic<std::uint32_t> state_{unlocked};
 };
 
+/// Holds a mutex in a scope, as `std::lock_guard` does, and is inline wherever the mutex is.
+class mutex_lock {
+public:
+    [[gnu::always_inline]] explicit mutex_lock(mutex& m) noexcept : mutex_(m) { m.lock(); }
+    mutex_lock(const mutex_lock&) = delete;
+    mutex_lock& operator=(const mutex_lock&) = delete;
+    [[gnu::always_inline]] ~mutex_lock() { mutex_.unlock(); }
+
+private:
+    mutex& mutex_;
+};
+
 }  // namespace hotpool::base

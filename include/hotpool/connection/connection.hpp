@@ -126,7 +126,17 @@ public:
         if (op == nullptr) op = writable.claim_to_cancel(serial);
         if (op != nullptr) op->resume(wake::cancelled);
     }
-    /// The same for the operation that began last.
+    /// Cancels what is parked at either gate. @return whether anything was
+    bool cancel_parked() {
+        bool any = false;
+        for (gate* g : {&readable, &writable}) {
+            waiting_op* const op = g->claim_parked();
+            if (op != nullptr) op->resume(wake::cancelled);
+            any = any || op != nullptr;
+        }
+        return any;
+    }
+    /// Cancels the operation that began last.
     void interrupt() { cancel(serial_.load(std::memory_order_relaxed)); }
 
     /// The parked operation to resume because the lease's deadline has passed, or null.

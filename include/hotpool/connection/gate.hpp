@@ -85,6 +85,10 @@ public:
     waiting_op* claim_on_hint() noexcept {
         return claim([](std::uint64_t) { return true; }, 0, fired);
     }
+    /// The parked operation, or null; one that is running is not told.
+    waiting_op* claim_parked() noexcept {
+        return claim([](std::uint64_t) { return true; }, 0, 0);
+    }
     /// The parked operation if no readiness wait is there to wake it, or null.
     waiting_op* claim_unarmed() noexcept {
         return claim([](std::uint64_t seen) { return !(seen & armed); }, 0, 0);

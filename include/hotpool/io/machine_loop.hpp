@@ -48,7 +48,7 @@ protected:
     template <class Input>
     [[gnu::always_inline]] void tell(const Input& input) {
         {
-            const std::lock_guard lock(mutex_);
+            const base::mutex_lock lock(mutex_);
             input(Driver::now());
             if (driver().settles(timer_due_)) [[likely]]
                 return;
@@ -105,13 +105,16 @@ private:
     class loop_handler {
     public:
         using allocator_type = reserved_allocator<std::byte, memory_type>;
-        explicit loop_handler(std::shared_ptr<Driver> driver) noexcept : driver_(std::move(driver)) {}
-        allocator_type get_allocator() const noexcept {
-            return allocator_type(static_cast<machine_loop&>(*driver_).memory_);
-        }
+        explicit loop_handler(std::shared_ptr<Driver> driver) noexcept
+            : driver_(std::move(driver)), memory_(&static_cast<machine_loop&>(*driver_).memory_) {}
+        /// Of one that was moved from, too: Asio asks it where a wait could not begin.
+        allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
 
     protected:
         std::shared_ptr<Driver> driver_;
+
+    private:
+        memory_type* memory_;
     };
     struct rest_handler : loop_handler {
         using loop_handler::loop_handler;
@@ -127,7 +130,7 @@ private:
         }
     };
 
-    Driver& driver() noexcept { return static_cast<Driver&>(*this); }
+    [[gnu::always_inline]] Driver& driver() noexcept { return static_cast<Driver&>(*this); }
 
     /// False when there was nothing to do.
     bool perform_next() {

@@ -10,7 +10,7 @@
 
 #include "hotpool/manager/ledger.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Counts everything once more by looking at each slot. For tests: nothing of it is asked while a pool runs.
 template <class Resource>
@@ -65,4 +65,4 @@ private:
     std::vector<std::pair<const endpoint_state*, endpoint_load>> loads_;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -6,7 +6,7 @@
 
 #include "hotpool/base/time.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// What the machine knows of itself when it asks whether to open a connection.
 struct demand {
@@ -52,4 +52,4 @@ constexpr bool lacks_room(std::size_t callers, std::size_t opening, std::size_t 
     return callers > base::sum(opening, room);
 }
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -60,11 +60,10 @@ public:
     // --- asking the source
 
     /// The endpoints are these and stay so: no source is asked.
+    /// @errors throws `std::bad_alloc`, nothing changed then
     void endpoints_fixed(const endpoint_list& fixed) {
+        endpoints_ = listed_in(fixed);
         fixed_ = true;
-        endpoints_.clear();
-        for (const ip_endpoint& where : fixed)
-            if (find(endpoints_, where) == nullptr) endpoints_.push_back(known_or_new(where));
     }
 
     /// Whether there is an answer that may still be used at `now`: one that is being renewed may.
@@ -104,9 +103,7 @@ public:
     /// The addresses that have left: their connections are to be retired.
     /// @errors throws `std::bad_alloc`, nothing changed then
     std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
-        std::vector<endpoint_ptr> listed;
-        for (const ip_endpoint& where : answer)
-            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
+        std::vector<endpoint_ptr> listed = listed_in(answer);
         std::vector<endpoint_ptr> left;
         for (const endpoint_ptr& e : endpoints_)
             if (find(listed, e->where) == nullptr) left.push_back(e);
@@ -231,6 +228,13 @@ private:
         auto made = std::make_shared<endpoint_state>();
         made->where = where;
         return made;
+    }
+    /// What is known of each address of a list, which may name one twice.
+    std::vector<endpoint_ptr> listed_in(const endpoint_list& list) const {
+        std::vector<endpoint_ptr> listed;
+        for (const ip_endpoint& where : list)
+            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
+        return listed;
     }
     static void absolve(endpoint_state& e) noexcept {
         e.standing = endpoint_standing::usable;

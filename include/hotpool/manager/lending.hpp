@@ -20,7 +20,7 @@
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/policies.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// The half of the connection manager that is about connections which are open. Whatever becomes fit for use, by being
 /// opened, put back or looked after, comes to `make_available` or `come_back`: there it goes to its end if it is too old
@@ -40,7 +40,7 @@ public:
 
     // What both halves work with.
     pool_options options;
-    detail::policy_set<Policies> policies;
+    policy_set<Policies> policies;
     ledger<Resource> books;
     waiter_queue<Resource> waiters;
 
@@ -184,7 +184,7 @@ public:
     /// Down to the new numbers: idle connections at once, the oldest first, the others as they become available.
     /// @errors throws what the policies throw when they are made or assigned; with the library's own, nothing
     void change_options(const pool_options& changed, time_point now) {
-        detail::policy_set<Policies> made(changed);
+        policy_set<Policies> made(changed);
         policies = std::move(made);
         options = changed;
         times_ = timetable(changed, rests_);
@@ -296,4 +296,4 @@ private:
     bool suspended_ = false;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

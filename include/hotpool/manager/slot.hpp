@@ -93,7 +93,7 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
     /// 0.0.0.0:0 where the transport finds its own way.
     ip_endpoint leads_to() const noexcept { return endpoint == nullptr ? ip_endpoint{} : endpoint->where; }
-    std::unique_ptr<dial<slot>> dialling{};      ///< while it is being opened to an endpoint
+    std::unique_ptr<detail::dial<slot>> dialling{};      ///< while it is being opened to an endpoint
 
     /// In the hands of somebody who may have a deadline: a caller, or a prober.
     bool is_out() const noexcept { return state == slot_state::leased || asks_peer(probing); }

@@ -1,10 +1,7 @@
 // Making the connections of a pool: where to, from where, with whose leave.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -13,6 +10,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/origin.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/connection/connection.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/pool/egress.hpp"
@@ -22,23 +20,27 @@
 
 namespace hotpool::detail {
 
-/// The part of a pool's driver that opens, by its transport, and asks for addresses. `Core` says what became of it:
+/// The part of a pool's driver that opens, by its transport, and asks for addresses. `Driver` derives from it and has:
 ///
-/// - `connecting(c, slot)`: under the lock, what is being opened is the slot's
-/// - `connected(c)`: only the handshake remains; `opened(c, stream)`; `not_opened(c, error)`
-/// - `endpoints_answered(error, endpoints)`
+/// - `executor()`, `shared_from_this()`, `own_ticket()`
+/// - `with_machine(input)`: `input(machine)` under the lock; `tell_machine(input)`: the same with the time, and then
+///   what the machine asks for is done
+/// - `has_permit(slot)`, `release_permit()`: see `budget_share`
+/// - `tell_of(c, watch, input)`: as `tell_machine`, and afterwards `c` is looked at
 /// @threads any thread
-template <class Core, class Transport, class Executor>
+template <class Driver, class Transport, class Executor>
 class opener {
 public:
-    using connection_type = typename Core::connection_type;
+    using connection_type = connection<Transport, Executor>;
     using slot_type = typename connection_type::slot_type;
     using stream_type = typename connection_type::stream_type;
 
+protected:
     opener(Transport transport, pool_services& services)
         : transport_(std::move(transport)),
           source_(std::move(services.endpoints)),
           egress_(std::move(services.local_addresses), std::move(services.access)) {}
+    ~opener() = default;
 
     Transport& transport() noexcept { return transport_; }
     const Transport& transport() const noexcept { return transport_; }
@@ -47,13 +49,13 @@ public:
     /// Before anything else: where the machine's endpoints come from.
     /// @errors throws `std::invalid_argument` if services were given that the transport has no use for
     template <class Machine>
-    void prepare(Machine& machine, const Executor& executor) {
+    void prepare_endpoints(Machine& machine) {
         if constexpr (endpoint_transport<Transport, Executor>) {
             const origin& dialled = transport_.dialled();
             const auto address = ip_address::parse(dialled.host);
             if (!source_ && address)
                 return machine.use_endpoints(endpoint_list{{*address, port_number(dialled.port)}}, egress_.filter());
-            if (!source_) source_ = system_resolver(executor, dialled);
+            if (!source_) source_ = system_resolver(driver().executor(), dialled);
             machine.use_endpoints(egress_.filter());
         } else if (source_ || !egress_.is_open()) {
             throw std::invalid_argument("hotpool::pool_services::endpoints, local_addresses and access need a transport "
@@ -61,42 +63,34 @@ public:
         }
     }
 
-    /// Makes a connection for `s`, which has been told where to.
-    /// @errors none: whatever goes wrong is told to the core
-    void open(const std::shared_ptr<Core>& core, slot_type& s) noexcept {
+    /// Makes a connection for `s`, which has been told where to. Whatever goes wrong is told to the machine.
+    void open(slot_type& s) noexcept {
+        if (!driver().has_permit(s)) return;
         std::error_code error = std::make_error_code(std::errc::not_enough_memory);
         try {
             // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
-            const counted_ref<connection_type> c(
-                new connection_type(core, core->own_ticket(), s, core->executor()));
-            const open_request request = core->connecting(*c, s, egress_);
+            const auto core = driver().shared_from_this();
+            const counted_ref<connection_type> c(new connection_type(core, core->own_ticket(), s, core->executor()));
+            const open_request request = begin(*c, s);
             c->peer = request.to.address;
             open_handler handler(core, c);
-            if (!egress_.may_open(request.to.address, clock_type::now()))
-                return handler.fail(errc::access_denied);
-            core->under_way(*c, begin(core->executor(), request, std::move(handler)));
-            return;
+            if (!egress_.may_open(c->peer, clock_type::now())) return handler.fail(errc::access_denied);
+            return under_way(*c, start(request, std::move(handler)));
         } catch (const std::bad_alloc&) {
         } catch (...) {  // of the user's: his transport
             error = errc::connect_failed;
         }
-        core->not_begun(s, error);
+        has_failed(s, error);
     }
 
     /// Has the source say where to.
-    void ask(const std::shared_ptr<Core>& core) noexcept {
+    void ask_source() noexcept {
         try {
-            source_(endpoint_answer([weak = std::weak_ptr<Core>(core)](std::error_code error, const endpoint_list& all) {
-                if (const auto self = weak.lock()) self->endpoints_answered(error, all);
+            source_(endpoint_answer([weak = driver().weak_from_this()](std::error_code error, const endpoint_list& all) {
+                if (const auto self = weak.lock()) self->answered(error, all);
             }));
         } catch (...) {  // the answer that was dropped has said so
         }
-    }
-    /// What callers are told when there is no answer.
-    std::error_code unknown(std::error_code error) const noexcept {
-        if constexpr (endpoint_transport<Transport, Executor>)
-            if (transport_.dialled() != transport_.target()) return errc::proxy_unreachable;
-        return error;
     }
 
 private:
@@ -104,33 +98,97 @@ private:
     /// the execution context has ended.
     class open_handler {
     public:
-        open_handler(std::shared_ptr<Core> core, counted_ref<connection_type> c) noexcept
-            : core_(std::move(core)), connection_(std::move(c)) {}
+        open_handler(std::shared_ptr<Driver> driver, counted_ref<connection_type> c) noexcept
+            : driver_(std::move(driver)), connection_(std::move(c)) {}
         open_handler(open_handler&&) noexcept = default;
         ~open_handler() {
-            if (core_ != nullptr) fail(std::make_error_code(std::errc::not_enough_memory));
+            if (driver_ != nullptr) fail(std::make_error_code(std::errc::not_enough_memory));
         }
 
-        void connected() { core_->connected(*connection_); }
+        void connected() { opener_of(*driver_).connected(*connection_); }
         void operator()(std::error_code error, stream_type stream) {
             if (error) return fail(error);
-            std::shared_ptr<Core>(std::move(core_))->opened(*connection_, std::move(stream));
+            const auto driver = std::exchange(driver_, nullptr);
+            opener_of(*driver).opened(*connection_, std::move(stream));
         }
         void fail(std::error_code error) noexcept {
-            const auto core = std::exchange(core_, nullptr);
-            core->not_opened(*connection_, error);
+            const auto driver = std::exchange(driver_, nullptr);
+            opener_of(*driver).not_opened(*connection_, error);
         }
 
     private:
-        std::shared_ptr<Core> core_;
+        static opener& opener_of(Driver& d) noexcept { return d; }
+        std::shared_ptr<Driver> driver_;
         counted_ref<connection_type> connection_;
     };
 
-    opening begin(const Executor& executor, const open_request& request, open_handler handler) {
+    Driver& driver() noexcept { return static_cast<Driver&>(*this); }
+
+    /// What is being opened is the slot's from now on.
+    open_request begin(connection_type& c, slot_type& s) {
+        open_request request;
+        driver().with_machine([&](auto& machine) {
+            s.resource = &c;
+            request.timeout = machine.opening_timeout(s, clock_type::now());
+            request.handshake_timeout = machine.options().handshake_timeout;
+            if (s.dialling == nullptr) return;
+            request.to = s.endpoint->where;
+            request.from = egress_.local_address(request.to.address.family());
+        });
+        return request;
+    }
+    opening start(const open_request& request, open_handler handler) {
         if constexpr (endpoint_transport<Transport, Executor>)
-            return transport_.async_open(executor, request, std::move(handler));
+            return transport_.async_open(driver().executor(), request, std::move(handler));
         else
-            return transport_.async_open(executor, request.timeout, std::move(handler));
+            return transport_.async_open(driver().executor(), request.timeout, std::move(handler));
+    }
+    void under_way(connection_type& c, opening begun) {
+        bool cut = false;
+        driver().with_machine([&](auto& machine) {
+            cut = machine.stopped() || c.cut_early;
+            c.under_way = begun;
+        });
+        if (cut) begun.cancel();
+    }
+
+    void connected(connection_type& c) {
+        driver().with_machine([&](auto& machine) { machine.opening_connected(*c.slot); });
+    }
+    void opened(connection_type& c, stream_type stream) {
+        c.stream = std::move(stream);
+        c.add_ref();  // the slot's
+        driver().tell_of(c, true, [&](auto& machine, time_point now) {
+            c.under_way = {};
+            machine.slot_opened(*c.slot, now);
+        });
+    }
+    void not_opened(connection_type& c, std::error_code error) noexcept {
+        egress_.opening_failed(c.peer, error, clock_type::now());
+        has_failed(*std::exchange(c.slot, nullptr), error);
+    }
+    void has_failed(slot_type& s, std::error_code error) noexcept {
+        driver().release_permit();
+        driver().tell_machine([&](auto& machine, time_point now) {
+            s.resource = nullptr;  // the slot may go on without this connection
+            machine.opening_failed(s, now, error);
+        });
+    }
+
+    void answered(std::error_code error, const endpoint_list& endpoints) {
+        driver().tell_machine([&](auto& machine, time_point now) {
+            if (error)
+                machine.endpoints_failed(is_proxied() ? make_error_code(errc::proxy_unreachable) : error, now);
+            else
+                machine.endpoints_came(endpoints, now);
+        });
+    }
+    /// Whether the addresses are those of a proxy.
+    bool is_proxied() const noexcept {
+        if constexpr (endpoint_transport<Transport, Executor>)
+            return transport_.dialled() != transport_.target();
+        else
+            return false;
     }
 
     Transport transport_;
