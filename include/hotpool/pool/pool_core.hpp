@@ -349,7 +349,11 @@ private:
             prober = prober_;
         }
         lease_type looked_at(s.resource);
-        if (prober != nullptr) (*prober)(std::move(looked_at));
+        if (prober == nullptr) return;
+        try {
+            (*prober)(std::move(looked_at));
+        } catch (const std::bad_alloc&) {  // the lease that was dropped has ended the probe
+        }
     }
 
     // --- the end of the execution context
