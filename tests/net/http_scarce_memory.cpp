@@ -184,7 +184,7 @@ TEST_CASE("client_without_memory_ends_once_and_harms_nobody", "[client]") {
     for (const bool hot : {true, false}) {
         for (std::uint64_t calls = 0; calls < (hot ? most_allocations : 2 * most_allocations); ++calls) {
             CAPTURE(hot, calls);
-            tcp_stage s(answer_slowly);
+            tcp_stage s(answer_slowly, {.get_timeout = 500ms});
             if (hot) CHECK(s.fetch(get_request).body() == large_body);
             http_client client(s.pool);
             asio::cancellation_signal stop;
