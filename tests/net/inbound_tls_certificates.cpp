@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) { return client_root().issue(spec); }
+identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) {
+    return client_root().issue(spec);
+}
 
 tls_server_options by_root(client_auth how = client_auth::required) {
     return asking(how, {.ca_pem = client_root().certificate_pem()});
@@ -41,7 +43,7 @@ const std::error_code accepted{};
 
 }  // namespace
 
-TEST_CASE("inbound tls certificates: by root, each fault has its name") {
+TEST_CASE("inbound_tls_certificates_by_root_each_fault_has_its_name") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(client_auth::required, client_auth::optional);
     const auto seen = [&](const identity& shown) { return verdict(by_root(how), shown, version); };
@@ -59,7 +61,7 @@ TEST_CASE("inbound tls certificates: by root, each fault has its name") {
     CHECK(seen(self_signed()) == condition::certificate);
 }
 
-TEST_CASE("inbound tls certificates: nobody is asked by default, whatever they have") {
+TEST_CASE("inbound_tls_certificates_nobody_is_asked_by_default_whatever_they_have") {
     tls_listener listener{tls_server(serving())};
     const client_context context = make_client_context({.own = client()});
     meeting met(listener, context.get(), &come_and_stay);
@@ -67,7 +69,7 @@ TEST_CASE("inbound tls certificates: nobody is asked by default, whatever they h
     CHECK(met.stream->peer_certificate() == nullptr);
 }
 
-TEST_CASE("inbound tls certificates: an issuer in between must be shown") {
+TEST_CASE("inbound_tls_certificates_an_issuer_in_between_must_be_shown") {
     const authority between("in between", &client_root());
     identity leaf = between.issue({.names = {}});
     CHECK(verdict(by_root(), leaf, TLS1_3_VERSION) == errc::certificate_unknown_issuer);
@@ -75,7 +77,7 @@ TEST_CASE("inbound tls certificates: an issuer in between must be shown") {
     CHECK(verdict(by_root(), leaf, TLS1_3_VERSION) == accepted);
 }
 
-TEST_CASE("inbound tls certificates: pins come on top of the chain, and decide alone without roots") {
+TEST_CASE("inbound_tls_certificates_pins_come_on_top_of_the_chain_and_decide_alone_without_roots") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const identity pinned = client();
     const identity lonely = self_signed({.names = {}, .not_before = -2h, .not_after = -1h});
@@ -96,7 +98,7 @@ TEST_CASE("inbound tls certificates: pins come on top of the chain, and decide a
     CHECK(verdict(with(of_lonely, ""), none, version) == errc::certificate_missing);
 }
 
-TEST_CASE("inbound tls certificates: the verifier has the last word, and is asked last") {
+TEST_CASE("inbound_tls_certificates_the_verifier_has_the_last_word_and_is_asked_last") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const identity right = client();
     std::atomic<int> asked = 0;
@@ -122,22 +124,21 @@ TEST_CASE("inbound tls certificates: the verifier has the last word, and is aske
     CHECK(asked == 2);
 }
 
-TEST_CASE("inbound tls certificates: a verifier alone sees everybody, and one that throws refuses") {
+TEST_CASE("inbound_tls_certificates_a_verifier_alone_sees_everybody_and_one_that_throws_refuses") {
     const bool throws = GENERATE(false, true);
-    const auto options = asking(client_auth::required, {.verifier = [&](const certificate_view& shown) {
-                                    if (throws) throw std::runtime_error("no directory today");
-                                    ERR_raise(ERR_LIB_USER, 1);  // what it leaves behind is nobody's error
-                                    return shown.subject() == "CN=lonely" ? certificate_verdict::accepted
-                                                                          : certificate_verdict::refused;
-                                }});
+    const auto options =
+        asking(client_auth::required, {.verifier = [&](const certificate_view& shown) {
+                   if (throws) throw std::runtime_error("no directory today");
+                   ERR_raise(ERR_LIB_USER, 1);  // what it leaves behind is nobody's error
+                   return shown.subject() == "CN=lonely" ? certificate_verdict::accepted : certificate_verdict::refused;
+               }});
     const identity lonely = self_signed({.common_name = "lonely", .names = {}});
-    CHECK(verdict(options, lonely, TLS1_3_VERSION) ==
-          (throws ? make_error_code(errc::certificate_invalid) : accepted));
+    CHECK(verdict(options, lonely, TLS1_3_VERSION) == (throws ? make_error_code(errc::certificate_invalid) : accepted));
     CHECK(verdict(options, self_signed(), TLS1_3_VERSION) == errc::certificate_invalid);
     CHECK(verdict(options, none, TLS1_3_VERSION) == errc::certificate_missing);
 }
 
-TEST_CASE("inbound tls certificates: a view shows what the certificate says") {
+TEST_CASE("inbound_tls_certificates_a_view_shows_what_the_certificate_says") {
     const identity shown = client({.common_name = "evil\r\nname", .names = {"a.test", "10.0.0.1", "2001:db8::1"}});
     std::vector<certificate_name> names;
     std::string subject;
@@ -162,10 +163,10 @@ TEST_CASE("inbound tls certificates: a view shows what the certificate says") {
     CHECK(names.empty());
 }
 
-TEST_CASE("inbound tls certificates: a client is told the roots' names, and why it is refused") {
+TEST_CASE("inbound_tls_certificates_a_client_is_told_the_roots_names_and_why_it_is_refused") {
     const authority other("another root");
-    tls_listener listener{tls_server(asking(
-        client_auth::required, {.ca_pem = client_root().certificate_pem() + other.certificate_pem()}))};
+    tls_listener listener{tls_server(
+        asking(client_auth::required, {.ca_pem = client_root().certificate_pem() + other.certificate_pem()}))};
     const client_context context = make_client_context({.max_version = TLS1_2_VERSION});
     int told = 0;
     std::string alert;
@@ -183,7 +184,7 @@ TEST_CASE("inbound tls certificates: a client is told the roots' names, and why 
     CHECK(alert.find("alert handshake failure") != std::string::npos);
 }
 
-TEST_CASE("inbound tls certificates: our own client shows its certificate, and both ends see the other's") {
+TEST_CASE("inbound_tls_certificates_our_own_client_shows_its_certificate_and_both_ends_see_the_others") {
     const identity own = client();
     tls_listener listener{tls_server(by_root())};
     std::thread visitor([&] {

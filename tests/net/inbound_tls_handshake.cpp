@@ -79,7 +79,7 @@ bool break_off(tls_client& c, SSL_CTX* context, int flights, std::size_t eighths
 
 }  // namespace
 
-TEST_CASE("inbound tls: a client without TLS is told by name") {
+TEST_CASE("inbound_tls_a_client_without_tls_is_told_by_name") {
     CHECK(sent("GET / HTTP/1.1\r\nHost: a\r\n\r\n") == errc::handshake_failed);
     CHECK(sent("POST / HTTP/1.1\r\n") == errc::handshake_failed);
     CHECK(sent("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == errc::handshake_failed);
@@ -87,21 +87,20 @@ TEST_CASE("inbound tls: a client without TLS is told by name") {
     CHECK(sent("SSH-2.0-OpenSSH_9.2\r\n") == errc::handshake_failed);
     CHECK(sent(std::string(64, '\0')) == errc::handshake_failed);
     CHECK(sent(std::string(20'000, '\xff')) == errc::handshake_failed);
-    CHECK(sent(std::string("\x16\x03\x01\xff\xff\x01", 6)) == errc::handshake_failed);  // a record too long
+    CHECK(sent(std::string("\x16\x03\x01\xff\xff\x01", 6)) == errc::handshake_failed);      // a record too long
     CHECK(sent(std::string("\x15\x03\x03\x00\x02\x02\x28", 7)) == errc::handshake_failed);  // an alert
-    CHECK(sent(std::string("\x17\x03\x03\x00\x05hello", 10)) == errc::handshake_failed);  // data
+    CHECK(sent(std::string("\x17\x03\x03\x00\x05hello", 10)) == errc::handshake_failed);    // data
     CHECK(met_by([](tls_client&) {}) == errc::handshake_closed);
     CHECK(met_by([](tls_client& c) { c.end_sending(), c.see_off(); }) == errc::handshake_closed);
     CHECK(met_by([](tls_client& c) { c.reset(); }) == errc::handshake_closed);
     CHECK(met_by([](tls_client& c) { c.write("\x16"); }) == errc::handshake_closed);
 }
 
-TEST_CASE("inbound tls: a client that ends at any step of its handshake is told by name, and leaves no descriptor") {
+TEST_CASE("inbound_tls_a_client_that_ends_at_any_step_of_its_handshake_is_told_by_name_and_leaves_no_descriptor") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(ending::close, ending::reset);
     const identity own = client_root().issue({.names = {}});
-    const client_context context =
-        make_client_context({.own = own, .min_version = version, .max_version = version});
+    const client_context context = make_client_context({.own = own, .min_version = version, .max_version = version});
     const auto options = asking(client_auth::required, {.ca_pem = client_root().certificate_pem()});
     met_by([](tls_client&) {}, options);  // opens what stays
     const std::size_t before = open_descriptors();
@@ -109,8 +108,8 @@ TEST_CASE("inbound tls: a client that ends at any step of its handshake is told 
         for (std::size_t eighths = 0; eighths < 8; ++eighths) {
             CAPTURE(version, flights, eighths);
             bool broken = false;
-            const std::error_code error = met_by(
-                [&](tls_client& c) { broken = break_off(c, context.get(), flights, eighths, how); }, options);
+            const std::error_code error =
+                met_by([&](tls_client& c) { broken = break_off(c, context.get(), flights, eighths, how); }, options);
             CHECK(broken);
             CHECK(error == errc::handshake_closed);
         }
@@ -128,7 +127,7 @@ TEST_CASE("inbound tls: a client that ends at any step of its handshake is told 
     CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("inbound tls: what comes in single bytes comes about") {
+TEST_CASE("inbound_tls_what_comes_in_single_bytes_comes_about") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const client_context context = make_client_context({.min_version = version, .max_version = version});
     const std::error_code error = met_by([&](tls_client& c) {
@@ -144,7 +143,7 @@ TEST_CASE("inbound tls: what comes in single bytes comes about") {
     CHECK(error == std::error_code{});
 }
 
-TEST_CASE("inbound tls: a first flight that is damaged in any place comes to no good end") {
+TEST_CASE("inbound_tls_a_first_flight_that_is_damaged_in_any_place_comes_to_no_good_end") {
     const client_context context = make_client_context();
     memory_client client(context.get());
     const std::string hello = client.answer("");
@@ -158,19 +157,19 @@ TEST_CASE("inbound tls: a first flight that is damaged in any place comes to no 
             c.see_off();
         });
         CHECK(error);
-        const bool named = error == errc::handshake_failed || error == errc::handshake_closed ||
-                           error == errc::alpn_mismatch;
+        const bool named =
+            error == errc::handshake_failed || error == errc::handshake_closed || error == errc::alpn_mismatch;
         CHECK(named);
         if (error == errc::handshake_failed) ++failed;
     }
     CHECK(failed > 10);  // most damage is seen at once, the rest waits for the end
 }
 
-TEST_CASE("inbound tls: the oldest version accepted is the option's, and never below 1.2") {
+TEST_CASE("inbound_tls_the_oldest_version_accepted_is_the_options_and_never_below_1_2") {
     const auto with = [](int version, tls_version least) {
         tls_listener listener{tls_server(serving({.min_version = least}))};
-        const client_context context = make_client_context(
-            {.min_version = version, .max_version = version, .ciphers = "DEFAULT@SECLEVEL=0"});
+        const client_context context =
+            make_client_context({.min_version = version, .max_version = version, .ciphers = "DEFAULT@SECLEVEL=0"});
         return meeting(listener, context.get(), &come_and_stay).error;
     };
     CHECK(with(TLS1_1_VERSION, tls_version::tls_1_2) == errc::handshake_failed);
@@ -179,7 +178,7 @@ TEST_CASE("inbound tls: the oldest version accepted is the option's, and never b
     CHECK(with(TLS1_3_VERSION, tls_version::tls_1_3) == std::error_code{});
 }
 
-TEST_CASE("inbound tls: the protocol is this side's choice among those offered") {
+TEST_CASE("inbound_tls_the_protocol_is_this_sides_choice_among_those_offered") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto with = [version](const std::string& offered, std::vector<std::string> spoken) {
         tls_listener listener{tls_server(serving({.alpn = std::move(spoken)}))};
@@ -197,7 +196,7 @@ TEST_CASE("inbound tls: the protocol is this side's choice among those offered")
     CHECK(with("", {"http/1.1"}) == "");
 }
 
-TEST_CASE("inbound tls: a client that does not believe the server breaks off") {
+TEST_CASE("inbound_tls_a_client_that_does_not_believe_the_server_breaks_off") {
     const identity own = self_signed();
     tls_listener listener{tls_server({.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem})};
     const client_context context = make_client_context();
@@ -205,7 +204,7 @@ TEST_CASE("inbound tls: a client that does not believe the server breaks off") {
     CHECK(met.error == errc::handshake_failed);
 }
 
-TEST_CASE("inbound tls: issuers are shown as they were given, and none is found among the roots of clients") {
+TEST_CASE("inbound_tls_issuers_are_shown_as_they_were_given_and_none_is_found_among_the_roots_of_clients") {
     const authority between("in between", &test_root());
     const identity leaf = between.issue();
     const auto shown = [&](const tls_server_options& options) {
@@ -229,7 +228,7 @@ TEST_CASE("inbound tls: issuers are shown as they were given, and none is found 
                  .ca_pem = between.certificate_pem()}) == 1);
 }
 
-TEST_CASE("inbound tls: handshakes with our own client, in one thread") {
+TEST_CASE("inbound_tls_handshakes_with_our_own_client_in_one_thread") {
     tls_listener listener{tls_server(serving())};
     net::io_context& io = listener.io();
     const tls_transport transport({.host = "127.0.0.1", .port = std::to_string(listener.port())},

@@ -47,7 +47,7 @@ std::string shown_by(tls_listener& listener) {
 
 }  // namespace
 
-TEST_CASE("inbound tls options: a certificate and its key must be given, and belong together") {
+TEST_CASE("inbound_tls_options_a_certificate_and_its_key_must_be_given_and_belong_together") {
     const identity own = named("own");
     const std::string missing = (std::filesystem::temp_directory_path() / "hotpool_no_such_file").string();
     CHECK(refusal({}) == "certificate_file must be given, or the text");
@@ -57,9 +57,8 @@ TEST_CASE("inbound tls options: a certificate and its key must be given, and bel
           "certificate_file must be a file that can be read");
     CHECK(refusal({.certificate_pem = own.certificate_pem, .private_key_file = missing}) ==
           "private_key_file must be a file that can be read");
-    CHECK(refusal({.certificate_file = missing,
-                   .certificate_pem = own.certificate_pem,
-                   .private_key_pem = own.key_pem}) ==
+    CHECK(refusal(
+              {.certificate_file = missing, .certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}) ==
           "certificate_file must not be given together with the text");
     CHECK(refusal({.certificate_pem = "x", .private_key_pem = own.key_pem}) ==
           "certificate_pem must hold a certificate in PEM");
@@ -69,16 +68,15 @@ TEST_CASE("inbound tls options: a certificate and its key must be given, and bel
           "private_key_pem must belong to the certificate");
     CHECK(refusal(showing(own)) == "accepted");
     const std::string locked = encrypt_key(own.key_pem, "secret");
-    CHECK(refusal({.certificate_pem = own.certificate_pem,
-                   .private_key_pem = locked,
-                   .private_key_password = "secret"}) == "accepted");
-    CHECK(refusal({.certificate_pem = own.certificate_pem,
-                   .private_key_pem = locked,
-                   .private_key_password = "secrets"}) ==
+    CHECK(refusal(
+              {.certificate_pem = own.certificate_pem, .private_key_pem = locked, .private_key_password = "secret"}) ==
+          "accepted");
+    CHECK(refusal(
+              {.certificate_pem = own.certificate_pem, .private_key_pem = locked, .private_key_password = "secrets"}) ==
           "private_key_pem must hold a private key in PEM, with its password if encrypted");
 }
 
-TEST_CASE("inbound tls options: rules for clients go with asking them") {
+TEST_CASE("inbound_tls_options_rules_for_clients_go_with_asking_them") {
     const std::string roots = test_root().certificate_pem();
     const tls_pin pin = tls_pin::certificate(test_identity().certificate_sha256);
     const certificate_verifier verifier = [](const certificate_view&) { return certificate_verdict::accepted; };
@@ -102,7 +100,7 @@ TEST_CASE("inbound tls options: rules for clients go with asking them") {
     }
 }
 
-TEST_CASE("inbound tls options: names of protocols and the number of tickets have bounds") {
+TEST_CASE("inbound_tls_options_names_of_protocols_and_the_number_of_tickets_have_bounds") {
     CHECK(refusal(serving({.alpn = {""}})) == "alpn must be names of 1 to 255 bytes");
     CHECK(refusal(serving({.alpn = {std::string(256, 'x')}})) == "alpn must be names of 1 to 255 bytes");
     CHECK(refusal(serving({.alpn = {std::string(255, 'x')}})) == "accepted");
@@ -110,7 +108,7 @@ TEST_CASE("inbound tls options: names of protocols and the number of tickets hav
     CHECK(refusal(serving({.session_tickets = 16})) == "accepted");
 }
 
-TEST_CASE("inbound tls options: an update holds for the handshakes from then on, of copies too") {
+TEST_CASE("inbound_tls_options_an_update_holds_for_the_handshakes_from_then_on_of_copies_too") {
     tls_listener listener{tls_server(showing(named("first")))};
     tls_server copy = listener.server();
     CHECK(shown_by(listener) == "CN=first");
@@ -118,7 +116,7 @@ TEST_CASE("inbound tls options: an update holds for the handshakes from then on,
     CHECK(shown_by(listener) == "CN=second");
 }
 
-TEST_CASE("inbound tls options: files are read again, and bad ones change nothing") {
+TEST_CASE("inbound_tls_options_files_are_read_again_and_bad_ones_change_nothing") {
     const scratch_directory files;
     const auto put = [&](const identity& own) {
         files.write("chain.pem", own.certificate_pem);
@@ -144,7 +142,7 @@ TEST_CASE("inbound tls options: files are read again, and bad ones change nothin
     CHECK(shown_by(listener) == "CN=third");
 }
 
-TEST_CASE("inbound tls options: a connection and a handshake under way keep what they began with") {
+TEST_CASE("inbound_tls_options_a_connection_and_a_handshake_under_way_keep_what_they_began_with") {
     tls_listener listener{tls_server(showing(named("first")))};
     const client_context context = make_client_context();
     meeting met(listener, context.get(), [](tls_client& c) {
@@ -178,7 +176,7 @@ TEST_CASE("inbound tls options: a connection and a handshake under way keep what
     CHECK(shown_by(listener) == "CN=second");
 }
 
-TEST_CASE("inbound tls options: updates while others shake hands", "[thread]") {
+TEST_CASE("inbound_tls_options_updates_while_others_shake_hands", "[thread]") {
     const identity first = named("first");
     const identity second = named("second");
     tls_listener listener{tls_server(showing(first))};
@@ -205,7 +203,7 @@ TEST_CASE("inbound tls options: updates while others shake hands", "[thread]") {
     CHECK(refusals == updates);
 }
 
-TEST_CASE("inbound tcp: a stream of an accepted socket does not block, and sends at once") {
+TEST_CASE("inbound_tcp_a_stream_of_an_accepted_socket_does_not_block_and_sends_at_once") {
     const bool on = GENERATE(false, true);
     const tcp_server server({.no_delay = on, .keep_alive = on});
     net::io_context io;

@@ -62,7 +62,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("inbound tls tickets: as many as the option says, and the client comes back with each") {
+TEST_CASE("inbound_tls_tickets_as_many_as_the_option_says_and_the_client_comes_back_with_each") {
     const std::size_t count = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{5});
     tls_listener listener{tls_server(serving({.session_tickets = count}))};
     returning_client newer(TLS1_3_VERSION);
@@ -77,7 +77,7 @@ TEST_CASE("inbound tls tickets: as many as the option says, and the client comes
     CHECK(older.visit(listener).resumed);
 }
 
-TEST_CASE("inbound tls tickets: switched off, nobody comes back") {
+TEST_CASE("inbound_tls_tickets_switched_off_nobody_comes_back") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     tls_listener listener{tls_server(serving({.session_tickets = 0}))};
     returning_client client(version);
@@ -86,18 +86,18 @@ TEST_CASE("inbound tls tickets: switched off, nobody comes back") {
     if (version == TLS1_3_VERSION) CHECK(client.tickets == 0);
 }
 
-TEST_CASE("inbound tls tickets: a client that has shown a certificate shows it again, and is judged again") {
+TEST_CASE("inbound_tls_tickets_a_client_that_has_shown_a_certificate_shows_it_again_and_is_judged_again") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(client_auth::optional, client_auth::required);
     CAPTURE(version, static_cast<int>(how));
     const identity own = client_root().issue({.names = {}});
     std::atomic<int> asked = 0;
     auto answer = certificate_verdict::accepted;
-    tls_listener listener{tls_server(asking(how, {.ca_pem = client_root().certificate_pem(),
-                                                  .verifier = [&](const certificate_view&) {
-                                                      ++asked;
-                                                      return answer;
-                                                  }}))};
+    tls_listener listener{
+        tls_server(asking(how, {.ca_pem = client_root().certificate_pem(), .verifier = [&](const certificate_view&) {
+                                    ++asked;
+                                    return answer;
+                                }}))};
     returning_client client(version, own);
     for (int i = 1; i <= 3; ++i) {
         const auto visit = client.visit(listener);
@@ -111,10 +111,9 @@ TEST_CASE("inbound tls tickets: a client that has shown a certificate shows it a
     CHECK(client.visit(listener).error == errc::certificate_invalid);
 }
 
-TEST_CASE("inbound tls tickets: where certificates are optional, a client without one comes back without one") {
+TEST_CASE("inbound_tls_tickets_where_certificates_are_optional_a_client_without_one_comes_back_without_one") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
-    tls_listener listener{
-        tls_server(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}))};
+    tls_listener listener{tls_server(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}))};
     returning_client client(version);
     CHECK_FALSE(client.visit(listener).resumed);
     const auto again = client.visit(listener);
@@ -123,7 +122,7 @@ TEST_CASE("inbound tls tickets: where certificates are optional, a client withou
     CHECK_FALSE(again.certificate);
 }
 
-TEST_CASE("inbound tls tickets: they are worth nothing after an update, so that new rules hold for all") {
+TEST_CASE("inbound_tls_tickets_they_are_worth_nothing_after_an_update_so_that_new_rules_hold_for_all") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     tls_listener listener{tls_server(serving())};
     returning_client client(version);
@@ -148,7 +147,7 @@ TEST_CASE("inbound tls tickets: they are worth nothing after an update, so that 
     }
 }
 
-TEST_CASE("inbound tls tickets: a client of other roots has no way in after an update") {
+TEST_CASE("inbound_tls_tickets_a_client_of_other_roots_has_no_way_in_after_an_update") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const identity own = client_root().issue({.names = {}});
     const authority others("other clients' root");
@@ -160,7 +159,7 @@ TEST_CASE("inbound tls tickets: a client of other roots has no way in after an u
     CHECK(client.visit(listener).error == errc::certificate_unknown_issuer);
 }
 
-TEST_CASE("inbound tls tickets: our own client comes back with them") {
+TEST_CASE("inbound_tls_tickets_our_own_client_comes_back_with_them") {
     tls_listener listener{tls_server(serving())};
     net::io_context& io = listener.io();
     const tls_transport transport({.host = "127.0.0.1", .port = std::to_string(listener.port())},

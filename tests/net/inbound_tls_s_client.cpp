@@ -42,11 +42,10 @@ struct program {
 
     // The server answers a line with "pong" and closes.
     visit run(tls_listener& listener, const std::string& more) const {
-        const std::string command = "cd " + files.string() +
-                                    " && echo ping | timeout 20 openssl s_client -connect 127.0.0.1:" +
-                                    std::to_string(listener.port()) +
-                                    " -CAfile root.pem -verify_return_error -verify_hostname localhost -ign_eof " +
-                                    more + " 2>&1";
+        const std::string command =
+            "cd " + files.string() +
+            " && echo ping | timeout 20 openssl s_client -connect 127.0.0.1:" + std::to_string(listener.port()) +
+            " -CAfile root.pem -verify_return_error -verify_hostname localhost -ign_eof " + more + " 2>&1";
         visit v;
         std::thread running([&] {
             const std::unique_ptr<FILE, int (*)(FILE*)> output(::popen(command.c_str(), "r"), ::pclose);
@@ -69,7 +68,7 @@ struct program {
 
 }  // namespace
 
-TEST_CASE("inbound tls s_client: it verifies the server, is answered, and comes back with a ticket") {
+TEST_CASE("inbound_tls_s_client_it_verifies_the_server_is_answered_and_comes_back_with_a_ticket") {
     if (!installed()) return;
     const std::string version = GENERATE("-tls1_2", "-tls1_3");
     const program client;
@@ -88,7 +87,7 @@ TEST_CASE("inbound tls s_client: it verifies the server, is answered, and comes 
     CHECK_THAT(second.said, Contains("Reused, TLSv1"));
 }
 
-TEST_CASE("inbound tls s_client: certificates and versions") {
+TEST_CASE("inbound_tls_s_client_certificates_and_versions") {
     if (!installed()) return;
     const program client;
     tls_listener listener{tls_server(asking(client_auth::required, {.ca_pem = client_root().certificate_pem()}))};

@@ -48,7 +48,7 @@ std::string pattern(std::size_t bytes) {
 
 }  // namespace
 
-TEST_CASE("inbound tls stream: what is written comes back, small and large, also after moving and resting") {
+TEST_CASE("inbound_tls_stream_what_is_written_comes_back_small_and_large_also_after_moving_and_resting") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     session s(version, &answer_all);
     CHECK(s.stream().version() == (version == TLS1_3_VERSION ? "TLSv1.3" : "TLSv1.2"));
@@ -65,7 +65,7 @@ TEST_CASE("inbound tls stream: what is written comes back, small and large, also
     s.stream() = std::move(moved);
 }
 
-TEST_CASE("inbound tls stream: 8 MB pass to a client that reads late, and as many back") {
+TEST_CASE("inbound_tls_stream_8_mb_pass_to_a_client_that_reads_late_and_as_many_back") {
     const std::string sent = pattern(8 << 20);
     session s(TLS1_3_VERSION, [&](tls_client& c) {
         std::this_thread::sleep_for(20ms);
@@ -77,7 +77,7 @@ TEST_CASE("inbound tls stream: 8 MB pass to a client that reads late, and as man
     CHECK(read_exactly(s.io(), s.stream(), sent.size()) == sent);
 }
 
-TEST_CASE("inbound tls stream: each end has its name, behind the bytes that came before it") {
+TEST_CASE("inbound_tls_stream_each_end_has_its_name_behind_the_bytes_that_came_before_it") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto ends = [version](auto script, errc expected) {
         session s(version, script);
@@ -92,7 +92,7 @@ TEST_CASE("inbound tls stream: each end has its name, behind the bytes that came
     ends([](tls_client& c) { c.write("bye"), c.write_raw("GET / HTTP/1.1\r\n\r\n"), c.see_off(); }, errc::tls_failed);
 }
 
-TEST_CASE("inbound tls stream: a reset is one") {
+TEST_CASE("inbound_tls_stream_a_reset_is_one") {
     session s(TLS1_3_VERSION, [](tls_client& c) {
         c.read_some();
         c.reset();
@@ -102,7 +102,7 @@ TEST_CASE("inbound tls stream: a reset is one") {
     CHECK(s.stream().try_write(net::buffer("x", 1)).error == errc::connection_reset);
 }
 
-TEST_CASE("inbound tls stream: close says goodbye, abort does not, and writing may end before reading") {
+TEST_CASE("inbound_tls_stream_close_says_goodbye_abort_does_not_and_writing_may_end_before_reading") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     std::atomic<bool> goodbye = false;
     const auto listen = [&](tls_client& c) {
@@ -139,7 +139,7 @@ TEST_CASE("inbound tls stream: close says goodbye, abort does not, and writing m
     }
 }
 
-TEST_CASE("inbound tls stream: a client that wants to renegotiate is not followed") {
+TEST_CASE("inbound_tls_stream_a_client_that_wants_to_renegotiate_is_not_followed") {
     std::atomic<bool> followed = true;
     session s(TLS1_2_VERSION, [&](tls_client& c) {
         c.write("before");
@@ -153,7 +153,7 @@ TEST_CASE("inbound tls stream: a client that wants to renegotiate is not followe
     CHECK_FALSE(followed);
 }
 
-TEST_CASE("inbound tls stream: a client may change its keys and ask for others") {
+TEST_CASE("inbound_tls_stream_a_client_may_change_its_keys_and_ask_for_others") {
     session s(TLS1_3_VERSION, [](tls_client& c) {
         for (int i = 0; i < 3; ++i) {
             SSL_key_update(c.ssl(), SSL_KEY_UPDATE_REQUESTED);

@@ -1,4 +1,7 @@
 // Time that does not overflow, a clock that is close, randomness that repeats.
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <set>
 
 #include "hotpool/base/random.hpp"
@@ -22,6 +25,33 @@ TEST_CASE("after_stays_at_never", "[base]") {
     CHECK(base::after(time_point{-5s}, 10s) == time_point{5s});
     CHECK(base::after(time_point{-5s}, duration::max()) == time_point{-5s} + duration::max());
     CHECK(base::after(time_point::min(), 0s) == time_point::min());
+    CHECK(base::after(time_point::min(), -1ns) == time_point::min());
+    CHECK(base::after(time_point{-5s}, duration::min()) == time_point::min());
+    CHECK(base::after(never, duration::min()) == time_point{-1ns});
+}
+
+TEST_CASE("times_stays_at_the_longest_duration", "[base]") {
+    CHECK(base::times(3s, 2) == 6s);
+    CHECK(base::times(3s, 0) == 0s);
+    CHECK(base::times(0s, ~std::uint64_t{0}) == 0s);
+    CHECK(base::times(1ns, static_cast<std::uint64_t>(duration::max().count())) == duration::max());
+    CHECK(base::times(1ns, ~std::uint64_t{0}) == duration::max());
+    CHECK(base::times(duration::max(), 1) == duration::max());
+    CHECK(base::times(duration::max(), 2) == duration::max());
+    CHECK(base::times(duration::max() / 2, 2) == duration::max() - 1ns);
+    CHECK(base::times(duration::max() / 2 + 1ns, 2) == duration::max());
+}
+
+TEST_CASE("counts_stay_at_their_bounds", "[base]") {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    CHECK(base::sum(2, 3) == 5);
+    CHECK(base::sum(most, 0) == most);
+    CHECK(base::sum(most, 1) == most);
+    CHECK(base::sum(most - 1, 1) == most);
+    CHECK(base::sum(most, most) == most);
+    CHECK(base::excess(5, 3) == 2);
+    CHECK(base::excess(3, 5) == 0);
+    CHECK(base::excess(most, 0) == most);
 }
 
 TEST_CASE("coarse_time_is_the_steady_clock_a_little_late", "[base]") {

@@ -49,8 +49,8 @@ body_machine after_head_of(std::string_view text, std::size_t with_head = 0) {
 std::string_view behind_head(std::string_view text) { return text.substr(text.find("\r\n\r\n") + 4); }
 
 /// Reads what is left: the peer's `bytes` come cut at `pieces`, and are taken `portion` at a time.
-read_body read(body_machine& body, std::string_view bytes, const std::vector<std::size_t>& pieces,
-               std::error_code end, std::size_t portion, bool directly = false) {
+read_body read(body_machine& body, std::string_view bytes, const std::vector<std::size_t>& pieces, std::error_code end,
+               std::size_t portion, bool directly = false) {
     read_body result;
     std::size_t come = 0;
     std::string own(16 * 1024, '\0');
@@ -139,10 +139,19 @@ TEST_CASE("body_ends_by_what_the_peer_has_done", "[exchange]") {
         {"bytes behind a length", length + "more", {}, {"hello world", true, {}, "more"}},
         {"bytes behind chunks", chunks + "more", {}, {"hello world", true, {}, "more"}},
         {"a silent peer", length.substr(0, length.size() - 1), {}, {"hello worl", false, {}, ""}},
-        {"closed inside a length", length.substr(0, length.size() - 1), closed, {"hello worl", false, errc::response_truncated, ""}},
-        {"closed inside chunks", chunks.substr(0, chunks.size() - 3), closed, {"hello world", false, errc::response_truncated, ""}},
+        {"closed inside a length",
+         length.substr(0, length.size() - 1),
+         closed,
+         {"hello worl", false, errc::response_truncated, ""}},
+        {"closed inside chunks",
+         chunks.substr(0, chunks.size() - 3),
+         closed,
+         {"hello world", false, errc::response_truncated, ""}},
         {"reset until close", until_close, reset, {"hello world", false, errc::response_truncated, ""}},
-        {"reset inside a length", length.substr(0, length.size() - 1), reset, {"hello worl", false, errc::response_truncated, ""}},
+        {"reset inside a length",
+         length.substr(0, length.size() - 1),
+         reset,
+         {"hello worl", false, errc::response_truncated, ""}},
         {"no chunk", in_chunks("5\r\nhello\r\nx\r\n"), {}, {"hello", false, errc::bad_chunk_size, ""}},
     };
     for (const row& r : rows) {
@@ -199,7 +208,8 @@ TEST_CASE("interruptions_end_a_body_wherever_it_has_come_to", "[exchange]") {
             CHECK(body.next() == order::fail);  // and again
             return std::pair(body.failure(), body.reason());
         };
-        CHECK(stopped([](auto& b) { b.cancelled(); }) == std::pair(make_error_code(errc::cancelled), retire_reason::cancelled));
+        CHECK(stopped([](auto& b) { b.cancelled(); }) ==
+              std::pair(make_error_code(errc::cancelled), retire_reason::cancelled));
         CHECK(stopped([](auto& b) { b.lease_expired(); }) ==
               std::pair(make_error_code(errc::request_timed_out), retire_reason::lease_deadline));
         CHECK(stopped([](auto& b) { b.silent_too_long(); }) ==

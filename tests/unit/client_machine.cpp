@@ -41,10 +41,12 @@ struct request {
         // As a head's text and where its fields lie.
         response_parser parser;
         const std::string line = asks.empty() ? "" : "Retry-After: " + asks + "\r\n";
-        const std::string text = "HTTP/1.1 " + std::to_string(status) + " X\r\nServer: y\r\n" + line + (twice ? line : "") + "\r\n";
+        const std::string text =
+            "HTTP/1.1 " + std::to_string(status) + " X\r\nServer: y\r\n" + line + (twice ? line : "") + "\r\n";
         REQUIRE(parser.parse(text).event == parse_event::head);
         m.lent(true);
-        return m.answered(status, parser.head().fields(text), answered_partly, noon, std::chrono::sys_seconds(0s), 0.5, budget);
+        return m.answered(status, parser.head().fields(text), answered_partly, noon, std::chrono::sys_seconds(0s), 0.5,
+                          budget);
     }
 
     retry_budget budget;
@@ -156,10 +158,17 @@ TEST_CASE("response_that_asks_to_come_back_is_heeded_within_bounds", "[client]")
         order next;
     };
     const std::vector<row> rows{
-        {503, "2", 5s, order::pause},  {429, "2", 5s, order::pause},   {503, "0", 5s, order::get},
-        {503, "5", 5s, order::pause},  {503, "6", 5s, order::deliver}, {503, "", 5s, order::deliver},
-        {503, "x", 5s, order::deliver}, {500, "2", 5s, order::deliver}, {200, "2", 5s, order::deliver},
-        {503, "2", 0s, order::deliver}, {503, "99999999999999999999", duration::max(), order::pause},
+        {503, "2", 5s, order::pause},
+        {429, "2", 5s, order::pause},
+        {503, "0", 5s, order::get},
+        {503, "5", 5s, order::pause},
+        {503, "6", 5s, order::deliver},
+        {503, "", 5s, order::deliver},
+        {503, "x", 5s, order::deliver},
+        {500, "2", 5s, order::deliver},
+        {200, "2", 5s, order::deliver},
+        {503, "2", 0s, order::deliver},
+        {503, "99999999999999999999", duration::max(), order::pause},
         {503, "Thu, 01 Jan 1970 00:00:03 GMT", 5s, order::pause},
     };
     for (const row& r : rows) {

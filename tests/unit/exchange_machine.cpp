@@ -27,10 +27,10 @@ constexpr time_point noon{1h};
 
 /// The other end of the connection.
 struct peer {
-    std::string says{};         ///< once it has `heard` so many bytes, or the request is whole
-    std::error_code ends{};     ///< what the stream ends with behind that; none: it is silent
-    std::size_t takes = everything;       ///< bytes of each write
-    std::size_t breaks_at = everything;   ///< writing fails when so many bytes have been taken
+    std::string says{};                  ///< once it has `heard` so many bytes, or the request is whole
+    std::error_code ends{};              ///< what the stream ends with behind that; none: it is silent
+    std::size_t takes = everything;      ///< bytes of each write
+    std::size_t breaks_at = everything;  ///< writing fails when so many bytes have been taken
     std::size_t heard = everything;
 };
 
@@ -124,7 +124,8 @@ public:
     bool answer_awaited = false;
 };
 
-played outcome_of(const request_builder& request, const peer& other, collect what = collect::whole, bool reused = false) {
+played outcome_of(const request_builder& request, const peer& other, collect what = collect::whole,
+                  bool reused = false) {
     play whole(request, other, what, reused);
     whole.run({});
     return whole.result();
@@ -177,22 +178,94 @@ TEST_CASE("exchange_ends_by_what_request_and_peer_have_done", "[exchange]") {
     const std::error_code no_error;
     const std::vector<row> rows{
         {"a response", get, {.says = hi}, false, ending::complete, no_error, none},
-        {"a response behind an interim one", get, {.says = "HTTP/1.1 103 EH\r\n\r\n" + hi}, false, ending::complete, no_error, none},
-        {"a response that ends with the stream", get, {.says = ok("\r\nhi"), .ends = closed}, false, ending::complete, no_error, none},
+        {"a response behind an interim one",
+         get,
+         {.says = "HTTP/1.1 103 EH\r\n\r\n" + hi},
+         false,
+         ending::complete,
+         no_error,
+         none},
+        {"a response that ends with the stream",
+         get,
+         {.says = ok("\r\nhi"), .ends = closed},
+         false,
+         ending::complete,
+         no_error,
+         none},
         {"a silent peer", get, {}, false, ending::none, no_error, none},
         {"lost before it was written, reused", get, {.breaks_at = 0}, true, ending::none, no_error, none},
-        {"closed before it was written, reused", get, {.ends = closed, .breaks_at = 0}, true, ending::failed, errc::stale_connection, transport_error},
-        {"reset before it was written, fresh", get, {.ends = closed, .breaks_at = 0}, false, ending::failed, reset, transport_error},
-        {"closed after it was written, idempotent", get, {.ends = closed}, true, ending::failed, errc::response_missing, peer_closed},
+        {"closed before it was written, reused",
+         get,
+         {.ends = closed, .breaks_at = 0},
+         true,
+         ending::failed,
+         errc::stale_connection,
+         transport_error},
+        {"reset before it was written, fresh",
+         get,
+         {.ends = closed, .breaks_at = 0},
+         false,
+         ending::failed,
+         reset,
+         transport_error},
+        {"closed after it was written, idempotent",
+         get,
+         {.ends = closed},
+         true,
+         ending::failed,
+         errc::response_missing,
+         peer_closed},
         {"reset after it was written, idempotent", get, {.ends = reset}, true, ending::failed, reset, transport_error},
-        {"closed after it was written, not idempotent", post, {.ends = closed}, true, ending::failed, errc::maybe_processed, peer_closed},
-        {"reset while it was written, not idempotent", post, {.ends = reset, .breaks_at = 3}, true, ending::failed, errc::maybe_processed, transport_error},
-        {"closed inside the head", get, {.says = hi.substr(0, 20), .ends = closed}, false, ending::failed, errc::response_truncated, peer_closed},
-        {"closed inside the body", post, {.says = hi.substr(0, hi.size() - 1), .ends = closed}, false, ending::failed, errc::response_truncated, peer_closed},
-        {"reset inside the body", get, {.says = ok("\r\nhi"), .ends = reset}, false, ending::failed, errc::response_truncated, transport_error},
-        {"an answer although writing failed", put, {.says = hi, .ends = closed, .breaks_at = 10}, false, ending::complete, no_error, none},
+        {"closed after it was written, not idempotent",
+         post,
+         {.ends = closed},
+         true,
+         ending::failed,
+         errc::maybe_processed,
+         peer_closed},
+        {"reset while it was written, not idempotent",
+         post,
+         {.ends = reset, .breaks_at = 3},
+         true,
+         ending::failed,
+         errc::maybe_processed,
+         transport_error},
+        {"closed inside the head",
+         get,
+         {.says = hi.substr(0, 20), .ends = closed},
+         false,
+         ending::failed,
+         errc::response_truncated,
+         peer_closed},
+        {"closed inside the body",
+         post,
+         {.says = hi.substr(0, hi.size() - 1), .ends = closed},
+         false,
+         ending::failed,
+         errc::response_truncated,
+         peer_closed},
+        {"reset inside the body",
+         get,
+         {.says = ok("\r\nhi"), .ends = reset},
+         false,
+         ending::failed,
+         errc::response_truncated,
+         transport_error},
+        {"an answer although writing failed",
+         put,
+         {.says = hi, .ends = closed, .breaks_at = 10},
+         false,
+         ending::complete,
+         no_error,
+         none},
         {"nonsense", get, {.says = "nonsense\r\n\r\n"}, false, ending::failed, errc::bad_status_line, protocol_error},
-        {"a switch nobody asked for", get, {.says = "HTTP/1.1 101 SP\r\n\r\n"}, false, ending::failed, errc::upgrade_not_requested, protocol_error},
+        {"a switch nobody asked for",
+         get,
+         {.says = "HTTP/1.1 101 SP\r\n\r\n"},
+         false,
+         ending::failed,
+         errc::upgrade_not_requested,
+         protocol_error},
     };
     for (const row& r : rows) {
         CAPTURE(r.sentence);
@@ -235,7 +308,8 @@ TEST_CASE("head_is_handed_out_where_a_body_follows", "[exchange]") {
 TEST_CASE("switched_exchange_keeps_the_first_bytes_of_the_other_protocol", "[exchange]") {
     request_builder upgrade("GET", "/");
     upgrade.header("Connection", "upgrade").header("Upgrade", "chat");
-    const played p = outcome_of(upgrade, {.says = "HTTP/1.1 101 SP\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\nhello"});
+    const played p =
+        outcome_of(upgrade, {.says = "HTTP/1.1 101 SP\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\nhello"});
     CHECK(p.how == ending::switched);
     CHECK(p.unparsed == "hello");
 }
@@ -354,17 +428,20 @@ TEST_CASE("silence_is_limited_by_phases", "[exchange]") {
     play unlimited(get, {}, collect::whole, false, {});
     unlimited.run({});
     CHECK_FALSE(unlimited.machine.limits_silence());
-    play longest(get, {}, collect::whole, false, {.first_byte_timeout = duration::max(), .between_bytes_timeout = duration::max()});
+    play longest(get, {}, collect::whole, false,
+                 {.first_byte_timeout = duration::max(), .between_bytes_timeout = duration::max()});
     longest.run({});
     CHECK(longest.machine.waits(noon) == never);
 }
 
 TEST_CASE("source_that_fails_fails_the_exchange", "[exchange]") {
     request_builder put("PUT", "/");
-    put.body_source([](std::span<char>, std::error_code& e) {
-                 e = std::make_error_code(std::errc::io_error);
-                 return std::size_t{0};
-             }, 5);
+    put.body_source(
+        [](std::span<char>, std::error_code& e) {
+            e = std::make_error_code(std::errc::io_error);
+            return std::size_t{0};
+        },
+        5);
     const played broken = outcome_of(put, {.says = hi});
     CHECK(broken.error == std::errc::io_error);
     CHECK(broken.reason == retire_reason::not_clean);

@@ -71,7 +71,7 @@ constexpr auto none = refuse_reason::none;
 
 }  // namespace
 
-TEST_CASE("a connection is counted half-open, for its group and in total, until it ends", "[inbound]") {
+TEST_CASE("a_connection_is_counted_half_open_for_its_group_and_in_total_until_it_ends", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("2001:db8::1") == none);
@@ -90,7 +90,7 @@ TEST_CASE("a connection is counted half-open, for its group and in total, until 
     CHECK(d.counts().connections_refused(none) == 2);
 }
 
-TEST_CASE("a group has as many connections as it may and another its own", "[inbound]") {
+TEST_CASE("a_group_has_as_many_connections_as_it_may_and_another_its_own", "[inbound]") {
     door d;
     for (int i = 0; i < 10; ++i) CHECK(d.connect("2001:db8::" + std::to_string(i)) == none);
     CHECK(d.connect("2001:db8::99") == refuse_reason::group_connections);
@@ -102,7 +102,7 @@ TEST_CASE("a group has as many connections as it may and another its own", "[inb
     CHECK(d.counts().connections_refused(refuse_reason::group_connections) == 2);
 }
 
-TEST_CASE("the total and the handshakes have limits of their own", "[inbound]") {
+TEST_CASE("the_total_and_the_handshakes_have_limits_of_their_own", "[inbound]") {
     door d{{.max_connections = 4, .max_handshakes = 2, .busy_retry_after = 7s}};
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("192.0.2.2") == none);
@@ -117,16 +117,13 @@ TEST_CASE("the total and the handshakes have limits of their own", "[inbound]") 
     CHECK(d.counts().groups == 4);
 }
 
-TEST_CASE("a limit of zero is none", "[inbound]") {
-    door d{{.max_connections_per_group = 0,
-            .max_connections = 0,
-            .max_handshakes = 0,
-            .max_requests_per_group = 0}};
+TEST_CASE("a_limit_of_zero_is_none", "[inbound]") {
+    door d{{.max_connections_per_group = 0, .max_connections = 0, .max_handshakes = 0, .max_requests_per_group = 0}};
     for (int i = 0; i < 300; ++i) REQUIRE(d.connect("192.0.2.1") == none);
     for (int i = 0; i < 5000; ++i) REQUIRE(d.request(d.tickets[0]) == none);
 }
 
-TEST_CASE("a verdict names the first reason that applies", "[inbound]") {
+TEST_CASE("a_verdict_names_the_first_reason_that_applies", "[inbound]") {
     door d{{.max_connections_per_group = 1, .max_connections = 1, .max_handshakes = 1, .max_groups = 1}};
     CHECK(d.connect("192.0.2.1") == none);
     d.access().deny(address("192.0.2.1"));
@@ -163,7 +160,7 @@ TEST_CASE("a verdict names the first reason that applies", "[inbound]") {
     CHECK(e.connect("192.0.2.1") == none);
 }
 
-TEST_CASE("the access list decides with entries that end", "[inbound]") {
+TEST_CASE("the_access_list_decides_with_entries_that_end", "[inbound]") {
     door d;
     d.access().deny(ip_block{"192.0.2.0/24"}, start + 1h);
     CHECK(d.connect("192.0.2.1") == refuse_reason::denied);
@@ -174,7 +171,7 @@ TEST_CASE("the access list decides with entries that end", "[inbound]") {
     CHECK(d.access().size() == 0);
 }
 
-TEST_CASE("drain refuses connections and lets requests of those that are open through", "[inbound]") {
+TEST_CASE("drain_refuses_connections_and_lets_requests_of_those_that_are_open_through", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1") == none);
     d.drain_begun();
@@ -183,7 +180,7 @@ TEST_CASE("drain refuses connections and lets requests of those that are open th
     CHECK(d.request("192.0.2.7") == none);
 }
 
-TEST_CASE("a ticket is given back once", "[inbound]") {
+TEST_CASE("a_ticket_is_given_back_once", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("192.0.2.1") == none);
@@ -206,7 +203,7 @@ TEST_CASE("a ticket is given back once", "[inbound]") {
     CHECK(d.check());
 }
 
-TEST_CASE("a handshake is over once", "[inbound]") {
+TEST_CASE("a_handshake_is_over_once", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("192.0.2.2") == none);
@@ -217,15 +214,14 @@ TEST_CASE("a handshake is over once", "[inbound]") {
     CHECK(d.counts().half_open == 1);
 }
 
-TEST_CASE("a ticket of another admission is left alone", "[inbound]") {
+TEST_CASE("a_ticket_of_another_admission_is_left_alone", "[inbound]") {
     door one, other;
     CHECK(one.connect("192.0.2.1") == none);
     CHECK(other.connect("192.0.2.1") == none);
     CHECK(one.connection_ended(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.handshake_done(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.request(other.tickets[0]) == refuse_reason::no_ticket);
-    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused ==
-          refuse_reason::no_ticket);
+    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused == refuse_reason::no_ticket);
     CHECK(other.tickets[0].half_open());
     CHECK(one.counts().connections == 1);
     CHECK(other.counts().connections == 1);
@@ -233,7 +229,7 @@ TEST_CASE("a ticket of another admission is left alone", "[inbound]") {
     CHECK(other.request(other.tickets[0]) == none);
 }
 
-TEST_CASE("lower limits leave connections that are out and hold for new ones", "[inbound]") {
+TEST_CASE("lower_limits_leave_connections_that_are_out_and_hold_for_new_ones", "[inbound]") {
     door d;
     for (int i = 0; i < 6; ++i) CHECK(d.connect("192.0.2.1") == none);
     for (int i = 0; i < 4; ++i) CHECK(d.connect("192.0.2." + std::to_string(10 + i)) == none);
@@ -251,7 +247,7 @@ TEST_CASE("lower limits leave connections that are out and hold for new ones", "
     CHECK(d.connect("192.0.2.1") == none);
 }
 
-TEST_CASE("a lower quota counts what has been used", "[inbound]") {
+TEST_CASE("a_lower_quota_counts_what_has_been_used", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1", start + 1min) == none);
     for (int i = 0; i < 20; ++i) CHECK(d.request(d.tickets[0], start + 1min) == none);
@@ -265,7 +261,7 @@ TEST_CASE("a lower quota counts what has been used", "[inbound]") {
     CHECK(d.request(d.tickets[0], start + 1min) == none);
 }
 
-TEST_CASE("without memory for new options the old ones hold", "[inbound]") {
+TEST_CASE("without_memory_for_new_options_the_old_ones_hold", "[inbound]") {
     const admission_options old{.groups = {.v6_prefix_length = 64}, .max_connections_per_group = 1};
     door d{old};
     admission_options other{.groups = {.v6_prefix_length = 48},
@@ -275,7 +271,7 @@ TEST_CASE("without memory for new options the old ones hold", "[inbound]") {
     CHECK(d.options() == other);
 }
 
-TEST_CASE("groups that lower limits put over theirs are remembered as long as the others", "[inbound]") {
+TEST_CASE("groups_that_lower_limits_put_over_theirs_are_remembered_as_long_as_the_others", "[inbound]") {
     admission_options options{.max_requests_per_group = 5, .max_groups = 4};
     door d{options};
     for (int i = 0; i < 3; ++i) CHECK(d.request("192.0.2.1") == none);
@@ -292,7 +288,7 @@ TEST_CASE("groups that lower limits put over theirs are remembered as long as th
     CHECK(d.counts().groups == 4);
 }
 
-TEST_CASE("bad options change nothing", "[inbound]") {
+TEST_CASE("bad_options_change_nothing", "[inbound]") {
     door d{{.max_connections_per_group = 1}};
     CHECK_THROWS_AS(d.set_options({.request_window = 0s}), std::invalid_argument);
     CHECK_THROWS_WITH(d.set_options({.max_groups = 5}),
@@ -303,7 +299,7 @@ TEST_CASE("bad options change nothing", "[inbound]") {
     CHECK_THROWS_AS((admission{admission_options{.max_groups = 0}, start, 1}), std::invalid_argument);
 }
 
-TEST_CASE("with another grouping, those that are out stay in their groups", "[inbound]") {
+TEST_CASE("with_another_grouping_those_that_are_out_stay_in_their_groups", "[inbound]") {
     door d{{.max_connections_per_group = 1}};
     CHECK(d.connect("192.0.2.1") == none);
     d.set_options({.groups = {.v4_prefix_length = 24}, .max_connections_per_group = 1});
@@ -315,7 +311,7 @@ TEST_CASE("with another grouping, those that are out stay in their groups", "[in
     CHECK(d.connect("192.0.2.1") == refuse_reason::group_connections);
 }
 
-TEST_CASE("a blocked group is refused until its time, its neighbours are not", "[inbound]") {
+TEST_CASE("a_blocked_group_is_refused_until_its_time_its_neighbours_are_not", "[inbound]") {
     door d;
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.block(d.tickets[0].group(), start + 10min, start) == block_result::blocked);
@@ -332,7 +328,7 @@ TEST_CASE("a blocked group is refused until its time, its neighbours are not", "
     CHECK(d.request(d.tickets[0], start + 10min) == none);
 }
 
-TEST_CASE("a block may be made longer, shorter, endless and undone", "[inbound]") {
+TEST_CASE("a_block_may_be_made_longer_shorter_endless_and_undone", "[inbound]") {
     door d;
     const ip_address peer = address("2001:db8::1");
     CHECK(d.block(peer, never, start) == block_result::blocked);
@@ -345,7 +341,7 @@ TEST_CASE("a block may be made longer, shorter, endless and undone", "[inbound]"
     CHECK(d.connect("2001:db8::2") == none);
 }
 
-TEST_CASE("only a group can be blocked", "[inbound]") {
+TEST_CASE("only_a_group_can_be_blocked", "[inbound]") {
     door d;
     CHECK(d.block(ip_block{"192.0.2.0/24"}, never, start) == block_result::not_a_group);
     CHECK(d.block(ip_block{"2001:db8::/63"}, never, start) == block_result::not_a_group);
@@ -356,17 +352,16 @@ TEST_CASE("only a group can be blocked", "[inbound]") {
     CHECK(d.connect("192.0.2.1") == refuse_reason::blocked);
 }
 
-TEST_CASE("a group that is not known cannot be blocked while all that are have connections", "[inbound]") {
+TEST_CASE("a_group_that_is_not_known_cannot_be_blocked_while_all_that_are_have_connections", "[inbound]") {
     door d{{.max_groups = 1}};
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.block(address("192.0.2.2"), never, start) == block_result::table_full);
     CHECK(d.block(address("192.0.2.1"), never, start) == block_result::blocked);
 }
 
-TEST_CASE("a proxy's connections are not held to the limit of a group", "[inbound]") {
-    door d{{.max_connections_per_group = 1,
-            .max_connections = 5,
-            .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
+TEST_CASE("a_proxys_connections_are_not_held_to_the_limit_of_a_group", "[inbound]") {
+    door d{
+        {.max_connections_per_group = 1, .max_connections = 5, .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
     for (int i = 0; i < 4; ++i) CHECK(d.connect("10.0.0.1") == none);
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("10.0.0.1") == refuse_reason::total_connections);
@@ -374,7 +369,7 @@ TEST_CASE("a proxy's connections are not held to the limit of a group", "[inboun
     CHECK(d.connect("192.0.2.1") == refuse_reason::group_connections);
 }
 
-TEST_CASE("a connection counts for the client that its proxy names", "[inbound]") {
+TEST_CASE("a_connection_counts_for_the_client_that_its_proxy_names", "[inbound]") {
     door d{{.max_connections_per_group = 2, .proxies = trusted_proxies{{ip_block{"10.0.0.1"}}}}};
     for (int i = 0; i < 4; ++i) CHECK(d.connect("10.0.0.1") == none);
     for (int i = 0; i < 2; ++i)
@@ -403,7 +398,7 @@ TEST_CASE("a connection counts for the client that its proxy names", "[inbound]"
     CHECK(d.check());
 }
 
-TEST_CASE("requests are counted for the group, by ticket and by address alike", "[inbound]") {
+TEST_CASE("requests_are_counted_for_the_group_by_ticket_and_by_address_alike", "[inbound]") {
     door d{{.max_requests_per_group = 5}};
     CHECK(d.connect("192.0.2.1", start + 20min) == none);
     CHECK(d.connect("192.0.2.1", start + 20min) == none);
@@ -422,7 +417,7 @@ TEST_CASE("requests are counted for the group, by ticket and by address alike", 
     CHECK(d.counts().requests_refused(refuse_reason::group_requests) == 2);
 }
 
-TEST_CASE("a group keeps its count of requests when its connections come and go", "[inbound]") {
+TEST_CASE("a_group_keeps_its_count_of_requests_when_its_connections_come_and_go", "[inbound]") {
     door d{{.max_requests_per_group = 3}};
     for (int i = 0; i < 3; ++i) {
         CHECK(d.connect("192.0.2.1") == none);
@@ -433,7 +428,7 @@ TEST_CASE("a group keeps its count of requests when its connections come and go"
     CHECK(d.request(d.tickets[0]) == refuse_reason::group_requests);
 }
 
-TEST_CASE("every group that is remembered can be seen", "[inbound]") {
+TEST_CASE("every_group_that_is_remembered_can_be_seen", "[inbound]") {
     door d{{.max_requests_per_group = 1}};
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.request("192.0.2.2") == none);
@@ -452,7 +447,7 @@ TEST_CASE("every group that is remembered can be seen", "[inbound]") {
     CHECK(d.counts().groups == 3);
 }
 
-TEST_CASE("groups over their limit are remembered while others come and go", "[inbound]") {
+TEST_CASE("groups_over_their_limit_are_remembered_while_others_come_and_go", "[inbound]") {
     door d{{.max_requests_per_group = 2, .max_groups = 4}};
     for (int i = 0; i < 2; ++i) CHECK(d.request("192.0.2.1") == none);
     d.block(address("192.0.2.2"), start + 30min, start);

@@ -22,8 +22,7 @@ constexpr time_point start{1000h};
 ip_address address(std::uint32_t number) {
     const auto byte = [number](unsigned shift) { return static_cast<unsigned char>(number >> shift); };
     if (number % 4 == 0)
-        return ip_address{
-            ip_address::v6_bytes_type{0x20, 1, 0xd, 0xb8, byte(24), byte(16), byte(8), byte(0)}};
+        return ip_address{ip_address::v6_bytes_type{0x20, 1, 0xd, 0xb8, byte(24), byte(16), byte(8), byte(0)}};
     return ip_address{ip_address::v4_bytes_type{byte(24), byte(16), byte(8), byte(0)}};
 }
 
@@ -31,12 +30,10 @@ constexpr std::uint32_t special = 0xf0000000;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a verdict on a known group allocates nothing", "[inbound]", fixed_window, sliding_window,
+TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", fixed_window, sliding_window,
                    token_bucket) {
-    basic_admission<TestType> machine{
-        {.max_connections_per_group = 2, .max_requests_per_group = 3}, start, 1};
-    for (int i = 0; i < 100; ++i)
-        machine.access().deny(address(special + static_cast<std::uint32_t>(i)), start + 1h);
+    basic_admission<TestType> machine{{.max_connections_per_group = 2, .max_requests_per_group = 3}, start, 1};
+    for (int i = 0; i < 100; ++i) machine.access().deny(address(special + static_cast<std::uint32_t>(i)), start + 1h);
     for (std::uint32_t i = 0; i < 200; ++i) REQUIRE(machine.request_offered(address(i), start).admitted());
 
     std::uint64_t admitted = 0, refused = 0, requests = 0, requests_refused = 0, ended = 0;
@@ -55,10 +52,8 @@ TEMPLATE_TEST_CASE("a verdict on a known group allocates nothing", "[inbound]", 
         }
         machine.block(address(i), start + 1min, start);
         refused += !machine.connection_offered(address(i), start).admitted();
-        requests_refused +=
-            !machine.client_named(tickets[0], address((i + 1) % 200), start + 2min).admitted();
-        for (admission_ticket& ticket : tickets)
-            ended += machine.connection_ended(ticket) == ticket_use::taken;
+        requests_refused += !machine.client_named(tickets[0], address((i + 1) % 200), start + 2min).admitted();
+        for (admission_ticket& ticket : tickets) ended += machine.connection_ended(ticket) == ticket_use::taken;
     }
     allocated = testing::allocations() - allocated;
     CHECK(allocated == 0);
@@ -70,7 +65,7 @@ TEMPLATE_TEST_CASE("a verdict on a known group allocates nothing", "[inbound]", 
     CHECK(machine.check());
 }
 
-TEST_CASE("nor does one on an unknown group, or a denied address", "[inbound]") {
+TEST_CASE("nor_does_one_on_an_unknown_group_or_a_denied_address", "[inbound]") {
     admission machine{{.max_groups = 100}, start, 1};
     machine.access().deny(address(special), start + 1h);
     std::uint64_t admitted = 0;
@@ -86,7 +81,7 @@ TEST_CASE("nor does one on an unknown group, or a denied address", "[inbound]") 
     CHECK(admitted == 1000);
 }
 
-TEST_CASE("a million addresses stay under the ceiling and let no group over its limit in", "[inbound]") {
+TEST_CASE("a_million_addresses_stay_under_the_ceiling_and_let_no_group_over_its_limit_in", "[inbound]") {
     constexpr std::uint32_t flood = 1'000'000, each = 50;
     admission machine{{}, start, 1};
     REQUIRE(machine.bytes() <= machine.options().max_groups * admission::bytes_per_group);
@@ -123,8 +118,7 @@ TEST_CASE("a million addresses stay under the ceiling and let no group over its 
         CHECK(machine.connection_offered(address(special + each + i), now).refused == refuse_reason::blocked);
     }
     CHECK(machine.connection_offered(full, now).refused == refuse_reason::group_connections);
-    for (admission_verdict& verdict : held)
-        CHECK(machine.connection_ended(verdict.ticket) == ticket_use::taken);
+    for (admission_verdict& verdict : held) CHECK(machine.connection_ended(verdict.ticket) == ticket_use::taken);
     CHECK(machine.check());
 
     // In the next hour they are groups like others, and make room for them.
@@ -139,7 +133,7 @@ TEST_CASE("a million addresses stay under the ceiling and let no group over its 
     CHECK(machine.check());
 }
 
-TEST_CASE("chains are as short with addresses that count up as with any", "[inbound]") {
+TEST_CASE("chains_are_as_short_with_addresses_that_count_up_as_with_any", "[inbound]") {
     // The time to find groups in a chain of all 50,000 would be minutes.
     admission machine{{}, start, 7};
     std::uint64_t admitted = 0;

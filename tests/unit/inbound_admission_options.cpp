@@ -36,7 +36,7 @@ std::string complaint(const admission_options& options) {
 
 }  // namespace
 
-TEST_CASE("admission options are checked by field and rule", "[inbound]") {
+TEST_CASE("admission_options_are_checked_by_field_and_rule", "[inbound]") {
     const std::string prefix = "hotpool::inbound::admission_options::";
     CHECK(complaint(admission_options{}) == "accepted");
     CHECK(complaint({.max_connections_per_group = 0, .max_connections = 0, .max_handshakes = 0}) == "accepted");
@@ -46,21 +46,19 @@ TEST_CASE("admission options are checked by field and rule", "[inbound]") {
           "hotpool::inbound::grouping::v4_prefix_length must be at most 32");
     CHECK(complaint({.request_window = 0s}) == prefix + "request_window must be more than 0");
     CHECK(complaint({.request_window = -1s}) == prefix + "request_window must be more than 0");
-    CHECK(complaint({.request_window = 24h * 366 + 1ns}) ==
-          prefix + "request_window must be at most 366 days");
+    CHECK(complaint({.request_window = 24h * 366 + 1ns}) == prefix + "request_window must be at most 366 days");
     CHECK(complaint({.busy_retry_after = -1ns}) == prefix + "busy_retry_after must not be negative");
     CHECK(complaint({.max_groups = 0}) == prefix + "max_groups must be 1 or more");
-    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) ==
-          prefix + "max_groups must be at most 2^31");
+    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) == prefix + "max_groups must be at most 2^31");
 }
 
-TEST_CASE("an environment that says nothing changes nothing", "[inbound]") {
+TEST_CASE("an_environment_that_says_nothing_changes_nothing", "[inbound]") {
     const admission_options base{.max_connections_per_group = 3, .request_window = 5min};
     CHECK(read({}, base) == base);
     CHECK(read({{"MAX_CONNECTIONS", "5"}, {"max_connections_per_ip", "6"}}, base) == base);
 }
 
-TEST_CASE("the environment sets connections and requests per address", "[inbound]") {
+TEST_CASE("the_environment_sets_connections_and_requests_per_address", "[inbound]") {
     const admission_options base{.max_connections = 77, .request_window = 5min};
     const admission_options connections = read({{"MAX_CONNECTIONS_PER_IP", "25"}}, base);
     CHECK(connections.max_connections_per_group == 25);
@@ -76,11 +74,10 @@ TEST_CASE("the environment sets connections and requests per address", "[inbound
     CHECK(both.max_requests_per_group == 0);
 }
 
-TEST_CASE("what is no plain decimal number is refused by the name of its variable", "[inbound]") {
+TEST_CASE("what_is_no_plain_decimal_number_is_refused_by_the_name_of_its_variable", "[inbound]") {
     for (const char* const name : {"MAX_CONNECTIONS_PER_IP", "MAX_REQUESTS_PER_IP_PER_HOUR"})
-        for (const char* const text :
-             {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0", "1,000", "ten",
-              "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
+        for (const char* const text : {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0",
+                                       "1,000", "ten", "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
             INFO(name << "=" << text);
             CHECK(complaint({{name, text}}) ==
                   "the environment variable " + std::string(name) + " is \"" + text +
@@ -89,7 +86,7 @@ TEST_CASE("what is no plain decimal number is refused by the name of its variabl
         }
 }
 
-TEST_CASE("the environment of the process is read if no other is given", "[inbound]") {
+TEST_CASE("the_environment_of_the_process_is_read_if_no_other_is_given", "[inbound]") {
     REQUIRE(::setenv("MAX_CONNECTIONS_PER_IP", "12", 1) == 0);
     REQUIRE(::unsetenv("MAX_REQUESTS_PER_IP_PER_HOUR") == 0);
     CHECK(admission_options::from_environment().max_connections_per_group == 12);

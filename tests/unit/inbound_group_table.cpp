@@ -54,7 +54,7 @@ std::string known(table& t) {
 
 }  // namespace
 
-TEST_CASE("a table finds the groups that it was told of and no others", "[inbound]") {
+TEST_CASE("a_table_finds_the_groups_that_it_was_told_of_and_no_others", "[inbound]") {
     table t{1000, 1};
     for (int i = 0; i < 1000; ++i) REQUIRE(add(t, i) != nullptr);
     for (int i = 0; i < 1000; ++i) REQUIRE(t.find(key(i))->value.number == i);
@@ -64,7 +64,7 @@ TEST_CASE("a table finds the groups that it was told of and no others", "[inboun
     CHECK(t.check());
 }
 
-TEST_CASE("in a full table the group seen least recently makes room", "[inbound]") {
+TEST_CASE("in_a_full_table_the_group_seen_least_recently_makes_room", "[inbound]") {
     table t{3, 1};
     for (int i = 0; i < 3; ++i) add(t, i);
     CHECK(add(t, 3) != nullptr);
@@ -77,7 +77,7 @@ TEST_CASE("in a full table the group seen least recently makes room", "[inbound]
     CHECK(t.check());
 }
 
-TEST_CASE("a group that is looked for only does not count as seen", "[inbound]") {
+TEST_CASE("a_group_that_is_looked_for_only_does_not_count_as_seen", "[inbound]") {
     table t{2, 1};
     add(t, 0);
     add(t, 1);
@@ -86,7 +86,7 @@ TEST_CASE("a group that is looked for only does not count as seen", "[inbound]")
     CHECK(known(t) == "1 2");
 }
 
-TEST_CASE("a group that comes back after it was forgotten begins anew", "[inbound]") {
+TEST_CASE("a_group_that_comes_back_after_it_was_forgotten_begins_anew", "[inbound]") {
     table t{1, 1};
     add(t, 7)->value.more[0] = 5;
     add(t, 8);
@@ -94,7 +94,7 @@ TEST_CASE("a group that comes back after it was forgotten begins anew", "[inboun
     CHECK(t.check());
 }
 
-TEST_CASE("groups with connections are never forgotten", "[inbound]") {
+TEST_CASE("groups_with_connections_are_never_forgotten", "[inbound]") {
     table t{3, 1};
     for (int i = 0; i < 3; ++i) t.connection_added(*add(t, i));
     CHECK(t.add(key(3), is_over) == nullptr);
@@ -108,7 +108,7 @@ TEST_CASE("groups with connections are never forgotten", "[inbound]") {
     CHECK(t.check());
 }
 
-TEST_CASE("the end of its last connection is when a group was seen", "[inbound]") {
+TEST_CASE("the_end_of_its_last_connection_is_when_a_group_was_seen", "[inbound]") {
     table t{3, 1};
     t.connection_added(*add(t, 0));
     add(t, 1);
@@ -118,7 +118,7 @@ TEST_CASE("the end of its last connection is when a group was seen", "[inbound]"
     CHECK(known(t) == "0 2 3");
 }
 
-TEST_CASE("groups over their limit are forgotten last", "[inbound]") {
+TEST_CASE("groups_over_their_limit_are_forgotten_last", "[inbound]") {
     table t{4, 1};
     for (int i = 0; i < 4; ++i) add(t, i);
     put_over(t, 0);
@@ -133,7 +133,7 @@ TEST_CASE("groups over their limit are forgotten last", "[inbound]") {
     CHECK(t.check());
 }
 
-TEST_CASE("if all are over their limit, one of them makes room", "[inbound]") {
+TEST_CASE("if_all_are_over_their_limit_one_of_them_makes_room", "[inbound]") {
     table t{3, 1};
     for (int i = 0; i < 3; ++i) add(t, i);
     for (int i : {1, 0, 2}) put_over(t, i);
@@ -143,7 +143,7 @@ TEST_CASE("if all are over their limit, one of them makes room", "[inbound]") {
     CHECK(t.check());
 }
 
-TEST_CASE("a group over its limit stays so while it has connections, and after", "[inbound]") {
+TEST_CASE("a_group_over_its_limit_stays_so_while_it_has_connections_and_after", "[inbound]") {
     table t{2, 1};
     t.connection_added(*add(t, 0));
     add(t, 1);
@@ -154,7 +154,7 @@ TEST_CASE("a group over its limit stays so while it has connections, and after",
     CHECK(t.check());
 }
 
-TEST_CASE("a group whose time over the limit has passed makes room first", "[inbound]") {
+TEST_CASE("a_group_whose_time_over_the_limit_has_passed_makes_room_first", "[inbound]") {
     table t{4, 1};
     for (int i = 0; i < 4; ++i) add(t, i);
     put_over(t, 2);
@@ -164,7 +164,7 @@ TEST_CASE("a group whose time over the limit has passed makes room first", "[inb
     CHECK(t.forgotten_over_limit() == 0);
 }
 
-TEST_CASE("one that is still over its limit does not hide others that are not", "[inbound]") {
+TEST_CASE("one_that_is_still_over_its_limit_does_not_hide_others_that_are_not", "[inbound]") {
     table t{5, 1};
     for (int i = 0; i < 5; ++i) add(t, i);
     for (int i = 0; i < 3; ++i) put_over(t, i);
@@ -175,14 +175,14 @@ TEST_CASE("one that is still over its limit does not hide others that are not", 
     CHECK(t.check());
 }
 
-TEST_CASE("a table of one group works", "[inbound]") {
+TEST_CASE("a_table_of_one_group_works", "[inbound]") {
     table t{1, 1};
     for (int i = 0; i < 50; ++i) REQUIRE(add(t, i) != nullptr);
     CHECK(known(t) == "49");
     CHECK(t.check());
 }
 
-TEST_CASE("a group of the default size takes one line of the cache", "[inbound]") {
+TEST_CASE("a_group_of_the_default_size_takes_one_line_of_the_cache", "[inbound]") {
     CHECK(sizeof(table::entry) == 64);
     CHECK(alignof(table::entry) == 64);
     struct large {
@@ -191,7 +191,7 @@ TEST_CASE("a group of the default size takes one line of the cache", "[inbound]"
     CHECK(alignof(group_table<large>::entry) == alignof(std::uint64_t));
 }
 
-TEST_CASE("all memory is taken at once and is under the ceiling", "[inbound]") {
+TEST_CASE("all_memory_is_taken_at_once_and_is_under_the_ceiling", "[inbound]") {
     for (const std::size_t groups : {1u, 2u, 3u, 1000u, 1024u, 1025u}) {
         table t{groups, 1};
         const std::size_t bytes = t.bytes();

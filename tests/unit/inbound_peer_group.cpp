@@ -21,7 +21,7 @@ ip_block block(std::string_view text) { return ip_block{text}; }
 
 }  // namespace
 
-TEST_CASE("a group is an IPv4 address or an IPv6 network of 64 bits", "[inbound]") {
+TEST_CASE("a_group_is_an_ipv4_address_or_an_ipv6_network_of_64_bits", "[inbound]") {
     CHECK(group_of(address("192.0.2.1")) == block("192.0.2.1/32"));
     CHECK(group_of(address("192.0.2.1")) != group_of(address("192.0.2.2")));
     CHECK(group_of(address("2001:db8:1:2:3:4:5:6")) == block("2001:db8:1:2::/64"));
@@ -29,7 +29,7 @@ TEST_CASE("a group is an IPv4 address or an IPv6 network of 64 bits", "[inbound]
     CHECK(group_of(address("2001:db8:1:2::1")) != group_of(address("2001:db8:1:3::1")));
 }
 
-TEST_CASE("an IPv4-mapped address is in the group of its IPv4 address", "[inbound]") {
+TEST_CASE("an_ipv4_mapped_address_is_in_the_group_of_its_ipv4_address", "[inbound]") {
     CHECK(group_of(address("::ffff:192.0.2.1")) == block("192.0.2.1/32"));
     CHECK(group_of(address("::ffff:192.0.2.1"), {.v4_prefix_length = 24}) == block("192.0.2.0/24"));
     // Not mapped: the deprecated IPv4-compatible form, and NAT64's prefix.
@@ -37,11 +37,11 @@ TEST_CASE("an IPv4-mapped address is in the group of its IPv4 address", "[inboun
     CHECK(group_of(address("64:ff9b::192.0.2.1")) == block("64:ff9b::/64"));
 }
 
-TEST_CASE("scopes do not make groups", "[inbound]") {
+TEST_CASE("scopes_do_not_make_groups", "[inbound]") {
     CHECK(group_of(address("fe80::1%2")) == group_of(address("fe80::1%3")));
 }
 
-TEST_CASE("prefix lengths of groups are options", "[inbound]") {
+TEST_CASE("prefix_lengths_of_groups_are_options", "[inbound]") {
     const grouping coarse{.v4_prefix_length = 24, .v6_prefix_length = 48};
     CHECK(group_of(address("192.0.2.77"), coarse) == block("192.0.2.0/24"));
     CHECK(group_of(address("2001:db8:1:2::1"), coarse) == block("2001:db8:1::/48"));
@@ -52,7 +52,7 @@ TEST_CASE("prefix lengths of groups are options", "[inbound]") {
     CHECK(group_of(address("2001:db8::1"), each) == block("2001:db8::1"));
 }
 
-TEST_CASE("a grouping out of range is refused by the name of its field", "[inbound]") {
+TEST_CASE("a_grouping_out_of_range_is_refused_by_the_name_of_its_field", "[inbound]") {
     CHECK_NOTHROW(validate(grouping{}));
     CHECK_NOTHROW((validate(grouping{.v4_prefix_length = 0, .v6_prefix_length = 128})));
     CHECK_THROWS_WITH((validate(grouping{.v4_prefix_length = 33})),
@@ -61,7 +61,7 @@ TEST_CASE("a grouping out of range is refused by the name of its field", "[inbou
                       "hotpool::inbound::grouping::v6_prefix_length must be at most 128");
 }
 
-TEST_CASE("a key is that of its group, whatever the prefix lengths", "[inbound]") {
+TEST_CASE("a_key_is_that_of_its_group_whatever_the_prefix_lengths", "[inbound]") {
     std::mt19937 random{1};
     for (unsigned length = 0; length <= 128; ++length) {
         const grouping by{.v4_prefix_length = length % 33, .v6_prefix_length = length};
@@ -82,7 +82,7 @@ TEST_CASE("a key is that of its group, whatever the prefix lengths", "[inbound]"
     CHECK(all(address("0.0.0.0")) != all(address("::")));
 }
 
-TEST_CASE("SipHash is what its authors say", "[inbound]") {
+TEST_CASE("siphash_is_what_its_authors_say", "[inbound]") {
     constexpr sip_hash<2, 4> hash{0x0706050403020100, 0x0f0e0d0c0b0a0908};
     const std::uint64_t words[] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
     CHECK(hash({}) == 0x726fdb47dd0e0e31);
@@ -90,7 +90,7 @@ TEST_CASE("SipHash is what its authors say", "[inbound]") {
     CHECK(hash(words) == 0x3f2acc7f57c29bdb);
 }
 
-TEST_CASE("the hash of a group depends on the seed and on all of the group", "[inbound]") {
+TEST_CASE("the_hash_of_a_group_depends_on_the_seed_and_on_all_of_the_group", "[inbound]") {
     const group_key_maker key_of{grouping{}};
     const group_hash one{1}, other{2};
     const group_key key = key_of(address("192.0.2.1"));
@@ -103,27 +103,26 @@ TEST_CASE("the hash of a group depends on the seed and on all of the group", "[i
     CHECK(one(all(address("0.0.0.0"))) != one(all(address("::"))));
 }
 
-TEST_CASE("nobody is a trusted proxy unless named", "[inbound]") {
+TEST_CASE("nobody_is_a_trusted_proxy_unless_named", "[inbound]") {
     CHECK(trusted_proxies{}.empty());
     CHECK_FALSE(trusted_proxies{}.contains(address("127.0.0.1")));
     CHECK_FALSE(trusted_proxies{}.contains(address("::1")));
 }
 
-TEST_CASE("trusted proxies are found by block, nested ones and both families among one another",
-          "[inbound]") {
+TEST_CASE("trusted_proxies_are_found_by_block_nested_ones_and_both_families_among_one_another", "[inbound]") {
     const trusted_proxies proxies{{block("10.1.0.0/16"), block("192.0.2.7"), block("10.0.0.0/8"),
-                                   block("2001:db8::/32"), block("10.0.0.0/8"),
-                                   block("::ffff:198.51.100.0/120"), block("10.255.255.255")}};
+                                   block("2001:db8::/32"), block("10.0.0.0/8"), block("::ffff:198.51.100.0/120"),
+                                   block("10.255.255.255")}};
     CHECK(proxies.size() == 4);
-    for (const char* in : {"10.0.0.0", "10.1.2.3", "10.255.255.255", "192.0.2.7", "2001:db8:ffff::1",
-                           "198.51.100.200", "::ffff:10.1.2.3", "::ffff:198.51.100.1", "2001:db8::1%7"})
+    for (const char* in : {"10.0.0.0", "10.1.2.3", "10.255.255.255", "192.0.2.7", "2001:db8:ffff::1", "198.51.100.200",
+                           "::ffff:10.1.2.3", "::ffff:198.51.100.1", "2001:db8::1%7"})
         CHECK(proxies.contains(address(in)));
-    for (const char* out : {"9.255.255.255", "11.0.0.0", "192.0.2.6", "192.0.2.8", "2001:db9::1",
-                            "198.51.101.0", "::", "0.0.0.0", "255.255.255.255", "::10.1.2.3"})
+    for (const char* out : {"9.255.255.255", "11.0.0.0", "192.0.2.6", "192.0.2.8", "2001:db9::1", "198.51.101.0",
+                            "::", "0.0.0.0", "255.255.255.255", "::10.1.2.3"})
         CHECK_FALSE(proxies.contains(address(out)));
 }
 
-TEST_CASE("all of IPv6 does not speak for IPv4", "[inbound]") {
+TEST_CASE("all_of_ipv6_does_not_speak_for_ipv4", "[inbound]") {
     const trusted_proxies proxies{{block("::/0")}};
     CHECK(proxies.contains(address("2001:db8::1")));
     CHECK_FALSE(proxies.contains(address("192.0.2.1")));

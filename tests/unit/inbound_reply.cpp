@@ -22,14 +22,14 @@ std::string bytes_of(const reply& r, const reply_writer& how = {}) {
 
 }  // namespace
 
-TEST_CASE("a reply is its status line, its length, its fields and its body") {
+TEST_CASE("a_reply_is_its_status_line_its_length_its_fields_and_its_body") {
     CHECK(bytes_of(reply(200).header("Content-Type", " text/plain ").body("hello")) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello");
     CHECK(bytes_of(reply()) == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     CHECK(bytes_of(reply(299).body("x")) == "HTTP/1.1 299 \r\nContent-Length: 1\r\n\r\nx");
 }
 
-TEST_CASE("a shared body is sent as one of its own") {
+TEST_CASE("a_shared_body_is_sent_as_one_of_its_own") {
     const auto text = std::make_shared<const std::string>("shared");
     reply r;
     r.body("own").body(text);
@@ -40,7 +40,7 @@ TEST_CASE("a shared body is sent as one of its own") {
     CHECK(bytes_of(r) == "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nown again");
 }
 
-TEST_CASE("what the connection does next is said where it must be") {
+TEST_CASE("what_the_connection_does_next_is_said_where_it_must_be") {
     CHECK(bytes_of(reply(), {.keep_alive = false}) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     CHECK(bytes_of(reply(), {.http_1_0 = true}) ==
@@ -49,17 +49,17 @@ TEST_CASE("what the connection does next is said where it must be") {
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
-TEST_CASE("HEAD is told the length of the body that it does not get") {
+TEST_CASE("head_is_told_the_length_of_the_body_that_it_does_not_get") {
     CHECK(bytes_of(reply().body("hello"), {.head_only = true}) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
 }
 
-TEST_CASE("204 and 304 have neither body nor length") {
+TEST_CASE("204_and_304_have_neither_body_nor_length") {
     CHECK(bytes_of(reply(204).body("hello")) == "HTTP/1.1 204 No Content\r\n\r\n");
     CHECK(bytes_of(reply(304).header("ETag", "\"a\"").body("hello"), {.head_only = true}) ==
           "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n");
 }
 
-TEST_CASE("what must not be sent is remembered") {
+TEST_CASE("what_must_not_be_sent_is_remembered") {
     const auto error_of = [](std::string_view name, std::string_view value) {
         return make_error_code(reply().header(name, value).header("Fine", "x").error());
     };
@@ -73,7 +73,7 @@ TEST_CASE("what must not be sent is remembered") {
         CHECK(make_error_code(reply(status).error()) == errc::bad_status_code);
 }
 
-TEST_CASE("the response parser reads every reply as it was meant") {
+TEST_CASE("the_response_parser_reads_every_reply_as_it_was_meant") {
     for (unsigned status = 200; status < 600; ++status) {
         for (const bool keep_alive : {true, false}) {
             CAPTURE(status, keep_alive);

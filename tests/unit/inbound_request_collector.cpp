@@ -52,7 +52,7 @@ std::vector<std::string> bodies_of(std::string_view text, std::size_t most, std:
 
 }  // namespace
 
-TEST_CASE("requests are laid out the same in any pieces") {
+TEST_CASE("requests_are_laid_out_the_same_in_any_pieces") {
     std::mt19937 random(1);
     std::string text;
     std::vector<std::string> wanted;
@@ -65,7 +65,7 @@ TEST_CASE("requests are laid out the same in any pieces") {
         for (int round = 0; round < 20; ++round) CHECK(bodies_of(text, most, random) == wanted);
 }
 
-TEST_CASE("what is refused says why") {
+TEST_CASE("what_is_refused_says_why") {
     block_collector in{http::limits{}};
     std::memcpy(in.room(1), "(", 1);
     in.received(1);
@@ -74,7 +74,7 @@ TEST_CASE("what is refused says why") {
     CHECK(make_error_code(in.error()) == errc::bad_request_line);
 }
 
-TEST_CASE("room is asked for what a body still needs, within bounds") {
+TEST_CASE("room_is_asked_for_what_a_body_still_needs_within_bounds") {
     block_collector in{http::limits{}};
     const std::string head = post("Content-Length: 100000\r\n\r\n");
     CHECK(in.wanted_room(100) == 100);
@@ -84,7 +84,7 @@ TEST_CASE("room is asked for what a body still needs, within bounds") {
     CHECK(in.wanted_room(100) == 64 * 1024);
 }
 
-TEST_CASE("replies leave in order, large bodies without a copy, in any pieces") {
+TEST_CASE("replies_leave_in_order_large_bodies_without_a_copy_in_any_pieces") {
     const auto shared = std::make_shared<const std::string>(20'000, 's');
     for (const std::size_t step : {1u, 10u, 1000u, 100'000u}) {
         reply_queue out;

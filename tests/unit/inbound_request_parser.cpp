@@ -12,7 +12,7 @@ using namespace hotpool::test;
 using inbound::refusal_status;
 using inbound::request_parser;
 
-TEST_CASE("accepted requests are read as they are meant, in any pieces") {
+TEST_CASE("accepted_requests_are_read_as_they_are_meant_in_any_pieces") {
     for (const accepted_request& r : accepted_requests()) {
         CAPTURE(r.sentence);
         const request_outcome got = deliver_request(r.text);
@@ -24,7 +24,7 @@ TEST_CASE("accepted requests are read as they are meant, in any pieces") {
     }
 }
 
-TEST_CASE("pipelined requests are read one behind the other, in any pieces") {
+TEST_CASE("pipelined_requests_are_read_one_behind_the_other_in_any_pieces") {
     for (const accepted_request& r : accepted_requests()) {
         CAPTURE(r.sentence);
         const std::string text = r.text + get("\r\n") + r.text + "GET";
@@ -38,7 +38,7 @@ TEST_CASE("pipelined requests are read one behind the other, in any pieces") {
     }
 }
 
-TEST_CASE("refused requests are refused for their own reason, in any pieces") {
+TEST_CASE("refused_requests_are_refused_for_their_own_reason_in_any_pieces") {
     for (const refused_request& r : refused_requests()) {
         CAPTURE(r.text);
         const request_outcome got = deliver_request(r.text);
@@ -51,7 +51,7 @@ TEST_CASE("refused requests are refused for their own reason, in any pieces") {
     }
 }
 
-TEST_CASE("every refusal has its status") {
+TEST_CASE("every_refusal_has_its_status") {
     for (const refused_request& r : refused_requests()) {
         CAPTURE(r.text);
         const std::set<unsigned> statuses{400, 417, 501, 505};
@@ -69,7 +69,7 @@ TEST_CASE("every refusal has its status") {
     CHECK(refusal_status(errc::bad_version) == 505);
 }
 
-TEST_CASE("a request is bounded in each of its parts, to the byte") {
+TEST_CASE("a_request_is_bounded_in_each_of_its_parts_to_the_byte") {
     const auto error_of = [](const std::string& text, const http::limits& bounds) {
         CAPTURE(text, bounds.max_request_line_bytes);
         CHECK(request_pieces_do_not_matter(text, bounds));
@@ -109,7 +109,7 @@ TEST_CASE("a request is bounded in each of its parts, to the byte") {
     }
 }
 
-TEST_CASE("only capital letters with - and _ are methods") {
+TEST_CASE("only_capital_letters_with_and_are_methods") {
     for (int c = 0; c < 256; ++c) {
         if (c == ' ' || c == '\n') continue;
         CAPTURE(c);
@@ -121,7 +121,7 @@ TEST_CASE("only capital letters with - and _ are methods") {
     }
 }
 
-TEST_CASE("only visible ASCII without # is in a target") {
+TEST_CASE("only_visible_ascii_without_is_in_a_target") {
     for (int c = 0; c < 256; ++c) {
         if (c == '\n') continue;
         CAPTURE(c);
@@ -132,7 +132,7 @@ TEST_CASE("only visible ASCII without # is in a target") {
     }
 }
 
-TEST_CASE("a peer that speaks something else is refused at its first byte") {
+TEST_CASE("a_peer_that_speaks_something_else_is_refused_at_its_first_byte") {
     request_parser parser;
     CHECK_FALSE(parser.begun());
     CHECK(parser.parse({}).event == parse_event::need_more);
@@ -140,7 +140,7 @@ TEST_CASE("a peer that speaks something else is refused at its first byte") {
     CHECK(parser.parse("\x16").error == errc::bad_request_line);
 }
 
-TEST_CASE("a refused request stays refused until the next start") {
+TEST_CASE("a_refused_request_stays_refused_until_the_next_start") {
     request_parser parser;
     CHECK(parser.parse("(").error == errc::bad_request_line);
     CHECK(parser.parse(get("\r\n")).error == errc::bad_request_line);
@@ -154,7 +154,7 @@ TEST_CASE("a refused request stays refused until the next start") {
     CHECK(parser.parse("x").consumed == 0);
 }
 
-TEST_CASE("the empty line in front belongs to the request, not to its head") {
+TEST_CASE("the_empty_line_in_front_belongs_to_the_request_not_to_its_head") {
     request_parser parser;
     const std::string text = "\r\n" + get("\r\n");
     const parse_result head = parser.parse(text);
@@ -164,7 +164,7 @@ TEST_CASE("the empty line in front belongs to the request, not to its head") {
     CHECK(parser.head().target(head.piece) == "/");
 }
 
-TEST_CASE("the body is handed out where it lies, and how much is to come is told where it is known") {
+TEST_CASE("the_body_is_handed_out_where_it_lies_and_how_much_is_to_come_is_told_where_it_is_known") {
     request_parser parser;
     const std::string text = post("Content-Length: 10\r\nExpect: 100-continue\r\n\r\n0123456");
     const parse_result head = parser.parse(text);
@@ -185,7 +185,7 @@ TEST_CASE("the body is handed out where it lies, and how much is to come is told
     CHECK_FALSE(parser.complete());
 }
 
-TEST_CASE("every refusal of the request parser's own is met by a test") {
+TEST_CASE("every_refusal_of_the_request_parsers_own_is_met_by_a_test") {
     std::set<errc> met{errc::request_line_too_large};
     for (const refused_request& r : refused_requests()) met.insert(r.error);
     for (auto e = errc::bad_request_line; e <= errc::bad_expectation; e = static_cast<errc>(static_cast<int>(e) + 1)) {

@@ -82,16 +82,15 @@ static_assert(!request_quota<remembers_on_the_heap>);
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a quota admits as many as it says and refuses the next", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_admits_as_many_as_it_says_and_refuses_the_next", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{per_hour(1000)};
     CHECK(g.burst(1200, hour + 10min) == 1000);
     CHECK(g.says_right_moment(hour + 10min));
     CHECK(g.wait(hour + 10min) <= 1h + 5min);
 }
 
-TEMPLATE_TEST_CASE("what is refused is not counted", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("what_is_refused_is_not_counted", "[inbound]", fixed_window, sliding_window, token_bucket) {
     group<TestType> g{per_hour(3)};
     CHECK(g.burst(3, hour) == 3);
     const duration wait = g.wait(hour);
@@ -100,15 +99,15 @@ TEMPLATE_TEST_CASE("what is refused is not counted", "[inbound]", fixed_window, 
     CHECK(g.request(hour + wait));
 }
 
-TEMPLATE_TEST_CASE("after a long pause a quota is whole again", "[inbound]", fixed_window, sliding_window,
+TEMPLATE_TEST_CASE("after_a_long_pause_a_quota_is_whole_again", "[inbound]", fixed_window, sliding_window,
                    token_bucket) {
     group<TestType> g{per_hour(10)};
     CHECK(g.burst(20, hour) == 10);
     CHECK(g.burst(20, hour + 24h * 365 * 100) == 10);
 }
 
-TEMPLATE_TEST_CASE("a quota works at the clock's beginning and before it", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_works_at_the_clocks_beginning_and_before_it", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     for (const time_point start : {time_point{}, time_point{-30min}, time_point{-24h * 365}}) {
         group<TestType> g{{10, 1h, time_point{}}};
         CHECK(g.burst(20, start) == 10);
@@ -117,7 +116,7 @@ TEMPLATE_TEST_CASE("a quota works at the clock's beginning and before it", "[inb
     }
 }
 
-TEMPLATE_TEST_CASE("a lower limit holds at once, a higher one too", "[inbound]", fixed_window, sliding_window,
+TEMPLATE_TEST_CASE("a_lower_limit_holds_at_once_a_higher_one_too", "[inbound]", fixed_window, sliding_window,
                    token_bucket) {
     group<TestType> g{per_hour(100)};
     CHECK(g.burst(50, hour) == 50);
@@ -131,8 +130,8 @@ TEMPLATE_TEST_CASE("a lower limit holds at once, a higher one too", "[inbound]",
     CHECK(g.wait(hour + 18s) == (is_bucket ? 0s : g.wait(hour) - 18s));
 }
 
-TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("with_a_shorter_window_nobody_waits_longer_than_that", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{{10, 24h, hour}};
     CHECK(g.burst(20, hour + 1min) == 10);
     g.quota = TestType{{10, 1h, hour}};
@@ -143,8 +142,8 @@ TEMPLATE_TEST_CASE("with a shorter window nobody waits longer than that", "[inbo
     CHECK(g.burst(20, now + 1h + 5min) >= 1);
 }
 
-TEMPLATE_TEST_CASE("a quota that is told an earlier time goes on counting", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_that_is_told_an_earlier_time_goes_on_counting", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     // Two threads may read the clock in one order and be told of in the other.
     for (const duration back : std::initializer_list<duration>{1ns, 1s, 10h}) {
         group<TestType> g{per_hour(4)};
@@ -156,7 +155,7 @@ TEMPLATE_TEST_CASE("a quota that is told an earlier time goes on counting", "[in
     }
 }
 
-TEST_CASE("an hour of the wall clock is found on the steady one", "[inbound]") {
+TEST_CASE("an_hour_of_the_wall_clock_is_found_on_the_steady_one", "[inbound]") {
     using wall = std::chrono::system_clock::time_point;
     const auto at = [](auto since) { return wall{std::chrono::duration_cast<wall::duration>(since)}; };
     CHECK(hour_begun(at(100h), time_point{7h}) == time_point{7h});
@@ -164,7 +163,7 @@ TEST_CASE("an hour of the wall clock is found on the steady one", "[inbound]") {
     CHECK(hour_begun(at(-1s), time_point{7h}) == time_point{7h - 59min - 59s});
 }
 
-TEST_CASE("a fixed window resets exactly on the hour", "[inbound]") {
+TEST_CASE("a_fixed_window_resets_exactly_on_the_hour", "[inbound]") {
     group<fixed_window> g{per_hour(2)};
     CHECK(g.burst(5, hour + 1h - 1ns) == 2);
     CHECK(g.wait(hour + 1h - 1ns) == 1ns);
@@ -175,9 +174,8 @@ TEST_CASE("a fixed window resets exactly on the hour", "[inbound]") {
     CHECK(g.burst(5, hour + 2h) == 2);
 }
 
-TEST_CASE("all fixed windows end together, also those before their beginning", "[inbound]") {
-    for (const duration offset :
-         std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
+TEST_CASE("all_fixed_windows_end_together_also_those_before_their_beginning", "[inbound]") {
+    for (const duration offset : std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
         group<fixed_window> g{per_hour(1)};
         const time_point now = hour + offset;
         CHECK(g.request(now));
@@ -187,12 +185,12 @@ TEST_CASE("all fixed windows end together, also those before their beginning", "
     }
 }
 
-TEST_CASE("a fixed window may be doubled around its edge, which is why there are others", "[inbound]") {
+TEST_CASE("a_fixed_window_may_be_doubled_around_its_edge_which_is_why_there_are_others", "[inbound]") {
     group<fixed_window> g{per_hour(1000)};
     CHECK(g.burst(1000, hour + 1h - 1ns) + g.burst(1000, hour + 1h) == 2000);
 }
 
-TEST_CASE("a sliding window cannot be doubled around any edge", "[inbound]") {
+TEST_CASE("a_sliding_window_cannot_be_doubled_around_any_edge", "[inbound]") {
     group<sliding_window> g{per_hour(1000)};
     CHECK(g.burst(1000, hour + 1h - 1ns) == 1000);
     CHECK(g.burst(1000, hour + 1h) == 0);
@@ -202,7 +200,7 @@ TEST_CASE("a sliding window cannot be doubled around any edge", "[inbound]") {
     CHECK((wait >= 1h && wait <= 1h + 5min));
 }
 
-TEST_CASE("no span of a window has more requests than a sliding window allows", "[inbound]") {
+TEST_CASE("no_span_of_a_window_has_more_requests_than_a_sliding_window_allows", "[inbound]") {
     std::mt19937_64 random{1};
     for (const duration window : {duration{1h}, duration{1s}, duration{7ns}, duration{1001ns}}) {
         constexpr std::uint32_t limit = 20;
@@ -211,8 +209,7 @@ TEST_CASE("no span of a window has more requests than a sliding window allows", 
         time_point now = hour;
         std::size_t most = 0;
         for (int i = 0; i < 20'000; ++i) {
-            now += duration{static_cast<duration::rep>(random() %
-                                                       static_cast<std::uint64_t>(window.count() / 5 + 2))} /
+            now += duration{static_cast<duration::rep>(random() % static_cast<std::uint64_t>(window.count() / 5 + 2))} /
                    (random() % 3 == 0 ? 1 : 10);
             if (!g.request(now)) {
                 REQUIRE(g.says_right_moment(now));
@@ -226,7 +223,7 @@ TEST_CASE("no span of a window has more requests than a sliding window allows", 
     }
 }
 
-TEST_CASE("a sliding window gives back what its oldest part had", "[inbound]") {
+TEST_CASE("a_sliding_window_gives_back_what_its_oldest_part_had", "[inbound]") {
     group<sliding_window> g{per_hour(10)};
     CHECK(g.burst(4, hour) == 4);
     CHECK(g.burst(10, hour + 30min) == 6);
@@ -236,7 +233,7 @@ TEST_CASE("a sliding window gives back what its oldest part had", "[inbound]") {
     CHECK(g.burst(10, hour + 95min) == 6);
 }
 
-TEST_CASE("a token bucket gives back one after the other", "[inbound]") {
+TEST_CASE("a_token_bucket_gives_back_one_after_the_other", "[inbound]") {
     group<token_bucket> g{per_hour(1000)};
     CHECK(g.burst(2000, hour) == 1000);
     CHECK(g.wait(hour) == 3600ms);
@@ -247,7 +244,8 @@ TEST_CASE("a token bucket gives back one after the other", "[inbound]") {
     CHECK(g.burst(2000, hour + 3600ms * 4 + 2h) == 1000);
 }
 
-TEST_CASE("a token bucket keeps the share used under another limit, and the time to refill in another window", "[inbound]") {
+TEST_CASE("a_token_bucket_keeps_the_share_used_under_another_limit_and_the_time_to_refill_in_another_window",
+          "[inbound]") {
     const auto left_of_half = [](const quota_options& other) {
         group<token_bucket> g{{100, 1h, hour}};
         CHECK(g.burst(50, hour) == 50);
@@ -262,7 +260,7 @@ TEST_CASE("a token bucket keeps the share used under another limit, and the time
     CHECK(left_of_half({100, 10min, hour}) == 0);
 }
 
-TEST_CASE("a token bucket does not drift, however uneven its steps", "[inbound]") {
+TEST_CASE("a_token_bucket_does_not_drift_however_uneven_its_steps", "[inbound]") {
     // No step is a whole number of nanoseconds: 3600 s / 7, 1 s / 3, 1 us / 999, 10 ns / 7.
     const quota_options uneven[] = {{7, 1h, hour}, {3, 1s, hour}, {999, 1us, hour}, {7, 10ns, hour}};
     for (const quota_options& o : uneven) {
@@ -282,7 +280,7 @@ TEST_CASE("a token bucket does not drift, however uneven its steps", "[inbound]"
     }
 }
 
-TEST_CASE("a token bucket that is asked often loses nothing", "[inbound]") {
+TEST_CASE("a_token_bucket_that_is_asked_often_loses_nothing", "[inbound]") {
     group<token_bucket> asked{per_hour(7)}, left_alone{per_hour(7)};
     CHECK(asked.burst(7, hour) + left_alone.burst(7, hour) == 14);
     for (int i = 1; i < 100'000; ++i) (void)asked.wait(hour + i * 5ms);
@@ -290,7 +288,7 @@ TEST_CASE("a token bucket that is asked often loses nothing", "[inbound]") {
         CHECK(asked.wait(hour + later) == left_alone.wait(hour + later));
 }
 
-TEST_CASE("a token bucket takes limits and windows at the ends of their ranges", "[inbound]") {
+TEST_CASE("a_token_bucket_takes_limits_and_windows_at_the_ends_of_their_ranges", "[inbound]") {
     constexpr std::uint32_t most = ~std::uint32_t{0};
     group<token_bucket> longest{{most, 24h * 366, hour}};
     CHECK(longest.burst(100'000, hour) == 100'000);

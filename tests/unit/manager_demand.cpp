@@ -1,17 +1,11 @@
 // How many openings are begun: numbers in, a number out.
-#include <ostream>
-
 #include "hotpool/manager/demand.hpp"
 #include "hotpool/policy/pool_options.hpp"
 #include "support/catch.hpp"
-
-namespace hotpool {
-inline std::ostream& operator<<(std::ostream& out, const openings& o) {
-    return out << o.total << " openings, " << o.for_warm_up << " of them to warm up";
-}
-}  // namespace hotpool
+#include "support/names.hpp"
 
 using namespace hotpool;
+using namespace hotpool::detail;
 
 namespace {
 

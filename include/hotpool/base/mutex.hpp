@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#    include <emmintrin.h>
 #endif
 
 namespace hotpool::base {
@@ -38,7 +38,7 @@ private:
     static constexpr std::uint32_t unlocked = 0;
     static constexpr std::uint32_t locked = 1;
     static constexpr std::uint32_t awaited = 2;  // locked, and somebody may be asleep
-    static constexpr int longest_pause = 64;  // all pauses together take about as long as waking a sleeper
+    static constexpr int longest_pause = 64;     // all pauses together take about as long as waking a sleeper
 
     static void relax() noexcept {
 #if defined(__SSE2__)
@@ -59,6 +59,18 @@ private:
     }
 
     std::atomic<std::uint32_t> state_{unlocked};
+};
+
+/// Holds a mutex in a scope, as `std::lock_guard` does, and is inline wherever the mutex is.
+class mutex_lock {
+public:
+    [[gnu::always_inline]] explicit mutex_lock(mutex& m) noexcept : mutex_(m) { m.lock(); }
+    mutex_lock(const mutex_lock&) = delete;
+    mutex_lock& operator=(const mutex_lock&) = delete;
+    [[gnu::always_inline]] ~mutex_lock() { mutex_.unlock(); }
+
+private:
+    mutex& mutex_;
 };
 
 }  // namespace hotpool::base

@@ -7,11 +7,11 @@
 #include <optional>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/client/client_options.hpp"
-#include "hotpool/connection/connection.hpp"
 #include "hotpool/client/pause.hpp"
-#include "hotpool/base/error.hpp"
+#include "hotpool/connection/connection.hpp"
 #include "hotpool/exchange/exchange_options.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/policy/retry.hpp"

@@ -42,7 +42,8 @@ public:
           machine_(this->request.get(), client_->retry, client_->max_retry_after),
           completion_(std::move(handler), client_->pool->executor()) {
         if (auto slot = completion_.get_cancellation_slot(); slot.is_connected()) {
-            cancellation_ = std::allocate_shared<client_cancellation<Core>>(base::recycling_allocator<void>(), client_->pool);
+            cancellation_ =
+                std::allocate_shared<client_cancellation<Core>>(base::recycling_allocator<void>(), client_->pool);
             this->link_to_me = cancellation_->waiting();
             slot.assign([c = cancellation_](net::cancellation_type type) {
                 if (type != net::cancellation_type::none) c->cancel();
@@ -72,7 +73,8 @@ public:
 private:
     using machine_type = client_machine<typename Core::retry_type>;
     using order = typename machine_type::order;
-    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Core::executor_type>;
+    using timer_type =
+        net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Core::executor_type>;
 
     /// What follows when a try has been prepared.
     enum class step : std::uint8_t { exchange, refused, answered, fail };

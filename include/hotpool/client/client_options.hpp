@@ -8,13 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/base/time.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/time.hpp"
+#include "hotpool/base/version.hpp"
 #include "hotpool/exchange/exchange_options.hpp"
 #include "hotpool/http/field_block.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/http/request_fields.hpp"
-#include "hotpool/base/version.hpp"
 
 namespace hotpool {
 

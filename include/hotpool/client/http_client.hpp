@@ -7,14 +7,14 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/client/client_options.hpp"
-#include "hotpool/pool/connection_pool.hpp"
 #include "hotpool/client/client_op.hpp"
+#include "hotpool/client/client_options.hpp"
 #include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/request_box.hpp"
+#include "hotpool/exchange/response_reader.hpp"
 #include "hotpool/http/request_builder.hpp"
 #include "hotpool/http/response.hpp"
-#include "hotpool/exchange/response_reader.hpp"
+#include "hotpool/pool/connection_pool.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool {

@@ -5,22 +5,24 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/lease_end.hpp"
 #include "hotpool/connection/stream_op.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/io/buffers.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool {
 
 /// The right to use one connection of a pool, move-only. Put it back with `connection_pool::put`. A lease that ends
-/// without put gives the connection back if only complete exchanges were made on it, and closes it otherwise.
+/// without put gives the connection back if only complete exchanges were made on it, and closes it otherwise. Where it
+/// ends while an exchange or a read of its response is pending, that completes with `errc::cancelled`, and the connection
+/// is closed.
 ///
 /// It is an Asio stream as well, so that any protocol can be spoken through the pool; then only an explicit put
 /// vouches that the connection is fit for the next caller.
 /// @threads distinct objects only; one read and one write may be outstanding together if their handlers run on the
-/// same strand
+/// same strand. It may end on another thread than the one where an exchange on it is carried on
 /// @lifetime may outlive the pool, not the execution context
 template <class Transport, class Executor = net::any_io_executor>
 class lease {
@@ -50,7 +52,8 @@ public:
     /// Whether the connection has been used before: a failure may then be the fault of its age.
     bool reused() const noexcept { return connection_ != nullptr && connection_->reused; }
 
-    /// The stream below, for its properties (peer certificate, protocol, addresses); do not read or write it.
+    /// The stream below, for its properties (peer certificate, protocol, addresses); do not read or write it. Not of an
+    /// empty lease.
     stream_type& stream() noexcept { return connection_->stream; }
 
     /// Closes the connection instead of giving it back.
@@ -72,6 +75,7 @@ public:
         connection_->home->let_go(*connection_);
     }
 
+    /// The pool's. Not of an empty lease.
     executor_type get_executor() noexcept { return connection_->stream.get_executor(); }
     /// Not for users: calls `use(executor)` with the executor of the pool that an empty lease came from, or with null
     /// where there is none or it is gone.
@@ -87,10 +91,17 @@ public:
     }
     lease& lowest_layer() noexcept { return *this; }
 
-    /// Reads what there is, or waits for it.
-    /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error
-    /// @errors `errc::connection_closed` at the peer's orderly end, `errc::cancelled`, `errc::lease_empty`
-    /// @cancels at once; nothing is lost
+    /// Reads what there is, or waits for it; first what had been received behind a 101 or CONNECT response.
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error; on the handler's executor, or
+    /// the pool's
+    /// @errors `errc::connection_closed` at the peer's orderly end; `errc::connection_reset`, over TLS `errc::tls_failed`
+    /// and `errc::tls_truncated`; `errc::request_timed_out` when the deadline of a drain of the pool cuts the lease;
+    /// `errc::cancelled`; `std::errc::not_enough_memory`; `errc::lease_empty`. Throws `std::bad_alloc`, and
+    /// `std::system_error` of `errc::lease_empty` for a lease that never had a connection and a handler without an
+    /// executor; nothing has happened then
+    /// @cancels any type, at once; nothing is lost
+    /// @threads one read at a time
+    /// @lifetime lease and buffer outlive the operation
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
@@ -101,8 +112,12 @@ public:
     }
 
     /// Writes what fits, at once where possible.
-    /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error
-    /// @cancels at once; over TLS the connection can then only be closed
+    /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error; on the handler's
+    /// executor, or the pool's
+    /// @errors as `async_read_some`; after any of them but `errc::lease_empty` the connection is closed with its lease
+    /// @cancels any type, at once; the connection is closed with its lease then
+    /// @threads one write at a time
+    /// @lifetime lease and buffer outlive the operation
     template <class ConstBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
         return net::async_initiate<Token, void(std::error_code, std::size_t)>(
@@ -140,7 +155,10 @@ private:
     }
 
     /// Reads and writes of the stream that are pending end with the lease, and the connection with them.
-    static retire_reason verdict(connection_type& c, bool vouched) {
+    [[gnu::always_inline]] static retire_reason verdict(connection_type& c, bool vouched) {
+        return c.usage == detail::connection_usage::clean ? retire_reason::none : verdict_on_use(c, vouched);
+    }
+    [[gnu::noinline]] static retire_reason verdict_on_use(connection_type& c, bool vouched) {
         switch (c.usage) {
             case detail::connection_usage::clean:
             case detail::connection_usage::unread: return retire_reason::none;

@@ -6,11 +6,11 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/exchange/body_op.hpp"
-#include "hotpool/io/completion.hpp"
 #include "hotpool/io/cancel_operation.hpp"
-#include "hotpool/base/error.hpp"
+#include "hotpool/io/completion.hpp"
 
 namespace hotpool::detail {
 

@@ -34,9 +34,7 @@ public:
         return connection_ && watched().hold.is_at(exchange_) ? &watched() : nullptr;
     }
     /// An operation of this exchange wants to begin. Once it has, it has the connection.
-    exchange_hold::entry enter() {
-        return connection_ ? watched().hold.enter(exchange_) : exchange_hold::entry::over;
-    }
+    exchange_hold::entry enter() { return connection_ ? watched().hold.enter(exchange_) : exchange_hold::entry::over; }
     Connection& entered() noexcept { return watched(); }
     /// Stops the operation of this exchange that is under way, if there is one.
     void interrupt() {

@@ -57,7 +57,8 @@ public:
     /// Begins, or begins anew.
     /// @param reused whether the connection has carried something before
     /// @return why the request must not be sent, or `errc{}`
-    errc start(const request_builder& request, std::string_view host_value, const http::field_block* defaults, bool reused) {
+    errc start(const request_builder& request, std::string_view host_value, const http::field_block* defaults,
+               bool reused) {
         request_ = &request;
         reused_ = reused;
         stage_ = stage::writing;
@@ -178,7 +179,8 @@ private:
         for (;;) {
             switch (collector_.advance()) {
                 case response_collector::verdict::need_more: return;
-                case response_collector::verdict::failed: return fail(collector_.error(), retire_reason::protocol_error);
+                case response_collector::verdict::failed:
+                    return fail(collector_.error(), retire_reason::protocol_error);
                 case response_collector::verdict::interim:
                     if (collector_.parser().status() == 100) writer_.release_body();
                     break;

@@ -35,7 +35,10 @@ public:
 
 protected:
     exchange_op(const request_builder& request, const exchange_options& options, collect what)
-        : request_(request), defaults_(options.defaults), continue_timeout_(options.continue_timeout), machine_(options, what) {}
+        : request_(request),
+          defaults_(options.defaults),
+          continue_timeout_(options.continue_timeout),
+          machine_(options, what) {}
     ~exchange_op() = default;
 
     /// Called once, and `leave` is to be called by it; `take_response` gives the response if there is no error.
@@ -75,7 +78,8 @@ protected:
     void lift_limits() { limit_.lift(*connection_, own_deadline()); }
 
 private:
-    using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Connection::executor_type>;
+    using timer_type =
+        net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, typename Connection::executor_type>;
     using order = exchange_machine::order;
 
     static errc obstacle(const Connection& c) noexcept {
@@ -192,7 +196,8 @@ private:
             c.home->at_turn_end(c);
             return false;
         } catch (...) {
-            return c.readable.claim_unarmed() != nullptr;  // nobody will come by: it goes on here, unless it does elsewhere
+            return c.readable.claim_unarmed() !=
+                   nullptr;  // nobody will come by: it goes on here, unless it does elsewhere
         }
     }
 

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "hotpool/base/error.hpp"
-#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/exchange_op.hpp"
 #include "hotpool/exchange/exchange_options.hpp"
+#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/request_box.hpp"
 #include "hotpool/exchange/response_reader.hpp"
 #include "hotpool/http/response.hpp"
@@ -80,7 +80,8 @@ auto initiate_exchange(Lease& lease, Request&& request, const exchange_options& 
 
 template <class Result, class Lease, class Request, class Token>
 auto initiate_exchange(Lease& lease, Request&& request, Token&& token) {
-    return initiate_exchange<Result>(lease, std::forward<Request>(request), exchange_options(), std::forward<Token>(token));
+    return initiate_exchange<Result>(lease, std::forward<Request>(request), exchange_options(),
+                                     std::forward<Token>(token));
 }
 
 }  // namespace hotpool::detail

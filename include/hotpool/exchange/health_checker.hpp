@@ -8,9 +8,9 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/pool/connection_pool.hpp"
 #include "hotpool/exchange/exchange.hpp"
 #include "hotpool/http/request_builder.hpp"
+#include "hotpool/pool/connection_pool.hpp"
 
 namespace hotpool {
 

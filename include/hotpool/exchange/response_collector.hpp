@@ -6,8 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "hotpool/http/kept_block.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/http/kept_block.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/http/response.hpp"
 #include "hotpool/http/response_parser.hpp"

@@ -14,8 +14,8 @@
 #include "hotpool/connection/lease.hpp"
 #include "hotpool/exchange/body_close.hpp"
 #include "hotpool/exchange/body_takers.hpp"
-#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/exchange_link.hpp"
+#include "hotpool/exchange/launch.hpp"
 #include "hotpool/exchange/unread_response.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/http/response.hpp"
@@ -98,7 +98,8 @@ public:
     /// @cost a buffer of 8 KiB or more is read into directly where the body's length is known
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
-        return read(detail::take_some(detail::first_nonempty<net::mutable_buffer>(buffers)), std::forward<Token>(token));
+        return read(detail::take_some(detail::first_nonempty<net::mutable_buffer>(buffers)),
+                    std::forward<Token>(token));
     }
 
     /// Reads the rest of the body into a string.

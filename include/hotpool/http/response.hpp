@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -37,11 +38,15 @@ public:
         : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))) {}
 
 private:
-    /// A small response does not keep the large block that it was read into.
-    static base::byte_buffer fitted(base::byte_buffer&& bytes) {
+    /// A small response does not keep the large block that it was read into, unless there is no memory for another.
+    static base::byte_buffer fitted(base::byte_buffer&& bytes) noexcept {
         if (bytes.size() * 4 > bytes.capacity()) return std::move(bytes);
         base::byte_buffer fitting;
-        fitting.append(bytes.view());
+        try {
+            fitting.append(bytes.view());
+        } catch (const std::bad_alloc&) {
+            return std::move(bytes);
+        }
         return fitting;
     }
 

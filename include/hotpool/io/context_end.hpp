@@ -21,7 +21,8 @@ public:
     template <class Executor>
     void arrive(const Executor& executor);
     /// Afterwards it is told nothing any more.
-    void leave() noexcept;
+    /// @return whether it was registered, and has not been and is not being told
+    bool leave() noexcept;
 
     /// What finds the guest again as long as it is registered. A pointer would not do: the guest may be gone.
     struct ticket {
@@ -58,11 +59,12 @@ public:
         guest.ticket_ = {this, ++last_number_};
         guests_.push_back(guest);
     }
-    void remove(context_guest& guest) noexcept {
+    bool remove(context_guest& guest) noexcept {
         const std::lock_guard lock(mutex_);
-        if (guest.ticket_.context == nullptr) return;
+        if (guest.ticket_.context == nullptr) return false;
         guests_.remove(guest);
         guest.ticket_.context = nullptr;
+        return true;
     }
     /// Calls `use(executor)` with the executor of that guest if it is still there. @return whether it is
     template <class Executor, class Use>
@@ -101,8 +103,8 @@ void context_guest::arrive(const Executor& executor) {
     net::use_service<context_guests>(context).enter(*this);
 }
 
-inline void context_guest::leave() noexcept {
-    if (ticket_.context != nullptr) ticket_.context->remove(*this);
+inline bool context_guest::leave() noexcept {
+    return ticket_.context != nullptr && ticket_.context->remove(*this);
 }
 
 }  // namespace hotpool::detail

@@ -48,7 +48,7 @@ protected:
     template <class Input>
     [[gnu::always_inline]] void tell(const Input& input) {
         {
-            const std::lock_guard lock(mutex_);
+            const base::mutex_lock lock(mutex_);
             input(Driver::now());
             if (driver().settles(timer_due_)) [[likely]]
                 return;
@@ -105,13 +105,16 @@ private:
     class loop_handler {
     public:
         using allocator_type = reserved_allocator<std::byte, memory_type>;
-        explicit loop_handler(std::shared_ptr<Driver> driver) noexcept : driver_(std::move(driver)) {}
-        allocator_type get_allocator() const noexcept {
-            return allocator_type(static_cast<machine_loop&>(*driver_).memory_);
-        }
+        explicit loop_handler(std::shared_ptr<Driver> driver) noexcept
+            : driver_(std::move(driver)), memory_(&static_cast<machine_loop&>(*driver_).memory_) {}
+        /// Of one that was moved from, too: Asio asks it where a wait could not begin.
+        allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
 
     protected:
         std::shared_ptr<Driver> driver_;
+
+    private:
+        memory_type* memory_;
     };
     struct rest_handler : loop_handler {
         using loop_handler::loop_handler;
@@ -127,7 +130,7 @@ private:
         }
     };
 
-    Driver& driver() noexcept { return static_cast<Driver&>(*this); }
+    [[gnu::always_inline]] Driver& driver() noexcept { return static_cast<Driver&>(*this); }
 
     /// False when there was nothing to do.
     bool perform_next() {
@@ -165,20 +168,20 @@ private:
         try {
             timer_.expires_at(due);
             timer_.async_wait(timer_handler(driver().shared_from_this()));
-        } catch (...) {  // of memory: waits that were cut have what was set aside, and try again as they end
-            const std::lock_guard lock(mutex_);
-            timer_due_ = never;
-            timer_missing_ = true;
+        } catch (...) {  // of memory: it is tried again until there is some
+            {
+                const std::lock_guard lock(mutex_);
+                timer_due_ = never;
+            }
+            post_rest();
         }
     }
     void timer_ended(bool cut) {
+        if (cut) return;
         {
             const std::lock_guard lock(mutex_);
-            if (cut && !std::exchange(timer_missing_, false)) return;
-            if (!cut) {
-                timer_due_ = never;
-                driver().time_passed(clock_type::now());
-            }
+            timer_due_ = never;
+            driver().time_passed(clock_type::now());
         }
         carry_out();
     }
@@ -190,9 +193,7 @@ private:
     std::atomic<bool> rest_posted_{false};
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;
-    // Under `mutex_`.
-    time_point timer_due_ = never;
-    bool timer_missing_ = false;  // there was no memory to wait with
+    time_point timer_due_ = never;  // under `mutex_`
 };
 
 }  // namespace hotpool::detail

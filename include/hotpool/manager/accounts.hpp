@@ -10,7 +10,7 @@
 
 #include "hotpool/manager/ledger.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Counts everything once more by looking at each slot. For tests: nothing of it is asked while a pool runs.
 template <class Resource>
@@ -36,8 +36,8 @@ public:
         std::uint64_t ended = 0;
         for (const std::uint64_t n : ledger_.counters.retired) ended += n;
         const auto& slots = ledger_.slots;
-        return ledger_.counters.opened ==
-               ended + slots.count(slot_state::idle) + slots.count(slot_state::leased) + slots.count(slot_state::probing);
+        return ledger_.counters.opened == ended + slots.count(slot_state::idle) + slots.count(slot_state::leased) +
+                                              slots.count(slot_state::probing);
     }
     /// A slot has what its state says, and nothing else.
     /// @param due when it is due
@@ -65,4 +65,4 @@ private:
     std::vector<std::pair<const endpoint_state*, endpoint_load>> loads_;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -22,8 +22,8 @@ namespace hotpool {
 
 /// What a caller says of the connection it gives back.
 struct return_report {
-    retire_reason retire = retire_reason::none;               ///< `none`: it may be used again
-    std::optional<std::chrono::seconds> idle_hint = {};       ///< the peer's `Keep-Alive: timeout=N`
+    retire_reason retire = retire_reason::none;          ///< `none`: it may be used again
+    std::optional<std::chrono::seconds> idle_hint = {};  ///< the peer's `Keep-Alive: timeout=N`
 };
 
 /// What became of a request for a connection.
@@ -39,7 +39,8 @@ enum class get_outcome { granted, queued, refused };
 /// No input throws but `use_endpoints` and `options_changed`, which have changed nothing then. An opening for which there
 /// is no memory has failed with `std::errc::not_enough_memory`; an event for which there is none is lost.
 /// @threads distinct objects only: the driver locks
-/// @cost lend and return are constant, whoever waits; what has a deadline costs a constant when it expires, nothing before
+/// @cost lend and return are constant, whoever waits, but for idle ones that are being tended at the end which is lent
+/// from; what has a deadline costs a constant when it expires, nothing before
 template <class Resource, policy_bundle Policies = default_policies>
 class connection_manager {
 public:
@@ -52,7 +53,7 @@ public:
         slot_task task = slot_task::none;
         waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
         bool ask = false;                 ///< answer `endpoints_came` or `endpoints_failed`
-        Resource reclaimed{};             ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
+        Resource reclaimed{};  ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
     };
 
     /// @param seed for jitter
@@ -64,11 +65,11 @@ public:
     connection_manager& operator=(const connection_manager&) = delete;
 
     /// Connections lead to endpoints from a source, of which a filter may forbid some. Before anything else.
-    void use_endpoints(endpoint_filter allows = nullptr) { dialler().use_endpoints(std::move(allows)); }
+    void use_endpoints(endpoint_filter allows = nullptr) { dialler().ways().use_endpoints(std::move(allows)); }
     /// These endpoints, and no source is asked.
     void use_endpoints(const endpoint_list& fixed, endpoint_filter allows = nullptr) {
-        dialler().endpoints().endpoints_fixed(fixed);
-        dialler().use_endpoints(std::move(allows));
+        addresses().endpoints_fixed(fixed);
+        dialler().ways().use_endpoints(std::move(allows));
     }
     /// Whether events are kept for `take_events`.
     void listen(bool on) noexcept {
@@ -117,13 +118,14 @@ public:
     }
 
     /// A leased connection comes back: to the oldest waiter, to the idle ones, or to its end.
-    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
+    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now,
+                                               const return_report& report = {}) noexcept {
         assert(s.state == slot_state::leased);
         leases_type::end(books(), s);
         if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]
             return parts_.end_of_lease(s, now, report.retire);
         if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) [[unlikely]]
-            dialler().endpoints().succeeded(*s.endpoint, now);
+            addresses().succeeded(*s.endpoint, now);
         parts_.lent.put_back(s, now, report.idle_hint);
     }
     /// A leased connection is to be back by `deadline`; at once where the end of the pool is overdue.
@@ -222,16 +224,16 @@ public:
     void endpoints_failed(std::error_code error, time_point now) noexcept { parts_.answer_failed(error, now); }
     /// The source is asked at the next occasion. What is known stays in use until then.
     void refresh_requested() noexcept {
-        dialler().endpoints().answer_demanded(false);
+        addresses().answer_demanded(false);
         books().attention = true;
     }
-    const std::vector<endpoint_ptr>& endpoints() const noexcept { return dialler().endpoints().endpoints(); }
+    const std::vector<endpoint_ptr>& endpoints() const noexcept { return addresses().endpoints(); }
 
     /// The machine has another network: idle connections end now, leased ones as they come back; what is known of
     /// addresses and failures is void.
     void network_changed(time_point now) noexcept {
         end_early([](const slot_type&) { return true; }, retire_reason::network_changed, now, duration::zero());
-        dialler().endpoints().answer_demanded(true);
+        addresses().answer_demanded(true);
         dialler().pace().forget();
         books().attention = true;
     }
@@ -323,7 +325,7 @@ public:
     /// True when every slot is counted once, stands where its state says, and nobody waits beside an idle connection
     /// that would do.
     bool check() const {
-        const accounts<Resource> seen(books());
+        const detail::accounts<Resource> seen(books());
         const bool nothing_to_do = waiters().empty() && waiters().all_told() && books().slots.no_task() &&
                                    books().events.empty() && parts_.lent.numbers().lacking_idle() == 0;
         return parts_.lent.check(seen.probing()) && dialler().check(seen.doubtful()) && seen.loads_agree() &&
@@ -331,19 +333,21 @@ public:
     }
 
 private:
-    using leases_type = leases<Resource>;
+    using leases_type = detail::leases<Resource>;
 
-    ledger<Resource>& books() noexcept { return parts_.books(); }
-    const ledger<Resource>& books() const noexcept { return parts_.books(); }
+    detail::ledger<Resource>& books() noexcept { return parts_.books(); }
+    const detail::ledger<Resource>& books() const noexcept { return parts_.books(); }
     auto& dialler() noexcept { return parts_.dialler(); }
     const auto& dialler() const noexcept { return parts_.dialler(); }
+    auto& addresses() noexcept { return dialler().ways().endpoints(); }
+    const auto& addresses() const noexcept { return dialler().ways().endpoints(); }
 
     static get_outcome refuse(waiter_type& w, std::error_code why) noexcept {
         w.error = why;
         return get_outcome::refused;
     }
 
-    junction<Resource, Policies> parts_;
+    detail::junction<Resource, Policies> parts_;
 };
 
 }  // namespace hotpool

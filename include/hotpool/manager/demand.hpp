@@ -6,7 +6,7 @@
 
 #include "hotpool/base/time.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// What the machine knows of itself when it asks whether to open a connection.
 struct demand {
@@ -20,7 +20,7 @@ struct demand {
     std::size_t at_once = 0;    ///< how many may be under way
     std::size_t room = 0;       ///< how many more connections there may be
     bool suspended = false;     ///< nothing is to be opened for the time being
-    bool failing = false;        ///< nothing could be opened for some time: one opening after the other, asked for or not
+    bool failing = false;  ///< nothing could be opened for some time: one opening after the other, asked for or not
 
     /// Callers for whom nothing comes back in a moment.
     constexpr std::size_t unserved() const noexcept { return base::excess(waiting, tending); }
@@ -52,4 +52,4 @@ constexpr bool lacks_room(std::size_t callers, std::size_t opening, std::size_t 
     return callers > base::sum(opening, room);
 }
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -3,7 +3,7 @@
 
 #include "hotpool/manager/ledger.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Every connection that was opened is counted out once, for one reason. One in use is never cut: it is marked, and goes
 /// as it comes back.
@@ -47,4 +47,4 @@ struct departures {
     }
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -8,7 +8,7 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/endpoint_pool.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// What a slot knows while it is being opened to an endpoint: where it may still go, and how long it may take. One
 /// deadline covers all addresses; where none is tried beside it, each has an equal share of what remains.
@@ -35,4 +35,4 @@ struct dial {
     }
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

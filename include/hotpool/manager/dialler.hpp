@@ -14,9 +14,9 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/manager/endpoint_pool.hpp"
 #include "hotpool/manager/growth.hpp"
 #include "hotpool/manager/ledger.hpp"
+#include "hotpool/manager/routes.hpp"
 #include "hotpool/policy/policies.hpp"
 
 namespace hotpool {
@@ -30,40 +30,26 @@ template <class Resource, policy_bundle Policies>
 class dialler {
 public:
     using slot_type = slot<Resource>;
-    using dial_type = dial<slot_type>;
+    using dial_type = detail::dial<slot_type>;
 
-    dialler(ledger<Resource>& ledger, const pool_options& options, const detail::policy_set<Policies>& policies,
+    dialler(detail::ledger<Resource>& books, const pool_options& options, const detail::policy_set<Policies>& policies,
             base::random_source& random)
-        : ledger_(ledger),
+        : ledger_(books),
           options_(options),
           policies_(policies),
           random_(random),
           growth_(options.max_openings),
-          endpoints_(policies.balance) {}
+          routes_(options, policies.balance) {}
     dialler(const dialler&) = delete;
     dialler& operator=(const dialler&) = delete;
 
-    /// Connections lead to endpoints, of which a filter may forbid some.
-    void use_endpoints(endpoint_filter allows) {
-        routed_ = true;
-        allows_ = std::move(allows);
-    }
-    endpoint_pool<typename Policies::balance>& endpoints() noexcept { return endpoints_; }
-    const endpoint_pool<typename Policies::balance>& endpoints() const noexcept { return endpoints_; }
+    detail::routes<typename Policies::balance>& ways() noexcept { return routes_; }
+    const detail::routes<typename Policies::balance>& ways() const noexcept { return routes_; }
     growth& pace() noexcept { return growth_; }
     const growth& pace() const noexcept { return growth_; }
 
     /// Openings that a caller may count on.
-    std::size_t promising() const noexcept { return ledger_.slots.count(slot_state::opening) - doubtful_; }
-    /// Whether the source of endpoints is to be asked. @param active whether connections are open or wanted
-    bool wants_answer(time_point now, bool active) const noexcept {
-        return routed_ && endpoints_.wants_answer(now, active);
-    }
-    /// When a trial or a question to the source is due. @param active whether connections are open or wanted
-    time_point next_due(bool active, bool has_room) const noexcept {
-        if (!routed_ || !active) return never;
-        return std::min(has_room ? endpoints_.trial_due() : never, endpoints_.ask_due());
-    }
+    std::size_t promising() const noexcept { return ledger_.count(slot_state::opening) - doubtful_; }
 
     // --- beginning
 
@@ -71,9 +57,9 @@ public:
     /// there is no memory for it: then it has failed.
     bool begin(time_point now) noexcept {
         try {
-            if (routed_) {
+            if (routes_.lead_to_endpoints()) {
                 slot_type& s = occupy(std::make_unique<dial_type>(), now);
-                if (endpoints_.is_known(now, options_))
+                if (routes_.are_known(now))
                     route(s, now);
                 else
                     await_answer(s);
@@ -87,7 +73,7 @@ public:
     }
     /// One to an ejected address whose time is over. False when there is none.
     bool begin_trial(time_point now) noexcept {
-        endpoint_ptr candidate = routed_ ? endpoints_.begin_trial(now, allows_, options_) : nullptr;
+        endpoint_ptr candidate = routes_.begin_trial(now);
         if (candidate == nullptr) return false;
         try {
             slot_type& s = occupy(std::make_unique<dial_type>(), now);
@@ -95,7 +81,7 @@ public:
             ++doubtful_;
             attempt(s, std::move(candidate), now);
         } catch (const std::bad_alloc&) {
-            endpoints_.trial_put_off(*candidate, now, options_);
+            routes_.put_off_trial(*candidate, now);
         }
         return true;
     }
@@ -108,7 +94,7 @@ public:
     }
     void opened(slot_type& s, time_point now) noexcept {
         if (s.endpoint != nullptr) {
-            if (endpoints_.succeeded(*s.endpoint, now)) {
+            if (routes_.endpoints().succeeded(*s.endpoint, now)) {
                 ++ledger_.counters.readmissions;
                 report(pool_event_kind::address_readmitted, s, {});
             }
@@ -125,8 +111,8 @@ public:
 
     /// How the failure of an attempt leaves its slot.
     enum class aftermath : std::uint8_t {
-        goes_on,  ///< at the next address
-        over,     ///< vacant: a caller may have to be told
+        goes_on,   ///< at the next address
+        over,      ///< vacant: a caller may have to be told
         unnoticed  ///< vacant: no caller counted on it
     };
     /// @param error what the attempt ended with; on return, what a caller is to be told
@@ -148,7 +134,7 @@ public:
         const bool news = growth_.is_news(s.failures_before);
         leave(s);
         if (stopped || trial) return aftermath::unnoticed;
-        if (local) growth_.descriptors_exhausted(ledger_.slots.count(slot_state::opening) + 1);
+        if (local) growth_.ran_short(ledger_.count(slot_state::opening) + 1);
         // The one that overtook it goes on with the addresses that are left, and will say.
         if (!overtaken && news) pause(now, error);
         return aftermath::over;
@@ -156,16 +142,17 @@ public:
     /// `begin` had no memory: nothing has been opened, and that counts as one failure.
     void not_begun(time_point now, std::error_code error) noexcept {
         ledger_.report({.kind = pool_event_kind::opening_failed, .error = error});
-        growth_.descriptors_exhausted(ledger_.slots.count(slot_state::opening) + 1);
+        growth_.ran_short(ledger_.count(slot_state::opening) + 1);
         pause(now, error);
     }
     /// A connection to its address broke in a way that is the address's fault.
     void blame(slot_type& s, time_point now) noexcept {
-        if (endpoints_.failed(*s.endpoint, s.endpoint->failures, now, options_)) ejected(s, {});
+        if (routes_.failed(*s.endpoint, s.endpoint->failures, now)) ejected(s, {});
     }
     /// Whether an address has been ejected since the last call.
     bool take_ejected() noexcept { return std::exchange(ejected_, false); }
-    /// It was not even tried, and does not count as begun. If it was to overtake another one, that one has its addresses back, to try them in turn.
+    /// It was not even tried, and does not count as begun. If it was to overtake another one, that one has its addresses
+    /// back, to try them in turn.
     void dropped(slot_type& s) noexcept {
         slot_type* const other = s.dialling == nullptr ? nullptr : s.dialling->overtakes;
         if (other != nullptr && other->state == slot_state::opening && other->dialling != nullptr &&
@@ -213,33 +200,19 @@ public:
 
     // --- the source
 
-    /// What an answer means for the connections that are open.
-    enum class answer_effect : std::uint8_t {
-        nothing_left,  ///< nothing: all addresses are still there, or it is about another network
-        some_left,     ///< addresses have left the list
-        no_memory      ///< for the list; nothing has changed, and the question counts as under way
-    };
     /// The slots that waited for an answer go on.
-    answer_effect answer_came(const endpoint_list& answer, time_point now) noexcept {
-        if (endpoints_.drop_outdated_answer()) return answer_effect::nothing_left;
-        try {
-            const std::vector<endpoint_ptr> left = endpoints_.answer_came(answer, now, options_);
-            ++ledger_.counters.answers;
-            for (const endpoint_ptr& e : left)
-                ledger_.report({.kind = pool_event_kind::address_left, .endpoint = e->where});
-            route_waiting(now);
-            return left.empty() ? answer_effect::nothing_left : answer_effect::some_left;
-        } catch (const std::bad_alloc&) {
-            return answer_effect::no_memory;
-        }
+    detail::answer_effect answer_came(const endpoint_list& answer, time_point now) noexcept {
+        if (routes_.endpoints().drop_outdated_answer()) return detail::answer_effect::nothing_left;
+        const detail::answer_effect effect = routes_.answer_came(ledger_, answer, now);
+        if (effect != detail::answer_effect::no_memory) route_waiting(now);
+        return effect;
     }
-    /// What is known stays in use. True if nothing is: then the slots that waited for the answer are to fail.
+    /// True if the slots that waited for the answer are to fail, since nothing is known that they might use.
     bool answer_failed(time_point now, std::error_code error) noexcept {
-        if (endpoints_.drop_outdated_answer()) return false;
-        ++ledger_.counters.failed_answers;
-        endpoints_.answer_failed(now, policies_.backoff.pause(endpoints_.failed_answers() + 1, random_.uniform()));
-        ledger_.report({.kind = pool_event_kind::addresses_unknown, .error = error});
-        if (!endpoints_.is_known(now, options_)) return true;
+        if (routes_.endpoints().drop_outdated_answer()) return false;
+        routes_.answer_failed(ledger_, now, error,
+                              [&](unsigned failures) { return policies_.backoff.pause(failures, random_.uniform()); });
+        if (!routes_.are_known(now)) return true;
         route_waiting(now);
         return false;
     }
@@ -291,13 +264,10 @@ private:
         dial_type& d = *s.dialling;
         d.awaits_answer = false;
         d.decide_at = never;
-        try {
-            d.rest = endpoints_.plan(now, random_.uniform(), allows_);
-            if (next_attempt(s, now)) return;
-            d.hopeless = endpoints_.all_filtered(now, allows_) ? errc::access_denied : errc::connect_unreachable;
-        } catch (const std::bad_alloc&) {
-            d.hopeless = std::make_error_code(std::errc::not_enough_memory);
-        }
+        detail::route_plan plan = routes_.plan(now, random_.uniform());
+        d.rest = std::move(plan.addresses);
+        if (next_attempt(s, now)) return;
+        d.hopeless = plan.hopeless ? plan.hopeless : make_error_code(errc::connect_unreachable);
         decide_at(s, now);
     }
 
@@ -350,7 +320,7 @@ private:
     }
 
     void count_failure(slot_type& s, time_point now, std::error_code error) noexcept {
-        if (endpoints_.failed(*s.endpoint, s.dialling->failures_before, now, options_)) ejected(s, error);
+        if (routes_.failed(*s.endpoint, s.dialling->failures_before, now)) ejected(s, error);
     }
     void ejected(const slot_type& s, std::error_code error) noexcept {
         ejected_ = true;
@@ -361,7 +331,7 @@ private:
     void end_dial(slot_type& s) noexcept {
         if (s.dialling->doubtful()) --doubtful_;
         if (s.dialling->overtaken) --s.endpoint->stalled;
-        if (s.dialling->trial) endpoints_.trial_dropped(*s.endpoint);
+        if (s.dialling->trial) routes_.endpoints().trial_dropped(*s.endpoint);
         s.dialling.reset();
     }
 
@@ -369,15 +339,13 @@ private:
         if (ledger_.events.listens()) ledger_.report({.kind = kind, .endpoint = s.leads_to(), .error = error});
     }
 
-    ledger<Resource>& ledger_;
+    detail::ledger<Resource>& ledger_;
     const pool_options& options_;
     const detail::policy_set<Policies>& policies_;
     base::random_source& random_;
     growth growth_;
-    endpoint_pool<typename Policies::balance> endpoints_;
-    endpoint_filter allows_;
-    bool routed_ = false;
-    bool ejected_ = false;  // and nobody has been told
+    detail::routes<typename Policies::balance> routes_;
+    bool ejected_ = false;      // and nobody has been told
     std::size_t doubtful_ = 0;  // openings that were overtaken, and trials
 };
 

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/policy/endpoint_source.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/policy/balance.hpp"
+#include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/policy/pool_options.hpp"
 
 namespace hotpool {
@@ -33,10 +33,10 @@ struct endpoint_state {
     bool listed = true;  ///< in the latest answer; connections to an address that is not are retired
     endpoint_standing standing = endpoint_standing::usable;
     endpoint_load load{};
-    std::size_t stalled = 0;      ///< openings under way that have been slow enough for another address to be tried
-    std::uint64_t failures = 0;   ///< those that were news
+    std::size_t stalled = 0;     ///< openings under way that have been slow enough for another address to be tried
+    std::uint64_t failures = 0;  ///< those that were news
     unsigned failures_in_a_row = 0;
-    unsigned ejections = 0;       ///< without a long enough good time between them
+    unsigned ejections = 0;  ///< without a long enough good time between them
     time_point ejected_until{};
     time_point readmitted_at{};
 };
@@ -60,11 +60,10 @@ public:
     // --- asking the source
 
     /// The endpoints are these and stay so: no source is asked.
+    /// @errors throws `std::bad_alloc`, nothing changed then
     void endpoints_fixed(const endpoint_list& fixed) {
+        endpoints_ = listed_in(fixed);
         fixed_ = true;
-        endpoints_.clear();
-        for (const ip_endpoint& where : fixed)
-            if (find(endpoints_, where) == nullptr) endpoints_.push_back(known_or_new(where));
     }
 
     /// Whether there is an answer that may still be used at `now`: one that is being renewed may.
@@ -104,9 +103,7 @@ public:
     /// The addresses that have left: their connections are to be retired.
     /// @errors throws `std::bad_alloc`, nothing changed then
     std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
-        std::vector<endpoint_ptr> listed;
-        for (const ip_endpoint& where : answer)
-            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
+        std::vector<endpoint_ptr> listed = listed_in(answer);
         std::vector<endpoint_ptr> left;
         for (const endpoint_ptr& e : endpoints_)
             if (find(listed, e->where) == nullptr) left.push_back(e);
@@ -232,6 +229,13 @@ private:
         made->where = where;
         return made;
     }
+    /// What is known of each address of a list, which may name one twice.
+    std::vector<endpoint_ptr> listed_in(const endpoint_list& list) const {
+        std::vector<endpoint_ptr> listed;
+        for (const ip_endpoint& where : list)
+            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
+        return listed;
+    }
     static void absolve(endpoint_state& e) noexcept {
         e.standing = endpoint_standing::usable;
         e.failures_in_a_row = e.ejections = 0;
@@ -256,9 +260,8 @@ private:
     /// Families in turn, beginning with the first one's; quick addresses before slow ones as they stand.
     static void interleave(std::vector<endpoint_ptr>& list, std::vector<endpoint_ptr>& order) {
         const ip_family first = list.front()->where.address.family();
-        const auto other = std::stable_partition(list.begin(), list.end(), [&](const endpoint_ptr& e) {
-            return e->where.address.family() == first;
-        });
+        const auto other = std::stable_partition(
+            list.begin(), list.end(), [&](const endpoint_ptr& e) { return e->where.address.family() == first; });
         auto a = list.begin();
         auto b = other;
         while (a != other || b != list.end()) {

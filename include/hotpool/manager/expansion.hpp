@@ -14,7 +14,7 @@
 #include "hotpool/manager/ledger.hpp"
 #include "hotpool/policy/policies.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Which of those who wait a failed opening is told to.
 enum class failure_reach : std::uint8_t { nobody, oldest, everybody };
@@ -29,7 +29,7 @@ public:
     using slot_type = slot<Resource>;
     using dialler_type = hotpool::dialler<Resource, Policies>;
 
-    expansion(ledger<Resource>& books, const pool_options& options, const detail::policy_set<Policies>& policies,
+    expansion(ledger<Resource>& books, const pool_options& options, const policy_set<Policies>& policies,
               std::uint64_t seed)
         : books_(books),
           options_(options),
@@ -91,7 +91,9 @@ public:
         return num_openings(d);
     }
     /// There may be openings that no waiter asks for.
-    bool grows_unasked(const demand& d) const noexcept { return d.lacking_idle() != 0 || warm_left_ != 0 || is_failing(); }
+    bool grows_unasked(const demand& d) const noexcept {
+        return d.lacking_idle() != 0 || warm_left_ != 0 || is_failing();
+    }
 
     /// An opening has come to nothing, and no other address is tried for it.
     failure_reach failed(std::error_code error, const demand& d) noexcept {
@@ -109,19 +111,21 @@ public:
         return another ? failure_reach::nobody : failure_reach::oldest;
     }
     /// A new connection's end, chosen by the policy.
-    time_point end_of_life(time_point now) noexcept { return base::after(now, policies_.lifetime.life(random_.uniform())); }
+    time_point end_of_life(time_point now) noexcept {
+        return base::after(now, policies_.lifetime.life(random_.uniform()));
+    }
 
     // --- the source of endpoints, and times
 
     /// Whether the source is to be asked, which then counts as done.
     bool ask(time_point now, const demand& d) noexcept {
-        if (!dialler_.wants_answer(now, is_active(d))) return false;
-        dialler_.endpoints().ask_started();
+        if (!dialler_.ways().wants_answer(now, is_active(d))) return false;
+        dialler_.ways().endpoints().ask_started();
         return true;
     }
     /// Nothing is to be done now: when will there be?
     void rest(const demand& d) noexcept {
-        due_ = dialler_.next_due(is_active(d), !blocked_ && !d.suspended && room(d) != 0);
+        due_ = dialler_.ways().next_due(is_active(d), !blocked_ && !d.suspended && room(d) != 0);
     }
     /// When a trial or a question is due, as of the last `rest`.
     time_point due() const noexcept { return due_; }
@@ -141,7 +145,7 @@ private:
 
     ledger<Resource>& books_;
     const pool_options& options_;
-    const detail::policy_set<Policies>& policies_;
+    const policy_set<Policies>& policies_;
     base::random_source random_;
     dialler_type dialler_;
     std::size_t warm_left_ = 0;
@@ -149,4 +153,4 @@ private:
     time_point due_ = never;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

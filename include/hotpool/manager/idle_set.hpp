@@ -7,7 +7,7 @@
 #include "hotpool/manager/slot.hpp"
 #include "hotpool/policy/reuse_order.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Newest first. What is only tended for a moment keeps its place, and is passed over meanwhile.
 /// @threads distinct objects only
@@ -46,4 +46,4 @@ private:
     base::linked_list<slot_type> places_;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

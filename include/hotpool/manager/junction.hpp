@@ -14,7 +14,7 @@
 #include "hotpool/manager/lending.hpp"
 #include "hotpool/manager/pool_end.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Where the two halves of the connection manager and its end meet: `lent` has the connections that are open and those
 /// who wait, `grown` those that are being opened. Neither knows the other; what one has to know goes along as numbers.
@@ -77,10 +77,10 @@ public:
     void answer_came(const endpoint_list& answer, time_point now) noexcept {
         books().attention = true;
         switch (dialler().answer_came(answer, now)) {
-            case dialler_type::answer_effect::nothing_left: return;
-            case dialler_type::answer_effect::no_memory:
+            case answer_effect::nothing_left: return;
+            case answer_effect::no_memory:
                 return answer_failed(std::make_error_code(std::errc::not_enough_memory), now);
-            case dialler_type::answer_effect::some_left: break;
+            case answer_effect::some_left: break;
         }
         if (end.is_stopped()) return;
         lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
@@ -99,12 +99,12 @@ public:
 
     /// Back for the last time. @param reported why its caller says so, if he does
     [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
-        note_loss(s, now, reported);
+        blame_for(s, now, reported);
         departures_type::retire(books(), s, reported == retire_reason::none ? s.retire : reported);
     }
     void probed(slot_type& s, time_point now, bool healthy) noexcept {
         const retire_reason unfit = lent.probed(s, now, healthy);
-        note_loss(s, now, unfit);
+        blame_for(s, now, unfit);
         lent.come_back(s, now, unfit);
     }
     /// Vacant at once: the connection is somebody else's.
@@ -177,7 +177,7 @@ private:
     }
 
     /// What the end of a connection says of its address, and with it of the other connections there.
-    void note_loss(slot_type& s, time_point now, retire_reason why) noexcept {
+    void blame_for(slot_type& s, time_point now, retire_reason why) noexcept {
         if (!departures_type::blames_address(s, why)) return;
         dialler().blame(s, now);
         end_ejected(now);
@@ -212,4 +212,4 @@ private:
     std::error_code last_open_error_;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

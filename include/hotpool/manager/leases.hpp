@@ -4,7 +4,7 @@
 #include "hotpool/manager/ledger.hpp"
 #include "hotpool/manager/timetable.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// A lease begins, gets another deadline, and is over. Its deadline and the time after which it counts as leaked share
 /// one place in the order of deadlines.
@@ -75,4 +75,4 @@ private:
     static void schedule(ledger_type& l, slot_type& s) noexcept { l.slots.schedule(s, timetable::out_due(s)); }
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

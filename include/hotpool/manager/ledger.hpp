@@ -8,7 +8,7 @@
 #include "hotpool/manager/slot_table.hpp"
 #include "hotpool/policy/per_host_limits.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// The parts of the machine know nothing of one another. Each is told by the manager what happened, writes what follows
 /// in here, and answers the rest by return values: so no part calls another, or the manager, back.
@@ -39,4 +39,4 @@ struct ledger {
     }
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -20,12 +20,12 @@
 #include "hotpool/manager/waiter.hpp"
 #include "hotpool/policy/policies.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// The half of the connection manager that is about connections which are open. Whatever becomes fit for use, by being
-/// opened, put back or looked after, comes to `make_available` or `come_back`: there it goes to its end if it is too old
-/// or in the way, to the oldest waiter that takes it, or to the idle ones. It knows nothing of how connections are
-/// opened; the other half, `expansion`, is given `numbers`.
+/// opened, put back or looked after, goes the same way: to its end if it is too old or in the way, else to the oldest
+/// waiter that takes it, else to the idle ones. It knows nothing of how connections are opened; the other half,
+/// `expansion`, is given `numbers`.
 /// @threads distinct objects only
 template <class Resource, policy_bundle Policies>
 class lending {
@@ -40,7 +40,7 @@ public:
 
     // What both halves work with.
     pool_options options;
-    detail::policy_set<Policies> policies;
+    policy_set<Policies> policies;
     ledger<Resource> books;
     waiter_queue<Resource> waiters;
 
@@ -67,7 +67,8 @@ public:
         if (w.fresh_only) make_room();
     }
     /// Back from a lease, and fit for use as far as its holder knows.
-    [[gnu::always_inline]] void put_back(slot_type& s, time_point now, std::optional<std::chrono::seconds> idle_hint) noexcept {
+    [[gnu::always_inline]] void put_back(slot_type& s, time_point now,
+                                         std::optional<std::chrono::seconds> idle_hint) noexcept {
         if (policies.requests.spent(s.uses)) [[unlikely]]
             return departures_type::retire(books, s, retire_reason::max_requests);
         s.idle_limit = policies.idle.limit(idle_hint);
@@ -184,7 +185,7 @@ public:
     /// Down to the new numbers: idle connections at once, the oldest first, the others as they become available.
     /// @errors throws what the policies throw when they are made or assigned; with the library's own, nothing
     void change_options(const pool_options& changed, time_point now) {
-        detail::policy_set<Policies> made(changed);
+        policy_set<Policies> made(changed);
         policies = std::move(made);
         options = changed;
         times_ = timetable(changed, rests_);
@@ -296,4 +297,4 @@ private:
     bool suspended_ = false;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -8,7 +8,7 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/retire_reason.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Runs, until it is stopped; then there may be a deadline, and when that has passed it is overdue for good. A second
 /// stop gives the later reason and the earlier deadline.
@@ -44,4 +44,4 @@ private:
     time_point overdue_since_ = never;
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -77,7 +77,7 @@ public:
 
     /// `s` comes up at `time` or sooner. A slot's place in the order may be too early, never too late: so what moves the
     /// time back costs nothing, and a slot that comes up too early is put in its place then.
-    void schedule(slot_type& s, time_point time) noexcept {
+    [[gnu::always_inline]] void schedule(slot_type& s, time_point time) noexcept {
         if (!s.in_wheel() || s.key > time) [[unlikely]]
             place(s, time);
     }
@@ -111,8 +111,7 @@ public:
             if (s.state == slot_state::vacant && (s.in_wheel() || s.task != slot_task::none)) return false;
             if (!is_sound(s)) return false;
         }
-        return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) &&
-               due_.check();
+        return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) && due_.check();
     }
 
 private:

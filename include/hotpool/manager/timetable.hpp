@@ -8,7 +8,7 @@
 #include "hotpool/manager/slot.hpp"
 #include "hotpool/policy/pool_options.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// What is to be done for a slot that has come up.
 enum class due_matter : std::uint8_t {
@@ -90,4 +90,4 @@ private:
     duration left_alone_for_;  // once put back, unless its end is due sooner
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

@@ -7,7 +7,7 @@
 
 #include "hotpool/manager/ledger.hpp"
 
-namespace hotpool {
+namespace hotpool::detail {
 
 /// Counts the slots in state probing by what they are taken out for.
 /// @threads distinct objects only
@@ -65,4 +65,4 @@ private:
     std::array<std::size_t, probe_kind_count> counts_{};
 };
 
-}  // namespace hotpool
+}  // namespace hotpool::detail

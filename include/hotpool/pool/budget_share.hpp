@@ -55,10 +55,8 @@ public:
 
     /// Whether there may be an errand.
     template <class Machine>
-    bool concerns_budget(Machine& machine) noexcept {
-        if (budget_ == nullptr) return false;
-        this->has_idle(machine.counts().idle != 0);
-        return this->has_grant() || machine.growth_blocked() || is_idle_wanted(machine);
+    [[gnu::always_inline]] bool concerns_budget(Machine& machine) noexcept {
+        return budget_ != nullptr && may_have_errand(machine);
     }
     /// Room that was granted lets the machine go on.
     template <class Machine>
@@ -118,6 +116,11 @@ private:
 
     void budget_calls() noexcept override { driver().post_rest(); }
 
+    template <class Machine>
+    [[gnu::noinline]] bool may_have_errand(Machine& machine) noexcept {
+        this->has_idle(machine.counts().idle != 0);
+        return this->has_grant() || machine.growth_blocked() || is_idle_wanted(machine);
+    }
     template <class Machine>
     bool is_idle_wanted(const Machine& machine) const noexcept {
         return budget_->wants_idle() && machine.counts().idle != 0;

@@ -82,28 +82,15 @@ public:
     }
 
     const Executor& executor() const noexcept { return this->loop_executor(); }
-    static time_point now() noexcept { return base::coarse_now(); }
+    [[gnu::always_inline]] static time_point now() noexcept { return base::coarse_now(); }
 
     // --- for the pool's callers --------------------------------------------------------------------------------
 
     /// A hot connection, looked at if it has been idle for long; or null.
     connection_type* take(time_point lease_deadline = never, source_location where = {}) {
-        for (;;) {
-            connection_type* c = nullptr;
-            bool doubtful = false;
-            this->tell([&](time_point now) __attribute__((always_inline)) {
-                slot_type* s = machine_.try_lease(now, lease_deadline);
-                if (s == nullptr) return;
-                c = s->resource;
-                s->lent_where = where;
-                doubtful = now - s->idle_since >= machine_.options().check_after_idle;
-            });
-            if (c == nullptr || !(doubtful || c->readable.has_fired())) [[likely]]
-                return c;
-            const retire_reason why = this->look_into(*c);
-            if (why == retire_reason::none) return c;
-            this->give_back(*c, why);
-        }
+        bool doubtful = false;
+        connection_type* const c = take_unseen(lease_deadline, where, doubtful);
+        return doubtful ? take_fit(c, lease_deadline, where) : c;
     }
 
     /// Queues `w`, or answers it inside this call: then false.
@@ -219,6 +206,29 @@ private:
     friend opener_type;
     friend home_type;
     friend share_type;
+
+    /// @param doubtful whether it is to be looked at before it is used
+    [[gnu::always_inline]] connection_type* take_unseen(time_point lease_deadline, source_location where, bool& doubtful) {
+        connection_type* c = nullptr;
+        this->tell([&](time_point now) __attribute__((always_inline)) {
+            slot_type* s = machine_.try_lease(now, lease_deadline);
+            if (s == nullptr) return;
+            c = s->resource;
+            s->lent_where = where;
+            doubtful = now - s->idle_since >= machine_.options().check_after_idle;
+        });
+        doubtful = c != nullptr && (doubtful || c->readable.has_fired());
+        return c;
+    }
+    /// `c` if it is fit for use, else another one that is, or null.
+    [[gnu::noinline]] connection_type* take_fit(connection_type* c, time_point lease_deadline, source_location where) {
+        for (bool doubtful = true; doubtful; c = take_unseen(lease_deadline, where, doubtful)) {
+            const retire_reason why = this->look_into(*c);
+            if (why == retire_reason::none) return c;
+            this->give_back(*c, why);
+        }
+        return c;
+    }
 
     /// Jitter needs numbers that differ between pools and between runs, no more.
     std::uint64_t seed() const noexcept {

@@ -80,11 +80,12 @@ protected:
 private:
     struct hook_post {
         using allocator_type = hotpool::detail::reserved_allocator<std::byte, memory_type>;
-        allocator_type get_allocator() const noexcept { return allocator_type(memory->posts); }
+        allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
         void operator()() { ((*self).*run)(); }
 
         hotpool::detail::counted_ref<State> self;
-        spent_type memory;
+        spent_type keeps_memory;
+        memory_type* memory;  // a handler is asked for it after it was moved from, too
         void (connection_hooks::*run)();
     };
 
@@ -96,14 +97,14 @@ private:
         return *kept_;
     }
     void post(void (connection_hooks::*run)()) {
-        spent_type memory;
+        spent_type keep;
         {
             const std::lock_guard lock(state().hooks_mutex());
-            memory = kept_;
+            keep = kept_;
         }
-        if (memory == nullptr) return;  // it has ended meanwhile
+        if (keep == nullptr) return;  // it has ended meanwhile
         hotpool::detail::post_to(state().get_executor(),
-                                 hook_post{hotpool::detail::counted_ref<State>(state()), std::move(memory), run});
+                                 hook_post{hotpool::detail::counted_ref<State>(state()), keep, &keep->posts, run});
     }
     void run_drain_hook() {
         hook_type hook;

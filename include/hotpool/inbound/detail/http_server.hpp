@@ -71,7 +71,8 @@ struct http_refusal {
     template <class Stream>
     void operator()(Stream stream, const admission_verdict& verdict) const {
         base::byte_buffer out;
-        reply_writer{.keep_alive = false}.write_head(out, make_refusal(refusal_status(verdict.refused), verdict.retry_after));
+        reply_writer{.keep_alive = false}.write_head(
+            out, make_refusal(refusal_status(verdict.refused), verdict.retry_after));
         const std::string_view text = out.view();
         stream.try_write(net::buffer(text));
         stream.close();

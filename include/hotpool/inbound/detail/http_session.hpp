@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <new>
+#include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 
-#include "hotpool/base/recycler.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/mutex.hpp"
+#include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/end_names.hpp"
@@ -21,6 +23,7 @@
 #include "hotpool/inbound/responder.hpp"
 #include "hotpool/inbound/session_machine.hpp"
 #include "hotpool/inbound/trusted_proxies.hpp"
+#include "hotpool/io/context_end.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/io/executors.hpp"
 #include "hotpool/io/reserved_memory.hpp"
@@ -36,11 +39,12 @@ struct http_service {
     trusted_proxies proxies;
 };
 
-/// Lives while an operation, a responder or a posted answer holds it; its connection ends with its last operation.
-/// Where memory is out, the connection ends, for `close_reason::resources`.
+/// Lives while an operation, a responder or a posted answer holds it, and as long as its connection; that ends with its
+/// last operation. Where memory is out, the connection ends, for `close_reason::resources`. A responder may outlive the
+/// connection and the execution context: nobody is there any more then.
 /// @threads the connection's executor, except for the answers of responders
 template <class Connection>
-class http_session final : public answer_target {
+class http_session final : public answer_target, private hotpool::detail::context_guest {
 public:
     using executor_type = typename Connection::executor_type;
 
@@ -65,7 +69,8 @@ public:
         try {
             post_answer(nullptr);
         } catch (...) {  // of memory, where the executor needs some: nobody would ever answer
-            state_->end(close_reason::resources, errc::resources_short, ending::orderly);
+            const std::lock_guard lock(mutex_);
+            if (executor_) (*state_)->end(close_reason::resources, errc::resources_short, ending::orderly);
         }
     }
 
@@ -110,21 +115,27 @@ private:
 
     template <class Function>
     void post(Function function) {
-        hotpool::detail::post_to(executor_, posted<Function>{std::move(function), &memory_});
+        hotpool::detail::post_to(*executor_, posted<Function>{std::move(function), &memory_});
     }
 
     // --- what is told
 
     void begin_later() noexcept {
         try {
+            this->arrive(*executor_);
+            add_ref();  // the context's, until it has ended or the session is over
             post([session = self()] { session->begin(); });
         } catch (...) {
             connection_.close(close_reason::resources);
+            let_go();
         }
     }
     void begin() {
         tell([this] {
-            connection_.on_drain([this] { tell([this] { machine_.drain_told(); }); });
+            connection_.on_drain([this] {
+                const ref keep = self();
+                tell([this] { machine_.drain_told(); });
+            });
             connection_.request_awaited();
         });
     }
@@ -185,9 +196,19 @@ private:
             case session_task::close: say_goodbye(); break;
             case session_task::leave: break;
         }
+        let_go();
+        return false;
+    }
+    /// Nothing is kept that belongs to the execution context: a responder may outlive that.
+    void let_go() noexcept {
         timer_.reset();
         connection_ = Connection();
-        return false;
+        {
+            const std::lock_guard lock(mutex_);
+            executor_.reset();
+        }
+        state_.reset();
+        if (this->leave()) release();
     }
     void write() {
         const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body());
@@ -208,7 +229,7 @@ private:
         answering() = outer;
     }
     void limit_idleness() {
-        timer_ = std::make_unique<timer_type>(executor_, service_->options.drain_idle_time);
+        timer_ = std::make_unique<timer_type>(*executor_, service_->options.drain_idle_time);
         timer_->async_wait([session = self()](const std::error_code& error) {
             if (!error) session->tell([&] { session->machine_.idle_time_over(); });
         });
@@ -236,17 +257,30 @@ private:
         post_answer(std::allocate_shared<reply>(base::recycling_allocator<reply>(), std::forward<Reply>(r)));
     }
     void post_answer(std::shared_ptr<reply> r) {
+        const std::lock_guard lock(mutex_);
+        if (!executor_) return;  // nobody is there any more
         post([session = self(), r = std::move(r)]() mutable {
             session->tell([&] { session->machine_.answered_later(session->connection_, std::move(r)); });
         });
     }
 
+    // --- the end of the execution context
+
+    void context_ended() noexcept override {
+        const ref registered(this);
+        machine_.connection_ended();
+        static_cast<void>(machine_.next(connection_));  // it is over
+        let_go();
+    }
+    const void* guest_executor() const noexcept override { return &*executor_; }
+
     ref self() noexcept { return ref(*this); }
 
     std::atomic<std::uint32_t> references_{1};
-    const hotpool::detail::counted_ref<typename Connection::state_type> state_;
+    base::mutex mutex_;  // held by those who answer from elsewhere
+    std::optional<hotpool::detail::counted_ref<typename Connection::state_type>> state_;  // until it lets go
     Connection connection_;
-    const executor_type executor_;
+    std::optional<executor_type> executor_;  // likewise
     const std::shared_ptr<const http_service> service_;
     session_machine machine_;
     std::unique_ptr<timer_type> timer_;  // until the drain ends its idleness
