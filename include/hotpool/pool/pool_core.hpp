@@ -75,7 +75,6 @@ public:
     void start() {
         // What connections need of the context is there before this: it ends after this has been told of the end.
         const stream_type first(executor());
-        const net::strand<Executor> one(executor());
         this->arrive(executor());
         this->join_budget();
         this->tell([](time_point) {});
