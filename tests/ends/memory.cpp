@@ -35,6 +35,14 @@ void* operator new(std::size_t bytes) { return hotpool::test::take(bytes); }
 void* operator new[](std::size_t bytes) { return hotpool::test::take(bytes); }
 void* operator new(std::size_t bytes, std::align_val_t a) { return hotpool::test::take_aligned(bytes, a); }
 void* operator new[](std::size_t bytes, std::align_val_t a) { return hotpool::test::take_aligned(bytes, a); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    try {
+        return hotpool::test::take(bytes);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t& n) noexcept { return operator new(bytes, n); }
 void operator delete(void* at) noexcept { std::free(at); }
 void operator delete[](void* at) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t) noexcept { std::free(at); }
