@@ -112,9 +112,11 @@ public:
             expected_completions_ = 0;
             return;
         }
-        if (op_.finish != nullptr) {
+        if (s_.completed()) {
+            // It has been told at once.
+        } else if (op_.finish != nullptr) {
             op_.finish(s_);
-        } else if (!s_.completed()) {
+        } else {
             const memory_limit::scope scarce(&limit);
             try {
                 s_.signal.emit(net::cancellation_type::terminal);

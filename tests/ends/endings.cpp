@@ -21,7 +21,6 @@ void cancel(stage& s) {
 }
 expectation cancelled(const row& o, executor_kind, ending_thread) {
     if (o.has(takes_no_handler)) return no_sense("an answer has no handler");
-    if (o.family == f::acceptor_drain) return goes_on();  // what is told cannot be taken back
     if (o.family == f::connection_close) return ends_with({none, errc::cancelled});
     return ends_with({errc::cancelled});
 }

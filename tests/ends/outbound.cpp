@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// More than the sockets on the way can hold.
-constexpr std::size_t upload_bytes = 12 * 1024 * 1024;
+constexpr std::size_t upload_bytes = 8 * 1024 * 1024;
 
 std::string large_body() { return std::string(upload_bytes, 'u'); }
 

@@ -350,7 +350,9 @@ TEMPLATE_TEST_CASE("hooks_that_come_too_late_keep_nothing", "[inbound]", accept_
     const auto kept = std::make_shared<typename accepted_pair<TestType>::connection_type>(std::move(p.connection));
     const std::weak_ptr<const void> watched = kept;
     SECTION("after a limit's end") { p.acceptor->close(); }
-    SECTION("during its orderly end") { kept->async_close([](std::error_code) {}); }
+    SECTION("during its orderly end") {
+        kept->async_close([](std::error_code) {});
+    }
     kept->on_drain([kept] {});
     kept->on_ping([kept] {});
     const_cast<std::shared_ptr<typename accepted_pair<TestType>::connection_type>&>(kept).reset();

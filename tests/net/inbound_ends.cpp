@@ -116,9 +116,8 @@ TEST_CASE("a_signal_may_outlive_the_context_of_what_it_would_cancel", "[inbound]
             acceptor.async_accept([&](std::error_code, auto given) { c = std::move(given); });
             REQUIRE(run_until(io, [&] { return static_cast<bool>(c); }));
             char byte = 0;
-            c.async_read_some(net::buffer(&byte, 1), net::bind_cancellation_slot(slot(), [](std::error_code, std::size_t) {
-                                  FAIL("called");
-                              }));
+            c.async_read_some(net::buffer(&byte, 1), net::bind_cancellation_slot(
+                                                         slot(), [](std::error_code, std::size_t) { FAIL("called"); }));
             acceptor.async_accept(net::bind_cancellation_slot(slot(), [](std::error_code, auto) { FAIL("called"); }));
             acceptor.async_drain(1h, net::bind_cancellation_slot(slot(), [](std::error_code) { FAIL("called"); }));
         }
@@ -129,11 +128,12 @@ TEST_CASE("a_signal_may_outlive_the_context_of_what_it_would_cancel", "[inbound]
 
 TEST_CASE("who_waits_for_a_drain_may_stop_waiting", "[inbound][drain]") {
     accepted_pair<accept_tcp> p;
-    for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial,
-                            net::cancellation_type::total}) {
+    for (const auto type :
+         {net::cancellation_type::terminal, net::cancellation_type::partial, net::cancellation_type::total}) {
         net::cancellation_signal signal;
         std::optional<std::error_code> cancelled;
-        p.acceptor->async_drain(1h, net::bind_cancellation_slot(signal.slot(), [&](std::error_code e) { cancelled = e; }));
+        p.acceptor->async_drain(1h,
+                                net::bind_cancellation_slot(signal.slot(), [&](std::error_code e) { cancelled = e; }));
         p.io->poll();
         CHECK_FALSE(cancelled);
         signal.emit(net::cancellation_type::none);
@@ -166,10 +166,11 @@ TEST_CASE("a_handler_that_throws_takes_no_other_completion_along", "[inbound]") 
     int threw = 0, reads = 0, hooks = 0;
     char bytes[3];
     for (int i = 0; i < 3; ++i) {
-        connections[static_cast<std::size_t>(i)].async_read_some(net::buffer(&bytes[i], 1), [&](std::error_code, std::size_t) {
-            ++reads;
-            throw std::runtime_error("as it must");
-        });
+        connections[static_cast<std::size_t>(i)].async_read_some(net::buffer(&bytes[i], 1),
+                                                                 [&](std::error_code, std::size_t) {
+                                                                     ++reads;
+                                                                     throw std::runtime_error("as it must");
+                                                                 });
         connections[static_cast<std::size_t>(i)].on_drain([&] {
             ++hooks;
             throw std::runtime_error("as it must");

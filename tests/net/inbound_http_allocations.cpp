@@ -40,7 +40,8 @@ TEMPLATE_TEST_CASE("hot_requests_allocate_nothing", "[inbound]", accept_tcp, acc
     inbound::acceptor_options options = on_loopback();
     options.admission.max_requests_per_group = 0;
     acceptor_type acceptor(loop.io.get_executor(), options, TestType::options());
-    const inbound::http_server server(acceptor, [&](const inbound::request& r, inbound::responder a) { service(r, std::move(a)); });
+    const inbound::http_server server(
+        acceptor, [&](const inbound::request& r, inbound::responder a) { service(r, std::move(a)); });
     {
         http_peer peer(TestType::connect(acceptor.port()));
         const int at_once = GENERATE(1, 3);

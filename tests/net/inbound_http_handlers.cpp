@@ -60,7 +60,8 @@ TEST_CASE("connections_on_strands_of_several_threads_are_served", "[inbound][thr
                     const std::string text = post("/echo", std::to_string(n)) + get("/thread");
                     const auto echoed = peer.ask(text), threaded = peer.read();
                     if (!echoed || echoed->body != std::to_string(n)) throw std::logic_error("another's answer");
-                    if (!threaded || threaded->body != "from a thread: /thread") throw std::logic_error("another's answer"+ (threaded?threaded->body:"none"));
+                    if (!threaded || threaded->body != "from a thread: /thread")
+                        throw std::logic_error("another's answer" + (threaded ? threaded->body : "none"));
                 }
             });
         for (std::thread& t : clients) t.join();
@@ -111,7 +112,8 @@ TEMPLATE_TEST_CASE("a_client_may_leave_at_any_point", "[inbound]", accept_tcp, a
             if (reset) peer.socket().reset();
         };
         leave(server.connect());
-        for (const std::size_t size : {std::size_t{1}, std::size_t{10}, std::size_t{40}, text.size() / 2, text.size()}) {
+        for (const std::size_t size :
+             {std::size_t{1}, std::size_t{10}, std::size_t{40}, text.size() / 2, text.size()}) {
             http_peer peer = server.connect();
             REQUIRE(peer.send(text.substr(0, size)));
             leave(std::move(peer));
@@ -205,7 +207,8 @@ TEST_CASE("bad_options_are_refused_by_name", "[inbound]") {
     };
     CHECK(message_of({}, handler).empty());
     CHECK(message_of({}, nullptr).find("handler") != std::string::npos);
-    CHECK(message_of({.limits = {.max_request_line_bytes = 1}}, handler).find("max_request_line_bytes") != std::string::npos);
+    CHECK(message_of({.limits = {.max_request_line_bytes = 1}}, handler).find("max_request_line_bytes") !=
+          std::string::npos);
     CHECK(message_of({.drain_retry_after = -1s}, handler).find("drain_retry_after") != std::string::npos);
     CHECK(message_of({.drain_idle_time = -1s}, handler).find("drain_idle_time") != std::string::npos);
 }
@@ -219,9 +222,11 @@ TEST_CASE("a_responder_may_outlive_its_context", "[inbound]") {
             {
                 net::io_context io;
                 inbound::tcp_acceptor::services_type services;
-                if (on_strand) services.connection_executor = [&] { return net::any_io_executor(net::make_strand(io)); };
+                if (on_strand)
+                    services.connection_executor = [&] { return net::any_io_executor(net::make_strand(io)); };
                 inbound::tcp_acceptor acceptor(io.get_executor(), on_loopback(), tcp_server_options{}, services);
-                inbound::http_server server(acceptor, [&](const inbound::request&, responder a) { late = std::move(a); });
+                inbound::http_server server(acceptor,
+                                            [&](const inbound::request&, responder a) { late = std::move(a); });
                 asking = std::async(std::launch::async, [port = acceptor.port()] {
                     http_peer peer(accept_tcp::connect(port));
                     return peer.ask(get("/")).has_value();

@@ -26,7 +26,8 @@ TEMPLATE_TEST_CASE("requests_above_the_quota_are_told_when_to_come_back", "[inbo
     CHECK(peer.status_of(get("/hello")) == 429);
     CHECK(server.connect().status_of(get("/hello")) == 429);
     SECTION("and a body that nobody wants ends the connection") {
-        const auto seen = peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+        const auto seen =
+            peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
         CHECK(seen->status == 429);
         CHECK(seen->closes());
         CHECK(peer.interim_heads == 0);
@@ -39,8 +40,8 @@ TEMPLATE_TEST_CASE("requests_above_the_quota_are_told_when_to_come_back", "[inbo
 }
 
 TEST_CASE("the_client_behind_a_trusted_proxy_has_a_quota_of_its_own", "[inbound]") {
-    web_server<accept_tcp> server({.admission = {.max_requests_per_group = 2,
-                                                 .proxies = inbound::trusted_proxies({ip_block("127.0.0.1")})}});
+    web_server<accept_tcp> server(
+        {.admission = {.max_requests_per_group = 2, .proxies = inbound::trusted_proxies({ip_block("127.0.0.1")})}});
     http_peer peer = server.connect();
     const auto from = [&](const char* client) {
         return peer.ask(get("/client", "X-Forwarded-For: 192.0.2.99, " + std::string(client) + "\r\n"));
@@ -75,7 +76,8 @@ TEST_CASE("a_plain_connection_that_is_refused_is_told_why", "[inbound]") {
 
 TEMPLATE_TEST_CASE("a_request_that_trickles_is_cut_in_time", "[inbound]", accept_tcp, accept_tls) {
     web_server<TestType> server({.life = {.request_timeout = 200ms, .linger_timeout = 100ms}});
-    const std::string_view begun = GENERATE("", "G", "GET / HTTP/1.1\r\nA: ", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    const std::string_view begun =
+        GENERATE("", "G", "GET / HTTP/1.1\r\nA: ", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     CAPTURE(begun);
     http_peer peer = server.connect();
     REQUIRE(peer.send(begun));
@@ -125,7 +127,8 @@ TEST_CASE("the_last_request_that_a_connection_may_bring_is_told_so", "[inbound]"
 TEMPLATE_TEST_CASE("a_drain_lets_requests_under_way_finish_and_refuses_what_begins_behind_it", "[inbound]", accept_tcp,
                    accept_tls) {
     web_server<TestType> server({}, {.drain_idle_time = 10s});
-    http_peer working = server.connect(), receiving = server.connect(), idle = server.connect(), fresh = server.connect();
+    http_peer working = server.connect(), receiving = server.connect(), idle = server.connect(),
+              fresh = server.connect();
     REQUIRE(idle.status_of(get("/hello")) == 200);
     REQUIRE(working.send(get("/hold")));
     const std::string text = post("/echo", "body");

@@ -109,8 +109,8 @@ TEMPLATE_TEST_CASE("curl_is_served", "[inbound]", plain_side, tls_side) {
     CHECK(output_of(curl + url + "/hello " + url + "/thread -w '%{num_connects}'") == "hello1from a thread: /thread0");
     CHECK(output_of(curl + "-I -o /dev/null -w '%{http_code}' " + url + "/large") == "200");
     CHECK(output_of(curl + "--data-binary @" + (files / "body").string() + " " + url + "/echo") == files.read("body"));
-    CHECK(output_of(curl + "-H 'Expect: 100-continue' --data-binary @" + (files / "body").string() + " " + url + "/echo") ==
-          files.read("body"));
+    CHECK(output_of(curl + "-H 'Expect: 100-continue' --data-binary @" + (files / "body").string() + " " + url +
+                    "/echo") == files.read("body"));
     CHECK(output_of(curl + "-H 'Transfer-Encoding: chunked' --data-binary @" + (files / "body").string() + " " + url +
                     "/echo") == files.read("body"));
     CHECK(output_of(curl + url + "/large") == *server.large);

@@ -185,18 +185,21 @@ TEMPLATE_TEST_CASE("who_expects_100_hears_it_before_the_body", "[inbound]", acce
         CHECK(peer.interim_heads == 0);
     }
     SECTION("and not where there is none") {
-        CHECK(peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n")->status == 200);
+        CHECK(peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n")->status ==
+              200);
         CHECK(peer.interim_heads == 0);
     }
     SECTION("and not before a refusal") {
-        const auto seen = peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n");
+        const auto seen =
+            peer.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n");
         CHECK(seen->status == 413);
         CHECK(peer.interim_heads == 0);
         CHECK(peer.ended());
     }
 }
 
-TEMPLATE_TEST_CASE("what_breaks_the_protocol_or_a_limit_is_refused_by_its_status", "[inbound]", accept_tcp, accept_tls) {
+TEMPLATE_TEST_CASE("what_breaks_the_protocol_or_a_limit_is_refused_by_its_status", "[inbound]", accept_tcp,
+                   accept_tls) {
     // So much that a client that sends it all first is not cut off before it reads the refusal.
     web_server<TestType> server({.life = {.max_linger_bytes = 4 * 1024 * 1024}});
     std::uint64_t count = 0;

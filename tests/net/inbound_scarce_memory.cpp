@@ -126,15 +126,17 @@ TEMPLATE_TEST_CASE("an_operation_that_cannot_begin_has_done_nothing", "[inbound]
                                 run(a);
                                 if (!a.threw) CHECK(p.read() == "x");
                             }) != 0);
-    CHECK(until_it_succeeds([&](auto handler) { p.connection.async_write_some(net::buffer("y", 1), std::move(handler)); },
-                            run) != 0);
+    CHECK(until_it_succeeds(
+              [&](auto handler) { p.connection.async_write_some(net::buffer("y", 1), std::move(handler)); }, run) != 0);
     CHECK(until_it_succeeds(
               [&](auto handler) {
-                  p.acceptor->async_accept([handler = std::move(handler)](std::error_code e, auto) mutable { handler.get()(e); });
+                  p.acceptor->async_accept(
+                      [handler = std::move(handler)](std::error_code e, auto) mutable { handler.get()(e); });
               },
               [&](attempt& a) {
                   if (a.threw) return;
-                  auto connecting = std::async(std::launch::async, [&] { return TestType::connect(p.acceptor->port()); });
+                  auto connecting =
+                      std::async(std::launch::async, [&] { return TestType::connect(p.acceptor->port()); });
                   CHECK(p.run([&] { return a.completions != 0; }));
                   CHECK(p.run([&] { return connecting.wait_for(0s) == std::future_status::ready; }));
               }) != 0);
@@ -213,7 +215,8 @@ TEMPLATE_TEST_CASE("a_server_serves_the_next_client_after_a_time_without_memory"
         CHECK(run_until(io, [&] { return drained; }));
         const inbound::inbound_stats s = acceptor.stats();
         CHECK(s.now.total() == 0);
-        CHECK(s.total.requests == s.total.served + s.total.refused_requests + s.total.failed_requests + s.total.cut_requests);
+        CHECK(s.total.requests ==
+              s.total.served + s.total.refused_requests + s.total.failed_requests + s.total.cut_requests);
         std::uint64_t closed = 0;
         for (const std::uint64_t n : s.total.closed) closed += n;
         CHECK(closed == s.total.accepted);

@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) { return client_root().issue(spec); }
+identity client(const certificate_spec& spec = {.common_name = "device", .names = {}}) {
+    return client_root().issue(spec);
+}
 
 tls_server_options by_root(client_auth how = client_auth::required) {
     return asking(how, {.ca_pem = client_root().certificate_pem()});
@@ -124,15 +126,14 @@ TEST_CASE("inbound_tls_certificates_the_verifier_has_the_last_word_and_is_asked_
 
 TEST_CASE("inbound_tls_certificates_a_verifier_alone_sees_everybody_and_one_that_throws_refuses") {
     const bool throws = GENERATE(false, true);
-    const auto options = asking(client_auth::required, {.verifier = [&](const certificate_view& shown) {
-                                    if (throws) throw std::runtime_error("no directory today");
-                                    ERR_raise(ERR_LIB_USER, 1);  // what it leaves behind is nobody's error
-                                    return shown.subject() == "CN=lonely" ? certificate_verdict::accepted
-                                                                          : certificate_verdict::refused;
-                                }});
+    const auto options =
+        asking(client_auth::required, {.verifier = [&](const certificate_view& shown) {
+                   if (throws) throw std::runtime_error("no directory today");
+                   ERR_raise(ERR_LIB_USER, 1);  // what it leaves behind is nobody's error
+                   return shown.subject() == "CN=lonely" ? certificate_verdict::accepted : certificate_verdict::refused;
+               }});
     const identity lonely = self_signed({.common_name = "lonely", .names = {}});
-    CHECK(verdict(options, lonely, TLS1_3_VERSION) ==
-          (throws ? make_error_code(errc::certificate_invalid) : accepted));
+    CHECK(verdict(options, lonely, TLS1_3_VERSION) == (throws ? make_error_code(errc::certificate_invalid) : accepted));
     CHECK(verdict(options, self_signed(), TLS1_3_VERSION) == errc::certificate_invalid);
     CHECK(verdict(options, none, TLS1_3_VERSION) == errc::certificate_missing);
 }
@@ -164,8 +165,8 @@ TEST_CASE("inbound_tls_certificates_a_view_shows_what_the_certificate_says") {
 
 TEST_CASE("inbound_tls_certificates_a_client_is_told_the_roots_names_and_why_it_is_refused") {
     const authority other("another root");
-    tls_listener listener{tls_server(asking(
-        client_auth::required, {.ca_pem = client_root().certificate_pem() + other.certificate_pem()}))};
+    tls_listener listener{tls_server(
+        asking(client_auth::required, {.ca_pem = client_root().certificate_pem() + other.certificate_pem()}))};
     const client_context context = make_client_context({.max_version = TLS1_2_VERSION});
     int told = 0;
     std::string alert;

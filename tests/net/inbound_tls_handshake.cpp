@@ -87,9 +87,9 @@ TEST_CASE("inbound_tls_a_client_without_tls_is_told_by_name") {
     CHECK(sent("SSH-2.0-OpenSSH_9.2\r\n") == errc::handshake_failed);
     CHECK(sent(std::string(64, '\0')) == errc::handshake_failed);
     CHECK(sent(std::string(20'000, '\xff')) == errc::handshake_failed);
-    CHECK(sent(std::string("\x16\x03\x01\xff\xff\x01", 6)) == errc::handshake_failed);  // a record too long
+    CHECK(sent(std::string("\x16\x03\x01\xff\xff\x01", 6)) == errc::handshake_failed);      // a record too long
     CHECK(sent(std::string("\x15\x03\x03\x00\x02\x02\x28", 7)) == errc::handshake_failed);  // an alert
-    CHECK(sent(std::string("\x17\x03\x03\x00\x05hello", 10)) == errc::handshake_failed);  // data
+    CHECK(sent(std::string("\x17\x03\x03\x00\x05hello", 10)) == errc::handshake_failed);    // data
     CHECK(met_by([](tls_client&) {}) == errc::handshake_closed);
     CHECK(met_by([](tls_client& c) { c.end_sending(), c.see_off(); }) == errc::handshake_closed);
     CHECK(met_by([](tls_client& c) { c.reset(); }) == errc::handshake_closed);
@@ -100,8 +100,7 @@ TEST_CASE("inbound_tls_a_client_that_ends_at_any_step_of_its_handshake_is_told_b
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const auto how = GENERATE(ending::close, ending::reset);
     const identity own = client_root().issue({.names = {}});
-    const client_context context =
-        make_client_context({.own = own, .min_version = version, .max_version = version});
+    const client_context context = make_client_context({.own = own, .min_version = version, .max_version = version});
     const auto options = asking(client_auth::required, {.ca_pem = client_root().certificate_pem()});
     met_by([](tls_client&) {}, options);  // opens what stays
     const std::size_t before = open_descriptors();
@@ -109,8 +108,8 @@ TEST_CASE("inbound_tls_a_client_that_ends_at_any_step_of_its_handshake_is_told_b
         for (std::size_t eighths = 0; eighths < 8; ++eighths) {
             CAPTURE(version, flights, eighths);
             bool broken = false;
-            const std::error_code error = met_by(
-                [&](tls_client& c) { broken = break_off(c, context.get(), flights, eighths, how); }, options);
+            const std::error_code error =
+                met_by([&](tls_client& c) { broken = break_off(c, context.get(), flights, eighths, how); }, options);
             CHECK(broken);
             CHECK(error == errc::handshake_closed);
         }
@@ -158,8 +157,8 @@ TEST_CASE("inbound_tls_a_first_flight_that_is_damaged_in_any_place_comes_to_no_g
             c.see_off();
         });
         CHECK(error);
-        const bool named = error == errc::handshake_failed || error == errc::handshake_closed ||
-                           error == errc::alpn_mismatch;
+        const bool named =
+            error == errc::handshake_failed || error == errc::handshake_closed || error == errc::alpn_mismatch;
         CHECK(named);
         if (error == errc::handshake_failed) ++failed;
     }
@@ -169,8 +168,8 @@ TEST_CASE("inbound_tls_a_first_flight_that_is_damaged_in_any_place_comes_to_no_g
 TEST_CASE("inbound_tls_the_oldest_version_accepted_is_the_options_and_never_below_1_2") {
     const auto with = [](int version, tls_version least) {
         tls_listener listener{tls_server(serving({.min_version = least}))};
-        const client_context context = make_client_context(
-            {.min_version = version, .max_version = version, .ciphers = "DEFAULT@SECLEVEL=0"});
+        const client_context context =
+            make_client_context({.min_version = version, .max_version = version, .ciphers = "DEFAULT@SECLEVEL=0"});
         return meeting(listener, context.get(), &come_and_stay).error;
     };
     CHECK(with(TLS1_1_VERSION, tls_version::tls_1_2) == errc::handshake_failed);

@@ -57,9 +57,8 @@ TEST_CASE("inbound_tls_options_a_certificate_and_its_key_must_be_given_and_belon
           "certificate_file must be a file that can be read");
     CHECK(refusal({.certificate_pem = own.certificate_pem, .private_key_file = missing}) ==
           "private_key_file must be a file that can be read");
-    CHECK(refusal({.certificate_file = missing,
-                   .certificate_pem = own.certificate_pem,
-                   .private_key_pem = own.key_pem}) ==
+    CHECK(refusal(
+              {.certificate_file = missing, .certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}) ==
           "certificate_file must not be given together with the text");
     CHECK(refusal({.certificate_pem = "x", .private_key_pem = own.key_pem}) ==
           "certificate_pem must hold a certificate in PEM");
@@ -69,12 +68,11 @@ TEST_CASE("inbound_tls_options_a_certificate_and_its_key_must_be_given_and_belon
           "private_key_pem must belong to the certificate");
     CHECK(refusal(showing(own)) == "accepted");
     const std::string locked = encrypt_key(own.key_pem, "secret");
-    CHECK(refusal({.certificate_pem = own.certificate_pem,
-                   .private_key_pem = locked,
-                   .private_key_password = "secret"}) == "accepted");
-    CHECK(refusal({.certificate_pem = own.certificate_pem,
-                   .private_key_pem = locked,
-                   .private_key_password = "secrets"}) ==
+    CHECK(refusal(
+              {.certificate_pem = own.certificate_pem, .private_key_pem = locked, .private_key_password = "secret"}) ==
+          "accepted");
+    CHECK(refusal(
+              {.certificate_pem = own.certificate_pem, .private_key_pem = locked, .private_key_password = "secrets"}) ==
           "private_key_pem must hold a private key in PEM, with its password if encrypted");
 }
 

@@ -55,7 +55,8 @@ TEST_CASE("reload_under_load_cuts_nobody", "[inbound][thread]") {
     while (left != 0) {
         server.acceptor.set_transport_options(showing(++updates % 2 != 0 ? second : first));
         try {
-            server.acceptor.set_transport_options({.certificate_pem = first.certificate_pem, .private_key_pem = second.key_pem});
+            server.acceptor.set_transport_options(
+                {.certificate_pem = first.certificate_pem, .private_key_pem = second.key_pem});
         } catch (const std::invalid_argument&) {
             ++refused;
         }

@@ -93,11 +93,11 @@ TEST_CASE("inbound_tls_tickets_a_client_that_has_shown_a_certificate_shows_it_ag
     const identity own = client_root().issue({.names = {}});
     std::atomic<int> asked = 0;
     auto answer = certificate_verdict::accepted;
-    tls_listener listener{tls_server(asking(how, {.ca_pem = client_root().certificate_pem(),
-                                                  .verifier = [&](const certificate_view&) {
-                                                      ++asked;
-                                                      return answer;
-                                                  }}))};
+    tls_listener listener{
+        tls_server(asking(how, {.ca_pem = client_root().certificate_pem(), .verifier = [&](const certificate_view&) {
+                                    ++asked;
+                                    return answer;
+                                }}))};
     returning_client client(version, own);
     for (int i = 1; i <= 3; ++i) {
         const auto visit = client.visit(listener);
@@ -113,8 +113,7 @@ TEST_CASE("inbound_tls_tickets_a_client_that_has_shown_a_certificate_shows_it_ag
 
 TEST_CASE("inbound_tls_tickets_where_certificates_are_optional_a_client_without_one_comes_back_without_one") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
-    tls_listener listener{
-        tls_server(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}))};
+    tls_listener listener{tls_server(asking(client_auth::optional, {.ca_pem = client_root().certificate_pem()}))};
     returning_client client(version);
     CHECK_FALSE(client.visit(listener).resumed);
     const auto again = client.visit(listener);

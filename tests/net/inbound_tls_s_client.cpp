@@ -42,11 +42,10 @@ struct program {
 
     // The server answers a line with "pong" and closes.
     visit run(tls_listener& listener, const std::string& more) const {
-        const std::string command = "cd " + files.string() +
-                                    " && echo ping | timeout 20 openssl s_client -connect 127.0.0.1:" +
-                                    std::to_string(listener.port()) +
-                                    " -CAfile root.pem -verify_return_error -verify_hostname localhost -ign_eof " +
-                                    more + " 2>&1";
+        const std::string command =
+            "cd " + files.string() +
+            " && echo ping | timeout 20 openssl s_client -connect 127.0.0.1:" + std::to_string(listener.port()) +
+            " -CAfile root.pem -verify_return_error -verify_hostname localhost -ign_eof " + more + " 2>&1";
         visit v;
         std::thread running([&] {
             const std::unique_ptr<FILE, int (*)(FILE*)> output(::popen(command.c_str(), "r"), ::pclose);

@@ -114,8 +114,7 @@ private:
         if (task == slot_task::open) {
             // Openings are alike until they begin: the reference's oldest is this one.
             const auto& all = reference_.slots;
-            const auto first =
-                std::find_if(all.begin(), all.end(), [](auto& r) { return r.task == slot_task::open; });
+            const auto first = std::find_if(all.begin(), all.end(), [](auto& r) { return r.task == slot_task::open; });
             if (first == all.end()) return require(false, "opening");
             slot_of_[first->id] = &s;
             number_of_[&s] = first->id;
@@ -146,10 +145,10 @@ private:
         return seen.openings == expected.openings && seen.opened == expected.opened &&
                seen.open_failures == expected.open_failures && seen.leases == expected.leases &&
                seen.reuses == expected.reuses && seen.waits == expected.waits &&
-               seen.wait_timeouts == expected.wait_timeouts &&
-               seen.wait_cancellations == expected.wait_cancellations && seen.refusals == expected.refusals &&
-               seen.probes == expected.probes && seen.probe_failures == expected.probe_failures &&
-               seen.rests == expected.rests && seen.retired == expected.retired;
+               seen.wait_timeouts == expected.wait_timeouts && seen.wait_cancellations == expected.wait_cancellations &&
+               seen.refusals == expected.refusals && seen.probes == expected.probes &&
+               seen.probe_failures == expected.probe_failures && seen.rests == expected.rests &&
+               seen.retired == expected.retired;
     }
     int number_of(const waiter_type& w) {
         for (std::size_t i = callers_.size(); i-- > 0;)
@@ -163,7 +162,7 @@ private:
     std::map<slot_type*, int> number_of_;
     std::map<slot_type*, slot_state> last_in_;
     time_point due_ = never;  // when a driver's timer would fire
-    unsigned taken_up_ = 0;      // taken up since the last event
+    unsigned taken_up_ = 0;   // taken up since the last event
 };
 
 }  // namespace hotpool::testing

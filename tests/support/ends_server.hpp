@@ -165,7 +165,7 @@ private:
     }
 
     void look(connection& c) {
-        char bytes[16 * 1024];
+        static thread_local char bytes[256 * 1024];
         if (c.deaf) {  // not asked for what it has, only whether the peer is gone
             c.over = true;
             return;
@@ -238,7 +238,11 @@ private:
     }
 
     void resume(connection& c) {
-        c.silent = c.deaf = false;
+        c.silent = false;
+        if (std::exchange(c.deaf, false)) {  // there is much to read
+            const int large = 1024 * 1024;
+            ::setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+        }
         send(c, std::exchange(c.rest, {}));
         if (c.last) c.over = true;
         work(c);

@@ -102,8 +102,9 @@ struct web_server {
                         services_type services = {}, int loop_threads = 1)
         : loop(loop_threads),
           acceptor(loop.io.get_executor(), unmetered(options), Kind::options(), std::move(services)),
-          server(acceptor, [this](const inbound::request& r, inbound::responder a) { handle(r, std::move(a)); },
-                 std::move(http)) {}
+          server(
+              acceptor, [this](const inbound::request& r, inbound::responder a) { handle(r, std::move(a)); },
+              std::move(http)) {}
     ~web_server() {
         acceptor.close();
         held.clear();
@@ -147,7 +148,8 @@ struct web_server {
         if (path == "/hello") return answer.send(inbound::reply().header("X", "y").body("hello"));
         if (path == "/echo") return answer.send(inbound::reply().body(std::string(r.body())));
         if (path == "/client") return answer.send(inbound::reply().body(r.client().to_string()));
-        if (path == "/target") return answer.send(inbound::reply().body(std::string(r.path()) + '|' + std::string(r.query())));
+        if (path == "/target")
+            return answer.send(inbound::reply().body(std::string(r.path()) + '|' + std::string(r.query())));
         if (path == "/large") return answer.send(inbound::reply().body(large));
         if (path == "/own") return answer.send(std::move(inbound::reply().body(*large)));
         if (path == "/empty") return answer.send(inbound::reply(204));

@@ -11,8 +11,8 @@ inline std::ostream& operator<<(std::ostream& out, life_state value) { return ou
 inline std::ostream& operator<<(std::ostream& out, close_reason value) { return out << to_string(value); }
 inline std::ostream& operator<<(std::ostream& out, refuse_reason value) { return out << to_string(value); }
 inline std::ostream& operator<<(std::ostream& out, const life_counts& c) {
-    return out << c.accepted << " accepted, " << c.handshaking << " handshaking, " << c.open << " open, "
-               << c.draining << " draining";
+    return out << c.accepted << " accepted, " << c.handshaking << " handshaking, " << c.open << " open, " << c.draining
+               << " draining";
 }
 
 inline std::ostream& operator<<(std::ostream& out, life_task task) {

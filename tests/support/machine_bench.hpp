@@ -25,8 +25,7 @@ public:
     using slot_type = typename manager::slot_type;
     using caller = typename manager::waiter_type;
 
-    explicit machine_bench(const pool_options& options = {}, bool rests = false)
-        : machine(options, 7, rests) {
+    explicit machine_bench(const pool_options& options = {}, bool rests = false) : machine(options, 7, rests) {
         settle();
     }
 
@@ -35,8 +34,7 @@ public:
 
     // --- callers
 
-    caller& get(duration timeout = duration::max(), duration lease_time = duration::max(),
-                bool fresh_only = false) {
+    caller& get(duration timeout = duration::max(), duration lease_time = duration::max(), bool fresh_only = false) {
         caller& w = callers_.emplace_back();
         w.lease_deadline = base::after(now, lease_time);
         w.fresh_only = fresh_only;

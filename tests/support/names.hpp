@@ -46,13 +46,9 @@ inline const char* name_of(get_outcome outcome) noexcept {
 
 namespace hotpool {
 
-inline std::ostream& operator<<(std::ostream& out, slot_state value) {
-    return out << testing::name_of(value);
-}
+inline std::ostream& operator<<(std::ostream& out, slot_state value) { return out << testing::name_of(value); }
 inline std::ostream& operator<<(std::ostream& out, slot_task value) { return out << testing::name_of(value); }
-inline std::ostream& operator<<(std::ostream& out, get_outcome value) {
-    return out << testing::name_of(value);
-}
+inline std::ostream& operator<<(std::ostream& out, get_outcome value) { return out << testing::name_of(value); }
 inline std::ostream& operator<<(std::ostream& out, retire_reason value) { return out << to_string(value); }
 
 inline std::ostream& operator<<(std::ostream& out, const connection_counts& c) {
@@ -61,3 +57,13 @@ inline std::ostream& operator<<(std::ostream& out, const connection_counts& c) {
 }
 
 }  // namespace hotpool
+
+namespace hotpool::detail {
+
+inline std::ostream& operator<<(std::ostream& out, const openings& o) {
+    return out << o.total << " openings, " << o.for_warm_up << " of them to warm up";
+}
+inline std::ostream& operator<<(std::ostream& out, failure_reach reach) { return out << static_cast<int>(reach); }
+inline std::ostream& operator<<(std::ostream& out, due_matter what) { return out << static_cast<int>(what); }
+
+}  // namespace hotpool::detail

@@ -126,19 +126,15 @@ private:
             case slot_task::abort_opening:
                 s.resource = ++serial_;
                 return after(1ms, s, [this](slot_type& x) { fail(x, errc::cancelled); });
-            case slot_task::close:
-                return after(about(1ms), s, [this](slot_type& x) { machine_.slot_closed(x); });
-            case slot_task::rest:
-                return after(0ms, s, [this](slot_type& x) { machine_.tend_finished(x, now_); });
+            case slot_task::close: return after(about(1ms), s, [this](slot_type& x) { machine_.slot_closed(x); });
+            case slot_task::rest: return after(0ms, s, [this](slot_type& x) { machine_.tend_finished(x, now_); });
             case slot_task::probe:
                 return after(about(20ms), s, [this](slot_type& x) {
                     machine_.probe_finished(x, now_, mood_of(x) != server_mood::is_silent);
                 });
             case slot_task::expire_lease:
                 return after(0ms, s, [this](slot_type& x) { give_back(x, retire_reason::lease_deadline); });
-            case slot_task::report_leak:
-                ++totals_.leaks;
-                return;
+            case slot_task::report_leak: ++totals_.leaks; return;
             case slot_task::none: return;
         }
     }
@@ -167,7 +163,8 @@ private:
         });
     }
     void fail(slot_type& s, errc why) {
-        if (s.state == slot_state::opening) machine_.opening_failed(s, now_, chance(0.02) ? errc::descriptors_exhausted : why);
+        if (s.state == slot_state::opening)
+            machine_.opening_failed(s, now_, chance(0.02) ? errc::descriptors_exhausted : why);
     }
 
     // --- the name service
@@ -229,7 +226,8 @@ private:
     void end_of_use(slot_type& s) {
         switch (mood_of(s)) {
             case server_mood::accepts:
-            case server_mood::is_slow: return give_back(s, chance(0.02) ? retire_reason::connection_close : retire_reason::none);
+            case server_mood::is_slow:
+                return give_back(s, chance(0.02) ? retire_reason::connection_close : retire_reason::none);
             case server_mood::refuses: return give_back(s, retire_reason::none);
             case server_mood::is_silent: return give_back(s, retire_reason::lease_deadline);
             case server_mood::resets: return give_back(s, retire_reason::transport_error);
@@ -280,7 +278,8 @@ private:
             return after(about(1s), [this] { machine_.resumed(now_); });
         }
         if (roll < 0.8) return machine_.refresh_requested();
-        machine_.end_early([](const slot_type&) { return true; }, retire_reason::rotated, now_, options_.retire_spacing);
+        machine_.end_early([](const slot_type&) { return true; }, retire_reason::rotated, now_,
+                           options_.retire_spacing);
     }
 
     // --- what must hold

@@ -39,8 +39,8 @@ struct oldest_spied : newest_spied {
 template <class Policies>
 class random_run : compared_managers<Policies> {
     using both = compared_managers<Policies>;
-    using both::callers_, both::chance, both::dice, both::disagreement_, both::happened, both::note,
-        both::now_, both::real, both::real_, both::real_or_null, both::reference_, both::require;
+    using both::callers_, both::chance, both::dice, both::disagreement_, both::happened, both::note, both::now_,
+        both::real, both::real_, both::real_or_null, both::reference_, both::require;
 
 public:
     random_run(const std::vector<pool_options>& choices, std::uint64_t seed, step_counts& steps)
@@ -66,8 +66,8 @@ private:
     int some(slot_state state) {
         std::vector<int> found;
         for (const reference_slot& s : reference_.slots)
-            if (s.state == state && (s.task == slot_task::none || s.task == slot_task::expire_lease ||
-                                     s.task == slot_task::abort_opening))
+            if (s.state == state &&
+                (s.task == slot_task::none || s.task == slot_task::expire_lease || s.task == slot_task::abort_opening))
                 found.push_back(s.id);
         return found.empty() ? -1 : found[dice(found.size())];
     }
@@ -122,8 +122,7 @@ private:
     }
     void cancel() {
         if (callers_.empty()) return;
-        const int id =
-            static_cast<int>(callers_.size() - 1 - dice(std::min<std::size_t>(callers_.size(), 8)));
+        const int id = static_cast<int>(callers_.size() - 1 - dice(std::min<std::size_t>(callers_.size(), 8)));
         note("cancel caller", id);
         require(real_.waiter_cancelled(callers_[static_cast<std::size_t>(id)]) == reference_.cancel(id),
                 "cancelled in time");

@@ -67,8 +67,7 @@ public:
         if (report.idle_hint) limit = std::min<duration>(limit, *report.idle_hint - 2s);
         if (report.retire != retire_reason::none) return end(s, report.retire);
         if (s.retire != retire_reason::none) return end(s, s.retire);
-        if (options.max_requests != 0 && s.uses >= options.max_requests)
-            return end(s, retire_reason::max_requests);
+        if (options.max_requests != 0 && s.uses >= options.max_requests) return end(s, retire_reason::max_requests);
         if (limit <= 0s) return end(s, retire_reason::idle_timeout);
         s.rested = !rests_;
         s.idle_until = base::after(now, limit);
@@ -134,9 +133,8 @@ public:
         if (stopped_) return end(s, stop_reason());
         const double longest = static_cast<double>(options.max_lifetime.count());
         const double actual = static_cast<double>(life.count());
-        if (options.max_lifetime == 0s
-                ? life != duration::max()
-                : actual > longest || actual < longest * (1 - options.lifetime_jitter) - 1)
+        if (options.max_lifetime == 0s ? life != duration::max()
+                                       : actual > longest || actual < longest * (1 - options.lifetime_jitter) - 1)
             complaint = "lifetime out of bounds";
         s.dies_at = base::after(now, life);
         s.idle_until = base::after(now, usual_idle_limit());
@@ -162,8 +160,7 @@ public:
             ++failures_counted_;
             ++failures_in_a_row_;
             duration full = options.backoff_first;
-            for (unsigned i = 1; i < failures_in_a_row_; ++i)
-                full = std::min(2 * full, options.backoff_limit);
+            for (unsigned i = 1; i < failures_in_a_row_; ++i) full = std::min(2 * full, options.backoff_limit);
             if (*pause > full || *pause < full / 2) complaint = "backoff out of bounds";
             no_opening_before_ = now + *pause;
         }
@@ -256,8 +253,7 @@ public:
         for (const reference_waiter& w : waiters) due = std::min(due, w.deadline);
         for (const reference_slot& s : slots) {
             if (s.is_out()) due = std::min(due, s.lease_deadline);
-            if (s.state == slot_state::idle)
-                due = std::min({due, s.dies_at, s.idle_until, s.probe_at, rest_at(s)});
+            if (s.state == slot_state::idle) due = std::min({due, s.dies_at, s.idle_until, s.probe_at, rest_at(s)});
         }
         if (stopped_ && !slots.empty() && overdue_since_ == never) due = std::min(due, stop_deadline_);
         reference_manager later = *this;
@@ -324,8 +320,7 @@ private:
     }
     void keep(reference_slot& s) {
         s.state = slot_state::idle;
-        if (in(slot_state::idle) > options.max_idle)
-            end(*end_of_shelf(idle_end::oldest), retire_reason::surplus);
+        if (in(slot_state::idle) > options.max_idle) end(*end_of_shelf(idle_end::oldest), retire_reason::surplus);
     }
     void make_room() {
         while (in(slot_state::idle) > 0 && lacks_room(waiters.size()))

@@ -58,7 +58,7 @@ public:
     std::vector<int> shelf;                 // idle ones, newest first; those being tended keep their place
     std::vector<reference_waiter> waiters;  // oldest first
     std::vector<reference_answer> answers;  // given and not yet taken up by the driver
-    bool failing = false;  ///< callers are refused, and one opening at a time goes on
+    bool failing = false;                   ///< callers are refused, and one opening at a time goes on
     manager_counters counters;
 
     reference_slot& slot(int id) {
@@ -100,9 +100,7 @@ protected:
     time_point next_probe(time_point now) const {
         return options.health_check_interval == 0s ? never : base::after(now, options.health_check_interval);
     }
-    duration usual_idle_limit() const {
-        return options.idle_timeout == 0s ? duration::max() : options.idle_timeout;
-    }
+    duration usual_idle_limit() const { return options.idle_timeout == 0s ? duration::max() : options.idle_timeout; }
 
     /// Waiters for whom nothing is about to come back.
     std::size_t unserved() const {

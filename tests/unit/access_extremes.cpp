@@ -13,7 +13,8 @@ const ip_address address = ip_address::parse("192.0.2.1").value();
 }  // namespace
 
 TEST_CASE("denial_of_any_length_is_served_and_ends", "[access]") {
-    constexpr duration ends[] = {1ns, duration::max() / 2, duration::max() / 2 + 1ns, duration::max() - 1ns, duration::max()};
+    constexpr duration ends[] = {1ns, duration::max() / 2, duration::max() / 2 + 1ns, duration::max() - 1ns,
+                                 duration::max()};
     for (const duration first : ends)
         for (const duration limit : ends)
             for (const duration trial : ends)

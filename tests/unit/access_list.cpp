@@ -22,14 +22,12 @@ ip_address address(std::string_view text) { return ip_address::parse(text).value
 
 struct watched_list : access_list {
     using access_list::access_list;
-    access_verdict of(std::string_view text, time_point now = start) const {
-        return verdict(address(text), now);
-    }
+    access_verdict of(std::string_view text, time_point now = start) const { return verdict(address(text), now); }
 };
 
 }  // namespace
 
-TEST_CASE("an address that no entry speaks for has the default verdict", "[access]") {
+TEST_CASE("an_address_that_no_entry_speaks_for_has_the_default_verdict", "[access]") {
     CHECK(watched_list{}.of("192.0.2.1") == allowed);
     CHECK(watched_list{}.of("::1") == allowed);
     const watched_list closed{access_options{.default_verdict = denied}};
@@ -37,7 +35,7 @@ TEST_CASE("an address that no entry speaks for has the default verdict", "[acces
     CHECK(closed.judge(address("::1"), start) == access_judgement{denied, std::nullopt});
 }
 
-TEST_CASE("the longest prefix decides, and the judgement names it", "[access]") {
+TEST_CASE("the_longest_prefix_decides_and_the_judgement_names_it", "[access]") {
     watched_list list;
     list.deny(ip_block{"10.0.0.0/8"});
     list.allow(ip_block{"10.1.0.0/16"});
@@ -56,7 +54,7 @@ TEST_CASE("the longest prefix decides, and the judgement names it", "[access]") 
     CHECK(list.judge(address("2001:db8::1"), start) == access_judgement{allowed, ip_block{"2001:db8::1"}});
 }
 
-TEST_CASE("a block of everything stands before the default, in its own family only", "[access]") {
+TEST_CASE("a_block_of_everything_stands_before_the_default_in_its_own_family_only", "[access]") {
     watched_list list;
     list.deny(ip_block{"0.0.0.0/0"});
     CHECK(list.of("192.0.2.1") == denied);
@@ -68,7 +66,7 @@ TEST_CASE("a block of everything stands before the default, in its own family on
     CHECK(list.of("::ffff:192.0.2.1") == allowed);
 }
 
-TEST_CASE("of two entries for one block the later one holds", "[access]") {
+TEST_CASE("of_two_entries_for_one_block_the_later_one_holds", "[access]") {
     watched_list list;
     CHECK(list.deny(ip_block{"10.0.0.0/8"}) == access_change::added);
     CHECK(list.allow(ip_block{"10.0.0.0/8"}) == access_change::replaced);
@@ -81,7 +79,7 @@ TEST_CASE("of two entries for one block the later one holds", "[access]") {
     CHECK(list.judge(address("10.0.0.1"), start + 1s).block == std::nullopt);
 }
 
-TEST_CASE("IPv4-mapped addresses and blocks are judged as IPv4", "[access]") {
+TEST_CASE("ipv4_mapped_addresses_and_blocks_are_judged_as_ipv4", "[access]") {
     watched_list list;
     list.deny(ip_block{"10.0.0.0/8"});
     CHECK(list.of("::ffff:10.1.2.3") == denied);
@@ -93,14 +91,14 @@ TEST_CASE("IPv4-mapped addresses and blocks are judged as IPv4", "[access]") {
     CHECK(list.of("10.1.2.3") == denied);
 }
 
-TEST_CASE("scopes make no difference", "[access]") {
+TEST_CASE("scopes_make_no_difference", "[access]") {
     watched_list list;
     list.deny(address("fe80::1%3"));
     CHECK(list.of("fe80::1") == denied);
     CHECK(list.of("fe80::1%7") == denied);
 }
 
-TEST_CASE("an entry ends at its instant and the next shorter prefix decides", "[access]") {
+TEST_CASE("an_entry_ends_at_its_instant_and_the_next_shorter_prefix_decides", "[access]") {
     watched_list list;
     list.allow(ip_block{"10.0.0.0/8"});
     list.deny(ip_block{"10.1.0.0/16"}, start + 10s);
@@ -117,7 +115,7 @@ TEST_CASE("an entry ends at its instant and the next shorter prefix decides", "[
     CHECK(list.size() == 1);
 }
 
-TEST_CASE("a new end takes the place of the old one", "[access]") {
+TEST_CASE("a_new_end_takes_the_place_of_the_old_one", "[access]") {
     watched_list list;
     list.deny(ip_block{"10.0.0.1"}, start + 10s);
     list.deny(ip_block{"10.0.0.1"}, start + 20s);
@@ -132,7 +130,7 @@ TEST_CASE("a new end takes the place of the old one", "[access]") {
     CHECK(list.size() == 0);
 }
 
-TEST_CASE("a full list refuses new blocks until some have gone", "[access]") {
+TEST_CASE("a_full_list_refuses_new_blocks_until_some_have_gone", "[access]") {
     watched_list list{access_options{.max_entries = 2}};
     list.deny(ip_block{"10.0.0.1"}, start + 1s);
     list.deny(ip_block{"10.0.0.2"});
@@ -147,13 +145,11 @@ TEST_CASE("a full list refuses new blocks until some have gone", "[access]") {
     CHECK_THROWS_AS(access_list{access_options{.max_entries = 0}}, std::invalid_argument);
 }
 
-TEST_CASE("a verdict allocates nothing", "[access]") {
+TEST_CASE("a_verdict_allocates_nothing", "[access]") {
     watched_list list;
-    for (unsigned char i = 0; i < 100; ++i)
-        list.deny(ip_address{ip_address::v4_bytes_type{10, 0, i, 1}}, start + 1s);
+    for (unsigned char i = 0; i < 100; ++i) list.deny(ip_address{ip_address::v4_bytes_type{10, 0, i, 1}}, start + 1s);
     list.deny(ip_block{"10.0.0.0/8"});
-    const ip_address asked[] = {address("10.0.7.1"), address("11.0.0.1"), address("::ffff:10.0.7.2"),
-                                address("::1")};
+    const ip_address asked[] = {address("10.0.7.1"), address("11.0.0.1"), address("::ffff:10.0.7.2"), address("::1")};
     const std::uint64_t before = testing::allocations();
     std::size_t denials = 0;
     for (const ip_address& a : asked) denials += list.verdict(a, start) == denied;

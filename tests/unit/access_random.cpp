@@ -93,7 +93,7 @@ std::string run(unsigned seed) {
 
 }  // namespace
 
-TEST_CASE("random changes leave the list in agreement with its reference", "[access]") {
+TEST_CASE("random_changes_leave_the_list_in_agreement_with_its_reference", "[access]") {
     for (unsigned seed = 0; seed < 60; ++seed) {
         const std::string disagreement = run(seed);
         if (!disagreement.empty()) FAIL(disagreement);

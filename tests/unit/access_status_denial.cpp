@@ -60,7 +60,7 @@ std::string refusal(const status_denial_options& options) {
 
 }  // namespace
 
-TEST_CASE("without statuses no address is ever denied", "[access]") {
+TEST_CASE("without_statuses_no_address_is_ever_denied", "[access]") {
     status_denial machine{status_denial_options{}};
     for (const std::uint16_t status : std::initializer_list<std::uint16_t>{200, 403, 429, 500})
         CHECK(machine.response_seen(peer, status, start) == denial_change::none);
@@ -68,7 +68,7 @@ TEST_CASE("without statuses no address is ever denied", "[access]") {
     CHECK(machine.size() == 0);
 }
 
-TEST_CASE("only a listed status denies, and only the address that it came from", "[access]") {
+TEST_CASE("only_a_listed_status_denies_and_only_the_address_that_it_came_from", "[access]") {
     status_denial machine{usual()};
     CHECK(machine.response_seen(peer, 200, start) == denial_change::none);
     CHECK(machine.response_seen(peer, 404, start) == denial_change::none);
@@ -81,7 +81,7 @@ TEST_CASE("only a listed status denies, and only the address that it came from",
     CHECK(machine.use_requested(address("::ffff:192.0.2.2"), start) == admission::granted);
 }
 
-TEST_CASE("what was under way when the address was denied changes nothing", "[access]") {
+TEST_CASE("what_was_under_way_when_the_address_was_denied_changes_nothing", "[access]") {
     denied_peer t;
     t.now += 5s;
     CHECK(t.seen(403) == denial_change::none);
@@ -91,7 +91,7 @@ TEST_CASE("what was under way when the address was denied changes nothing", "[ac
     CHECK(t.state() == denial_state::on_probation);
 }
 
-TEST_CASE("an address on probation has exactly one trial at a time", "[access]") {
+TEST_CASE("an_address_on_probation_has_exactly_one_trial_at_a_time", "[access]") {
     denied_peer t;
     t.begin_trial(10s);
     CHECK(t.state() == denial_state::on_trial);
@@ -99,7 +99,7 @@ TEST_CASE("an address on probation has exactly one trial at a time", "[access]")
     CHECK(t.use() == admission::refused);
 }
 
-TEST_CASE("a trial that succeeds readmits and forgets everything", "[access]") {
+TEST_CASE("a_trial_that_succeeds_readmits_and_forgets_everything", "[access]") {
     denied_peer t;
     t.begin_trial(10s);
     CHECK(t.seen(404) == denial_change::readmitted);
@@ -111,7 +111,7 @@ TEST_CASE("a trial that succeeds readmits and forgets everything", "[access]") {
     t.begin_trial(10s);
 }
 
-TEST_CASE("each failed trial doubles the denial up to its limit", "[access]") {
+TEST_CASE("each_failed_trial_doubles_the_denial_up_to_its_limit", "[access]") {
     denied_peer t;
     t.begin_trial(10s);
     CHECK(t.seen(429) == denial_change::denied_longer);
@@ -123,7 +123,7 @@ TEST_CASE("each failed trial doubles the denial up to its limit", "[access]") {
     CHECK(t.seen(200) == denial_change::readmitted);
 }
 
-TEST_CASE("a listed status during probation is a failure, another status no success", "[access]") {
+TEST_CASE("a_listed_status_during_probation_is_a_failure_another_status_no_success", "[access]") {
     denied_peer t;
     t.now += 10s;
     CHECK(t.seen(200) == denial_change::none);
@@ -132,7 +132,7 @@ TEST_CASE("a listed status during probation is a failure, another status no succ
     t.begin_trial(20s);
 }
 
-TEST_CASE("a trial that is given up leaves room for another at once", "[access]") {
+TEST_CASE("a_trial_that_is_given_up_leaves_room_for_another_at_once", "[access]") {
     denied_peer t;
     t.begin_trial(10s);
     t.machine.trial_abandoned(peer, t.now);
@@ -143,7 +143,7 @@ TEST_CASE("a trial that is given up leaves room for another at once", "[access]"
     CHECK(t.state() == denial_state::denied);
 }
 
-TEST_CASE("a trial nobody reports on does not count", "[access]") {
+TEST_CASE("a_trial_nobody_reports_on_does_not_count", "[access]") {
     denied_peer t;
     t.begin_trial(10s);
     t.now += 5s - 1ns;
@@ -155,7 +155,7 @@ TEST_CASE("a trial nobody reports on does not count", "[access]") {
     t.begin_trial(20s);
 }
 
-TEST_CASE("probation nobody asks for comes to an end", "[access]") {
+TEST_CASE("probation_nobody_asks_for_comes_to_an_end", "[access]") {
     denied_peer t;
     t.now += 10s + 100s - 1ns;
     CHECK(t.state() == denial_state::on_probation);
@@ -170,7 +170,7 @@ TEST_CASE("probation nobody asks for comes to an end", "[access]") {
     CHECK(t.machine.size() == 0);
 }
 
-TEST_CASE("a full table denies no further address until it forgets one", "[access]") {
+TEST_CASE("a_full_table_denies_no_further_address_until_it_forgets_one", "[access]") {
     status_denial machine{usual()};
     for (const char* text : {"192.0.2.1", "192.0.2.2", "::1"})
         CHECK(machine.response_seen(address(text), 403, start) == denial_change::denied);
@@ -181,30 +181,29 @@ TEST_CASE("a full table denies no further address until it forgets one", "[acces
     CHECK(machine.size() == 2);
 }
 
-TEST_CASE("an address can be readmitted by hand", "[access]") {
+TEST_CASE("an_address_can_be_readmitted_by_hand", "[access]") {
     denied_peer t;
     t.machine.forget(peer);
     CHECK(t.use() == admission::granted);
     t.machine.forget(peer);
 }
 
-TEST_CASE("the same link-local address on two interfaces is two", "[access]") {
+TEST_CASE("the_same_link_local_address_on_two_interfaces_is_two", "[access]") {
     status_denial machine{usual()};
     machine.response_seen(address("fe80::1%3"), 403, start);
     CHECK(machine.use_requested(address("fe80::1%3"), start) == admission::refused);
     CHECK(machine.use_requested(address("fe80::1%4"), start) == admission::granted);
 }
 
-TEST_CASE("the longest times there are do no harm", "[access]") {
+TEST_CASE("the_longest_times_there_are_do_no_harm", "[access]") {
     auto options = usual();
-    options.deny_for = options.deny_for_limit = options.trial_timeout = options.forget_after =
-        duration::max();
+    options.deny_for = options.deny_for_limit = options.trial_timeout = options.forget_after = duration::max();
     status_denial machine{options};
     machine.response_seen(peer, 403, start);
     CHECK(machine.state(peer, never - 1ns) == denial_state::denied);
 }
 
-TEST_CASE("options out of range are refused with their names", "[access]") {
+TEST_CASE("options_out_of_range_are_refused_with_their_names", "[access]") {
     const auto with = [](auto change) {
         auto options = usual();
         change(options);

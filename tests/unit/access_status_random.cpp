@@ -25,9 +25,7 @@ public:
           forget_(seconds(o.forget_after)),
           most_(o.max_addresses) {}
 
-    denial_state state(int who) const {
-        return known_.count(who) == 0 ? denial_state::admitted : known_.at(who).state;
-    }
+    denial_state state(int who) const { return known_.count(who) == 0 ? denial_state::admitted : known_.at(who).state; }
 
     void second_passed() {
         for (auto& [who, one] : known_) --one.left;
@@ -87,9 +85,7 @@ private:
     std::map<int, standing> known_;
 };
 
-ip_address address(int who) {
-    return ip_address{ip_address::v4_bytes_type{10, 0, 0, static_cast<unsigned char>(who)}};
-}
+ip_address address(int who) { return ip_address{ip_address::v4_bytes_type{10, 0, 0, static_cast<unsigned char>(who)}}; }
 
 /// Empty when both agreed all the way, else the first step at which they did not.
 std::string run(unsigned seed) {
@@ -117,12 +113,10 @@ std::string run(unsigned seed) {
                 break;
             case 2:
             case 3:
-                if (machine.response_seen(peer, 403, now) != reference.response_seen(who, true))
-                    return fail("403");
+                if (machine.response_seen(peer, 403, now) != reference.response_seen(who, true)) return fail("403");
                 break;
             case 4:
-                if (machine.response_seen(peer, 200, now) != reference.response_seen(who, false))
-                    return fail("200");
+                if (machine.response_seen(peer, 200, now) != reference.response_seen(who, false)) return fail("200");
                 break;
             case 5:
                 if (machine.trial_failed(peer, now) != reference.trial_failed(who)) return fail("failed");
@@ -155,7 +149,7 @@ std::string run(unsigned seed) {
 
 }  // namespace
 
-TEST_CASE("random reports leave the machine in agreement with a count of seconds", "[access]") {
+TEST_CASE("random_reports_leave_the_machine_in_agreement_with_a_count_of_seconds", "[access]") {
     for (unsigned seed = 0; seed < 200; ++seed) {
         const std::string disagreement = run(seed);
         if (!disagreement.empty()) FAIL(disagreement);

@@ -139,10 +139,8 @@ TEST_CASE("wheel_knows_the_time_of_an_only_element_moved_back", "[base]") {
 }
 
 TEST_CASE("wheel_takes_every_time_there_is", "[base]") {
-    const time_point times[] = {time_point::min(), time_point{-1ns},
-                                time_point{},      time_point{1ns},
-                                start - 1h,        start,
-                                never - 1ns,       never};
+    const time_point times[] = {
+        time_point::min(), time_point{-1ns}, time_point{}, time_point{1ns}, start - 1h, start, never - 1ns, never};
     for (const time_point begin : {time_point::min(), time_point{}, start, never - 24h * 365, never}) {
         CAPTURE(begin.time_since_epoch().count());
         wheel_type wheel;

@@ -25,10 +25,10 @@ ip_address address(std::string_view text) {
 
 static_assert(std::is_trivially_copyable_v<ip_address> && sizeof(ip_address) <= 24);
 static_assert(!std::is_convertible_v<ip_address::v4_bytes_type, ip_address>);
-static_assert(ip_address{ip_address::v6_bytes_type{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}}
-                  .unmapped() == ip_address{ip_address::v4_bytes_type{1, 2, 3, 4}});
+static_assert(ip_address{ip_address::v6_bytes_type{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}}.unmapped() ==
+              ip_address{ip_address::v4_bytes_type{1, 2, 3, 4}});
 
-TEST_CASE("an address is written as it is read, in its shortest form", "[ip_address]") {
+TEST_CASE("an_address_is_written_as_it_is_read_in_its_shortest_form", "[ip_address]") {
     const struct {
         std::string_view text;
         std::string_view shortest;
@@ -53,7 +53,7 @@ TEST_CASE("an address is written as it is read, in its shortest form", "[ip_addr
     }
 }
 
-TEST_CASE("what is almost an address is refused", "[ip_address]") {
+TEST_CASE("what_is_almost_an_address_is_refused", "[ip_address]") {
     const std::string_view refused[] = {
         "",
         " ",
@@ -117,12 +117,12 @@ TEST_CASE("what is almost an address is refused", "[ip_address]") {
     CHECK_FALSE(ip_address::parse(std::string(1000, '1')));
 }
 
-TEST_CASE("parsing reads nothing behind its text", "[ip_address]") {
+TEST_CASE("parsing_reads_nothing_behind_its_text", "[ip_address]") {
     const std::string_view longer = "192.0.2.17";
     CHECK(ip_address::parse(longer.substr(0, 9)) == address("192.0.2.1"));
 }
 
-TEST_CASE("an address knows its family and its bytes", "[ip_address]") {
+TEST_CASE("an_address_knows_its_family_and_its_bytes", "[ip_address]") {
     const ip_address v4{ip_address::v4_bytes_type{192, 0, 2, 1}};
     CHECK(v4 == address("192.0.2.1"));
     CHECK(v4.is_v4());
@@ -140,7 +140,7 @@ TEST_CASE("an address knows its family and its bytes", "[ip_address]") {
     CHECK(ip_address{} == address("0.0.0.0"));
 }
 
-TEST_CASE("an IPv4-mapped address is another one until it is unmapped", "[ip_address]") {
+TEST_CASE("an_ipv4_mapped_address_is_another_one_until_it_is_unmapped", "[ip_address]") {
     const ip_address mapped = address("::ffff:192.0.2.1");
     CHECK(mapped.is_v6());
     CHECK(mapped.is_v4_mapped());
@@ -148,12 +148,11 @@ TEST_CASE("an IPv4-mapped address is another one until it is unmapped", "[ip_add
     CHECK(mapped.unmapped() == address("192.0.2.1"));
     CHECK(address("::ffff:192.0.2.1%3").unmapped() == address("192.0.2.1"));
 
-    for (const char* other :
-         {"192.0.2.1", "::192.0.2.1", "::fffe:192.0.2.1", "1::ffff:192.0.2.1", "fe80::1%3"})
+    for (const char* other : {"192.0.2.1", "::192.0.2.1", "::fffe:192.0.2.1", "1::ffff:192.0.2.1", "fe80::1%3"})
         CHECK(address(other).unmapped() == address(other));
 }
 
-TEST_CASE("addresses order by family, bytes and scope, and hash by all of them", "[ip_address]") {
+TEST_CASE("addresses_order_by_family_bytes_and_scope_and_hash_by_all_of_them", "[ip_address]") {
     const std::string_view ordered[] = {"0.0.0.0", "0.0.0.1", "1.0.0.0",   "255.255.255.255", "::",    "::1",
                                         "100::",   "fe80::1", "fe80::1%1", "fe80::1%2",       "ff00::"};
     std::unordered_set<std::size_t> hashes;
@@ -162,7 +161,7 @@ TEST_CASE("addresses order by family, bytes and scope, and hash by all of them",
     CHECK(hashes.size() == std::size(ordered));
 }
 
-TEST_CASE("an endpoint is an address and a port", "[ip_address]") {
+TEST_CASE("an_endpoint_is_an_address_and_a_port", "[ip_address]") {
     const ip_endpoint v4{address("192.0.2.1"), 80};
     const ip_endpoint v6{address("::1"), 443};
     CHECK(v4.to_string() == "192.0.2.1:80");
@@ -175,7 +174,7 @@ TEST_CASE("an endpoint is an address and a port", "[ip_address]") {
     CHECK(std::hash<ip_endpoint>{}(v4) != std::hash<ip_endpoint>{}(ip_endpoint{address("192.0.2.1"), 81}));
 }
 
-TEST_CASE("common leading bits are counted to the first that differs", "[ip_address]") {
+TEST_CASE("common_leading_bits_are_counted_to_the_first_that_differs", "[ip_address]") {
     using hotpool::common_prefix_bits;
     CHECK(common_prefix_bits(address("10.0.0.0"), address("10.0.0.0")) == 32);
     CHECK(common_prefix_bits(address("10.0.0.0"), address("10.0.0.1")) == 31);

@@ -26,9 +26,7 @@ std::string refusal(std::string_view text) {
     }
 }
 
-bool says(const std::string& message, std::string_view part) {
-    return message.find(part) != std::string::npos;
-}
+bool says(const std::string& message, std::string_view part) { return message.find(part) != std::string::npos; }
 
 /// A bit of an address, counted from its first.
 bool bit(const ip_address& a, unsigned at) {
@@ -48,7 +46,7 @@ ip_address random_address(std::mt19937& random, bool v6) {
 
 }  // namespace
 
-TEST_CASE("a block is an address and a prefix length, the full one if none is said", "[ip_block]") {
+TEST_CASE("a_block_is_an_address_and_a_prefix_length_the_full_one_if_none_is_said", "[ip_block]") {
     const struct {
         std::string_view text;
         std::string_view full;
@@ -77,7 +75,7 @@ TEST_CASE("a block is an address and a prefix length, the full one if none is sa
     CHECK(ip_block{} == ip_block{"0.0.0.0/0"});
 }
 
-TEST_CASE("what is almost a block is refused, and the rule is named", "[ip_block]") {
+TEST_CASE("what_is_almost_a_block_is_refused_and_the_rule_is_named", "[ip_block]") {
     const struct {
         std::string_view text;
         std::string_view rule;
@@ -121,15 +119,14 @@ TEST_CASE("what is almost a block is refused, and the rule is named", "[ip_block
     CHECK_THROWS_AS((ip_block{address("fe80::%3"), 10}), std::invalid_argument);
 }
 
-TEST_CASE("a block has its first and its last address and neither neighbour", "[ip_block]") {
+TEST_CASE("a_block_has_its_first_and_its_last_address_and_neither_neighbour", "[ip_block]") {
     const struct {
         std::string_view block, before, first, last, behind;
     } cases[] = {
         {"10.0.0.0/8", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"},
         {"192.0.2.8/30", "192.0.2.7", "192.0.2.8", "192.0.2.11", "192.0.2.12"},
         {"192.0.2.8", "192.0.2.7", "192.0.2.8", "192.0.2.8", "192.0.2.9"},
-        {"2001:db8::/33", "2001:db7:ffff::", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff",
-         "2001:db8:8000::"},
+        {"2001:db8::/33", "2001:db7:ffff::", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "2001:db8:8000::"},
         {"::/0", "0.0.0.0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "255.255.255.255"},
         {"0.0.0.0/0", "::", "0.0.0.0", "255.255.255.255", "::ffff:1.2.3.4"},
     };
@@ -144,7 +141,7 @@ TEST_CASE("a block has its first and its last address and neither neighbour", "[
     CHECK(ip_block{"fe80::/10"}.contains(address("fe80::1%3")));
 }
 
-TEST_CASE("a block of IPv4-mapped addresses means the IPv4 block", "[ip_block]") {
+TEST_CASE("a_block_of_ipv4_mapped_addresses_means_the_ipv4_block", "[ip_block]") {
     CHECK(ip_block{"::ffff:10.0.0.0/104"}.unmapped() == ip_block{"10.0.0.0/8"});
     CHECK(ip_block{"::ffff:0:0/96"}.unmapped() == ip_block{"0.0.0.0/0"});
     CHECK(ip_block{"::ffff:192.0.2.1"}.unmapped() == ip_block{"192.0.2.1"});
@@ -152,7 +149,7 @@ TEST_CASE("a block of IPv4-mapped addresses means the IPv4 block", "[ip_block]")
         CHECK(ip_block{other}.unmapped() == ip_block{other});
 }
 
-TEST_CASE("prefixes of every length agree with a count of bits", "[ip_block]") {
+TEST_CASE("prefixes_of_every_length_agree_with_a_count_of_bits", "[ip_block]") {
     std::mt19937 random{7};
     for (int round = 0; round < 300; ++round) {
         const bool v6 = round % 2 == 0;

@@ -100,8 +100,7 @@ TEST_CASE("list_agrees_with_a_deque_whatever_is_done", "[base]") {
                 out.push_back(i);
             } else if (choice == 3) {
                 item* i = l.pop_front();
-                if (i != (model.empty() ? nullptr : model.front()))
-                    FAIL("seed " << seed << ", step " << step);
+                if (i != (model.empty() ? nullptr : model.front())) FAIL("seed " << seed << ", step " << step);
                 if (i != nullptr) {
                     model.pop_front();
                     out.push_back(i);

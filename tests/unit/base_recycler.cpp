@@ -16,10 +16,10 @@ using base::recycler;
 TEST_CASE("blocks_come_in_four_sizes_to_each_power_of_two_up_to_the_largest", "[base]") {
     struct {
         std::size_t wish, block;
-    } const table[] = {{0, 64},         {1, 64},        {64, 64},       {65, 80},       {80, 80},
-                       {81, 96},        {128, 128},     {129, 160},     {1000, 1024},   {1025, 1280},
-                       {57344, 57344},  {57345, 65536}, {65535, 65536}, {65536, 65536}, {65537, 65537},
-                       {1'000'000, 1'000'000}};
+    } const table[] = {{0, 64},        {1, 64},        {64, 64},       {65, 80},
+                       {80, 80},       {81, 96},       {128, 128},     {129, 160},
+                       {1000, 1024},   {1025, 1280},   {57344, 57344}, {57345, 65536},
+                       {65535, 65536}, {65536, 65536}, {65537, 65537}, {1'000'000, 1'000'000}};
     for (const auto& row : table) {
         CHECK(recycler::block_bytes(row.wish) == row.block);
         CHECK(recycler::block_bytes(row.block) == row.block);
@@ -47,8 +47,7 @@ TEST_CASE("store_keeps_no_more_than_its_bound", "[base]") {
     if (!base::recycling) return;
     std::vector<void*> blocks;
     const std::size_t most = recycler::max_kept_bytes / recycler::max_block_bytes;
-    for (std::size_t i = 0; i < most + 5; ++i)
-        blocks.push_back(recycler::allocate(recycler::max_block_bytes));
+    for (std::size_t i = 0; i < most + 5; ++i) blocks.push_back(recycler::allocate(recycler::max_block_bytes));
     for (void* block : blocks) recycler::deallocate(block, recycler::max_block_bytes);
     const auto before = testing::allocations();
     for (void*& block : blocks) block = recycler::allocate(recycler::max_block_bytes);

@@ -56,7 +56,10 @@ TEST_CASE("plan_without_memory_takes_no_turn_and_absolves_nobody", "[endpoints]"
 
 TEST_CASE("times_of_addresses_overflow_nowhere", "[endpoints]") {
     for (const duration longest : {duration::max(), duration::max() - 1ns, duration::max() / 2 + 1ns}) {
-        const pool_options o{.resolve_interval = longest, .ejection_failures = 1, .ejection_time = longest, .ejection_limit = duration::max()};
+        const pool_options o{.resolve_interval = longest,
+                             .ejection_failures = 1,
+                             .ejection_time = longest,
+                             .ejection_limit = duration::max()};
         endpoint_pool<> pool;
         pool.answer_came({at("192.0.2.1"), at("192.0.2.2")}, start, o);
         CHECK(pool.is_known(start + 1h, o));

@@ -25,8 +25,8 @@ std::string complaint(const accept_backoff_options& options) {
 
 TEST_CASE("errors_of_accept_are_told_apart", "[inbound]") {
     for (const int e : {0, EAGAIN, EWOULDBLOCK, EINTR}) CHECK(fault_of(e) == accept_fault::nothing);
-    for (const int e : {ECONNABORTED, ECONNRESET, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTUNREACH,
-                        ETIMEDOUT, ENOPROTOOPT})
+    for (const int e :
+         {ECONNABORTED, ECONNRESET, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT, ENOPROTOOPT})
         CHECK(fault_of(e) == accept_fault::connection);
     for (const int e : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) CHECK(fault_of(e) == accept_fault::shortage);
     for (const int e : {EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP}) CHECK(fault_of(e) == accept_fault::listener);

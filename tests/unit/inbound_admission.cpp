@@ -118,10 +118,7 @@ TEST_CASE("the_total_and_the_handshakes_have_limits_of_their_own", "[inbound]") 
 }
 
 TEST_CASE("a_limit_of_zero_is_none", "[inbound]") {
-    door d{{.max_connections_per_group = 0,
-            .max_connections = 0,
-            .max_handshakes = 0,
-            .max_requests_per_group = 0}};
+    door d{{.max_connections_per_group = 0, .max_connections = 0, .max_handshakes = 0, .max_requests_per_group = 0}};
     for (int i = 0; i < 300; ++i) REQUIRE(d.connect("192.0.2.1") == none);
     for (int i = 0; i < 5000; ++i) REQUIRE(d.request(d.tickets[0]) == none);
 }
@@ -224,8 +221,7 @@ TEST_CASE("a_ticket_of_another_admission_is_left_alone", "[inbound]") {
     CHECK(one.connection_ended(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.handshake_done(other.tickets[0]) == ticket_use::foreign);
     CHECK(one.request(other.tickets[0]) == refuse_reason::no_ticket);
-    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused ==
-          refuse_reason::no_ticket);
+    CHECK(one.client_named(other.tickets[0], address("192.0.2.9"), start).refused == refuse_reason::no_ticket);
     CHECK(other.tickets[0].half_open());
     CHECK(one.counts().connections == 1);
     CHECK(other.counts().connections == 1);
@@ -364,9 +360,8 @@ TEST_CASE("a_group_that_is_not_known_cannot_be_blocked_while_all_that_are_have_c
 }
 
 TEST_CASE("a_proxys_connections_are_not_held_to_the_limit_of_a_group", "[inbound]") {
-    door d{{.max_connections_per_group = 1,
-            .max_connections = 5,
-            .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
+    door d{
+        {.max_connections_per_group = 1, .max_connections = 5, .proxies = trusted_proxies{{ip_block{"10.0.0.0/8"}}}}};
     for (int i = 0; i < 4; ++i) CHECK(d.connect("10.0.0.1") == none);
     CHECK(d.connect("192.0.2.1") == none);
     CHECK(d.connect("10.0.0.1") == refuse_reason::total_connections);

@@ -22,8 +22,7 @@ constexpr time_point start{1000h};
 ip_address address(std::uint32_t number) {
     const auto byte = [number](unsigned shift) { return static_cast<unsigned char>(number >> shift); };
     if (number % 4 == 0)
-        return ip_address{
-            ip_address::v6_bytes_type{0x20, 1, 0xd, 0xb8, byte(24), byte(16), byte(8), byte(0)}};
+        return ip_address{ip_address::v6_bytes_type{0x20, 1, 0xd, 0xb8, byte(24), byte(16), byte(8), byte(0)}};
     return ip_address{ip_address::v4_bytes_type{byte(24), byte(16), byte(8), byte(0)}};
 }
 
@@ -33,10 +32,8 @@ constexpr std::uint32_t special = 0xf0000000;
 
 TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", fixed_window, sliding_window,
                    token_bucket) {
-    basic_admission<TestType> machine{
-        {.max_connections_per_group = 2, .max_requests_per_group = 3}, start, 1};
-    for (int i = 0; i < 100; ++i)
-        machine.access().deny(address(special + static_cast<std::uint32_t>(i)), start + 1h);
+    basic_admission<TestType> machine{{.max_connections_per_group = 2, .max_requests_per_group = 3}, start, 1};
+    for (int i = 0; i < 100; ++i) machine.access().deny(address(special + static_cast<std::uint32_t>(i)), start + 1h);
     for (std::uint32_t i = 0; i < 200; ++i) REQUIRE(machine.request_offered(address(i), start).admitted());
 
     std::uint64_t admitted = 0, refused = 0, requests = 0, requests_refused = 0, ended = 0;
@@ -55,10 +52,8 @@ TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", 
         }
         machine.block(address(i), start + 1min, start);
         refused += !machine.connection_offered(address(i), start).admitted();
-        requests_refused +=
-            !machine.client_named(tickets[0], address((i + 1) % 200), start + 2min).admitted();
-        for (admission_ticket& ticket : tickets)
-            ended += machine.connection_ended(ticket) == ticket_use::taken;
+        requests_refused += !machine.client_named(tickets[0], address((i + 1) % 200), start + 2min).admitted();
+        for (admission_ticket& ticket : tickets) ended += machine.connection_ended(ticket) == ticket_use::taken;
     }
     allocated = testing::allocations() - allocated;
     CHECK(allocated == 0);
@@ -123,8 +118,7 @@ TEST_CASE("a_million_addresses_stay_under_the_ceiling_and_let_no_group_over_its_
         CHECK(machine.connection_offered(address(special + each + i), now).refused == refuse_reason::blocked);
     }
     CHECK(machine.connection_offered(full, now).refused == refuse_reason::group_connections);
-    for (admission_verdict& verdict : held)
-        CHECK(machine.connection_ended(verdict.ticket) == ticket_use::taken);
+    for (admission_verdict& verdict : held) CHECK(machine.connection_ended(verdict.ticket) == ticket_use::taken);
     CHECK(machine.check());
 
     // In the next hour they are groups like others, and make room for them.

@@ -46,12 +46,10 @@ TEST_CASE("admission_options_are_checked_by_field_and_rule", "[inbound]") {
           "hotpool::inbound::grouping::v4_prefix_length must be at most 32");
     CHECK(complaint({.request_window = 0s}) == prefix + "request_window must be more than 0");
     CHECK(complaint({.request_window = -1s}) == prefix + "request_window must be more than 0");
-    CHECK(complaint({.request_window = 24h * 366 + 1ns}) ==
-          prefix + "request_window must be at most 366 days");
+    CHECK(complaint({.request_window = 24h * 366 + 1ns}) == prefix + "request_window must be at most 366 days");
     CHECK(complaint({.busy_retry_after = -1ns}) == prefix + "busy_retry_after must not be negative");
     CHECK(complaint({.max_groups = 0}) == prefix + "max_groups must be 1 or more");
-    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) ==
-          prefix + "max_groups must be at most 2^31");
+    CHECK(complaint({.max_groups = (std::size_t{1} << 31) + 1}) == prefix + "max_groups must be at most 2^31");
 }
 
 TEST_CASE("an_environment_that_says_nothing_changes_nothing", "[inbound]") {
@@ -78,9 +76,8 @@ TEST_CASE("the_environment_sets_connections_and_requests_per_address", "[inbound
 
 TEST_CASE("what_is_no_plain_decimal_number_is_refused_by_the_name_of_its_variable", "[inbound]") {
     for (const char* const name : {"MAX_CONNECTIONS_PER_IP", "MAX_REQUESTS_PER_IP_PER_HOUR"})
-        for (const char* const text :
-             {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0", "1,000", "ten",
-              "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
+        for (const char* const text : {"", " ", "-1", "+1", " 1", "1 ", "1\n", "0x10", "010", "00", "1e3", "1.0",
+                                       "1,000", "ten", "4294967296", "99999999999999999999999", "1;2", "\xd9\xa1"}) {
             INFO(name << "=" << text);
             CHECK(complaint({{name, text}}) ==
                   "the environment variable " + std::string(name) + " is \"" + text +

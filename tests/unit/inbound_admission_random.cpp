@@ -24,8 +24,7 @@ ip_address some_address(unsigned number) {
     const auto low = static_cast<unsigned char>(number / 3 % 6);
     if (number % 3 == 0) return ip_address{ip_address::v4_bytes_type{192, 0, 2, low}};
     if (number % 3 == 1)
-        return ip_address{
-            ip_address::v6_bytes_type{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, low}};
+        return ip_address{ip_address::v6_bytes_type{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, low}};
     return ip_address{{0x20, 1, 0xd, 0xb8, 0, 0, 0, low, 1}, number};
 }
 
@@ -105,8 +104,7 @@ private:
             case 8: {
                 if (tickets_.empty()) return "";
                 const peer_group group = reference_.connections[place].group;
-                return same(real_.request_offered(tickets_[place], now_),
-                            reference_.request_offered(group, now_))
+                return same(real_.request_offered(tickets_[place], now_), reference_.request_offered(group, now_))
                            ? ""
                            : "request by ticket";
             }
@@ -125,8 +123,7 @@ private:
             }
             case 13: {
                 const time_point until = now_ + std::chrono::seconds(up_to(40)) - 5s;
-                return real_.block(address, until, now_) == reference_.block(address, until, now_) ? ""
-                                                                                                   : "block";
+                return real_.block(address, until, now_) == reference_.block(address, until, now_) ? "" : "block";
             }
             case 14: change_something(address); return "";
             default:
@@ -199,8 +196,8 @@ private:
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("random_events_leave_the_admission_in_agreement_with_its_reference", "[inbound]",
-                   fixed_window, sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("random_events_leave_the_admission_in_agreement_with_its_reference", "[inbound]", fixed_window,
+                   sliding_window, token_bucket) {
     for (unsigned seed = 0; seed < 150; ++seed) {
         const std::string disagreement = run<TestType>{seed}();
         if (!disagreement.empty()) FAIL(disagreement + ", seed " + std::to_string(seed));

@@ -32,8 +32,7 @@ std::string complaint(const error_alarm_options& options) {
 TEST_CASE("alarm_is_raised_once_when_enough_has_gone_wrong", "[inbound]") {
     error_alarm a(limits);
     CHECK(a.next_deadline() == never);
-    for (int i = 0; i < 3; ++i)
-        CHECK(a.error_seen(start) == alarm_change::none);  // too little to say anything
+    for (int i = 0; i < 3; ++i) CHECK(a.error_seen(start) == alarm_change::none);  // too little to say anything
     CHECK(a.error_seen(start) == alarm_change::raised);
     CHECK(a.error_seen(start) == alarm_change::none);
     CHECK(a.is_raised());
@@ -85,8 +84,7 @@ TEST_CASE("alarm_agrees_with_a_list_of_all_that_happened", "[inbound]") {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
         base::random_source dice(seed);
         error_alarm a(limits);
-        std::vector<std::pair<duration::rep, bool>>
-            all;  // the second in which it happened, and whether it went wrong
+        std::vector<std::pair<duration::rep, bool>> all;  // the second in which it happened, and whether it went wrong
         time_point now = start, latest = start;
         bool raised = false;
         for (int step = 0; step < 3000; ++step) {
@@ -113,9 +111,7 @@ TEST_CASE("alarm_agrees_with_a_list_of_all_that_happened", "[inbound]") {
             else
                 raised = events >= 4 && errors * 2 >= events;
             if (a.is_raised() != raised) FAIL("seed " << seed << ", step " << step << ": raised");
-            if (told != (before == raised ? alarm_change::none
-                         : raised         ? alarm_change::raised
-                                          : alarm_change::cleared))
+            if (told != (before == raised ? alarm_change::none : raised ? alarm_change::raised : alarm_change::cleared))
                 FAIL("seed " << seed << ", step " << step << ": change");
         }
     }

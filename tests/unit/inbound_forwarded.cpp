@@ -192,8 +192,7 @@ TEST_CASE("only_the_field_that_is_believed_is_read_in_whatever_case_wherever_it_
 }
 
 TEST_CASE("finding_the_client_allocates_nothing", "[inbound]") {
-    const http::fields_view fields{
-        "Forwarded: for=203.0.113.9;by=x, for=\"[2001:db8::1]:1\", for=10.0.0.7\r\n"};
+    const http::fields_view fields{"Forwarded: for=203.0.113.9;by=x, for=\"[2001:db8::1]:1\", for=10.0.0.7\r\n"};
     const ip_address peer = address("10.0.0.1");
     (void)inner();
     const auto before = testing::allocations();

@@ -73,8 +73,7 @@ TEST_CASE("level_of_an_event_says_what_recovery_means", "[inbound]") {
         return kinds.size();
     };
     const std::size_t seen =
-        levels({kind::connection_opened, kind::connection_refused, kind::handshake_failed,
-                kind::connection_ended},
+        levels({kind::connection_opened, kind::connection_refused, kind::handshake_failed, kind::connection_ended},
                inbound_level::connection) +
         levels({kind::group_blocked, kind::group_recovered}, inbound_level::group) +
         levels({kind::accepting_paused, kind::accepting_resumed, kind::listener_lost, kind::listener_reopened,

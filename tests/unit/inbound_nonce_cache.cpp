@@ -41,8 +41,7 @@ TEST_CASE("nonces_have_16_to_128_bytes", "[inbound]") {
     for (const std::size_t size : {0u, 1u, 15u, 129u, 100000u}) {
         CHECK(cache.accept_received(bytes(size)) == received_nonce::bad_size);
         CHECK(cache.consume_generated(bytes(size)) == returned_nonce::bad_size);
-        CHECK_THROWS_WITH(cache.generate(size),
-                          "hotpool::inbound::nonce_cache::generate takes 16 to 128 bytes");
+        CHECK_THROWS_WITH(cache.generate(size), "hotpool::inbound::nonce_cache::generate takes 16 to 128 bytes");
     }
     for (const std::size_t size : {16u, 17u, 127u, 128u}) {
         CHECK(cache.accept_received(bytes(size)) == received_nonce::fresh);
@@ -87,8 +86,7 @@ TEST_CASE("the_directions_know_nothing_of_one_another", "[inbound]") {
 TEST_CASE("the_nonce_received_least_recently_is_forgotten", "[inbound]") {
     nonce_cache cache;
     for (std::size_t n = 0; n < 200; ++n) CHECK(cache.accept_received(numbered(n)) == received_nonce::fresh);
-    CHECK(cache.accept_received(numbered(0)) ==
-          received_nonce::replayed);  // used again, so 1 is the oldest now
+    CHECK(cache.accept_received(numbered(0)) == received_nonce::replayed);  // used again, so 1 is the oldest now
     CHECK(cache.accept_received(numbered(200)) == received_nonce::fresh);
     CHECK(cache.received() == 200);
     CHECK(cache.accept_received(numbered(0)) == received_nonce::replayed);
@@ -190,8 +188,7 @@ TEST_CASE("random_nonces_leave_the_cache_in_agreement_with_a_plain_list", "[inbo
                 const bytes b = numbered(random() % 12, 16 + random() % 2);
                 const bool known = std::erase(received, b) != 0;
                 add(received, b);
-                REQUIRE(cache.accept_received(b) ==
-                        (known ? received_nonce::replayed : received_nonce::fresh));
+                REQUIRE(cache.accept_received(b) == (known ? received_nonce::replayed : received_nonce::fresh));
             } else if (roll < 7) {
                 const nonce n = cache.generate(16 + random() % 113);
                 made.emplace_back(n.bytes().begin(), n.bytes().end());
@@ -199,8 +196,7 @@ TEST_CASE("random_nonces_leave_the_cache_in_agreement_with_a_plain_list", "[inbo
             } else if (!made.empty()) {
                 const bytes& b = made[made.size() - 1 - random() % std::min<std::size_t>(made.size(), 12)];
                 const bool known = std::erase(generated, b) != 0;
-                REQUIRE(cache.consume_generated(b) ==
-                        (known ? returned_nonce::genuine : returned_nonce::unknown));
+                REQUIRE(cache.consume_generated(b) == (known ? returned_nonce::genuine : returned_nonce::unknown));
             }
             REQUIRE(cache.received() == received.size());
             REQUIRE(cache.generated() == generated.size());

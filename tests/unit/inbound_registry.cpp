@@ -110,8 +110,7 @@ TEST_CASE("peers_are_the_others_of_the_group_in_the_order_of_joining", "[inbound
     CHECK_FALSE(a.all.update(id(9), "nobody"));
     CHECK(peers_of(a.all, 1) == "number 2 renamed ");
     std::string in_group;
-    a.all.for_each_in_group(
-        home, [&](const connection_id& n, const std::string&) { in_group += n.to_string()[1]; });
+    a.all.for_each_in_group(home, [&](const connection_id& n, const std::string&) { in_group += n.to_string()[1]; });
     CHECK(in_group == "123");
 }
 
@@ -321,8 +320,7 @@ TEST_CASE("a_queue_that_has_been_full_takes_no_more_memory", "[inbound]") {
 }
 
 TEST_CASE("what_waits_for_an_ended_connection_is_freed", "[inbound]") {
-    connection_registry<std::shared_ptr<const int>, int> all(
-        {.queue_limit = 1, .when_full = slow_reader::disconnect});
+    connection_registry<std::shared_ptr<const int>, int> all({.queue_limit = 1, .when_full = slow_reader::disconnect});
     all.join(home, id(1), 0);
     const auto message = std::make_shared<const int>(1);
     all.send(id(1), message);

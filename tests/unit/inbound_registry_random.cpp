@@ -31,8 +31,7 @@ public:
             if (disagreement == nullptr) disagreement = compare();
             if (disagreement == nullptr && !real_.check()) disagreement = "check";
             if (disagreement != nullptr)
-                return std::string(disagreement) + ", seed " + std::to_string(seed_) + ", step " +
-                       std::to_string(step);
+                return std::string(disagreement) + ", seed " + std::to_string(seed_) + ", step " + std::to_string(step);
         }
         return {};
     }
@@ -52,8 +51,7 @@ private:
         const int roll = up_to(99), one = any();
         if (roll < 10) {
             const int home = up_to(3), state = up_to(1000);
-            return real_.join(group(home), id(one), state) == reference_.join(home, one, state) ? nullptr
-                                                                                                : "join";
+            return real_.join(group(home), id(one), state) == reference_.join(home, one, state) ? nullptr : "join";
         }
         if (roll < 14) return real_.leave(id(one)) == reference_.leave(one) ? nullptr : "leave";
         if (roll < 18) {
@@ -84,8 +82,7 @@ private:
         const auto real = real_.next_delivery();
         const auto wanted = reference_.next_delivery();
         if (real.has_value() != wanted.has_value()) return "delivery";
-        return !real || std::pair(number(real->to), *real->message) == *wanted ? nullptr
-                                                                               : "what is delivered";
+        return !real || std::pair(number(real->to), *real->message) == *wanted ? nullptr : "what is delivered";
     }
     const char* arrive(int one) {
         real_.delivered(id(one));
@@ -120,8 +117,7 @@ private:
 }  // namespace
 
 TEST_CASE("random_events_leave_the_registry_in_agreement_with_its_reference", "[inbound]") {
-    for (const slow_reader when_full :
-         {slow_reader::drop_oldest, slow_reader::drop_newest, slow_reader::disconnect})
+    for (const slow_reader when_full : {slow_reader::drop_oldest, slow_reader::drop_newest, slow_reader::disconnect})
         for (const std::size_t queue_limit : {1u, 2u, 4u, 7u})
             for (unsigned seed = 0; seed < 5; ++seed) {
                 const std::string disagreement = run(seed, queue_limit, when_full).events(2000);

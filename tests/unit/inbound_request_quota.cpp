@@ -82,16 +82,15 @@ static_assert(!request_quota<remembers_on_the_heap>);
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a_quota_admits_as_many_as_it_says_and_refuses_the_next", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_admits_as_many_as_it_says_and_refuses_the_next", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{per_hour(1000)};
     CHECK(g.burst(1200, hour + 10min) == 1000);
     CHECK(g.says_right_moment(hour + 10min));
     CHECK(g.wait(hour + 10min) <= 1h + 5min);
 }
 
-TEMPLATE_TEST_CASE("what_is_refused_is_not_counted", "[inbound]", fixed_window, sliding_window,
-                   token_bucket) {
+TEMPLATE_TEST_CASE("what_is_refused_is_not_counted", "[inbound]", fixed_window, sliding_window, token_bucket) {
     group<TestType> g{per_hour(3)};
     CHECK(g.burst(3, hour) == 3);
     const duration wait = g.wait(hour);
@@ -107,8 +106,8 @@ TEMPLATE_TEST_CASE("after_a_long_pause_a_quota_is_whole_again", "[inbound]", fix
     CHECK(g.burst(20, hour + 24h * 365 * 100) == 10);
 }
 
-TEMPLATE_TEST_CASE("a_quota_works_at_the_clocks_beginning_and_before_it", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_works_at_the_clocks_beginning_and_before_it", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     for (const time_point start : {time_point{}, time_point{-30min}, time_point{-24h * 365}}) {
         group<TestType> g{{10, 1h, time_point{}}};
         CHECK(g.burst(20, start) == 10);
@@ -131,8 +130,8 @@ TEMPLATE_TEST_CASE("a_lower_limit_holds_at_once_a_higher_one_too", "[inbound]", 
     CHECK(g.wait(hour + 18s) == (is_bucket ? 0s : g.wait(hour) - 18s));
 }
 
-TEMPLATE_TEST_CASE("with_a_shorter_window_nobody_waits_longer_than_that", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("with_a_shorter_window_nobody_waits_longer_than_that", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     group<TestType> g{{10, 24h, hour}};
     CHECK(g.burst(20, hour + 1min) == 10);
     g.quota = TestType{{10, 1h, hour}};
@@ -143,8 +142,8 @@ TEMPLATE_TEST_CASE("with_a_shorter_window_nobody_waits_longer_than_that", "[inbo
     CHECK(g.burst(20, now + 1h + 5min) >= 1);
 }
 
-TEMPLATE_TEST_CASE("a_quota_that_is_told_an_earlier_time_goes_on_counting", "[inbound]", fixed_window,
-                   sliding_window, token_bucket) {
+TEMPLATE_TEST_CASE("a_quota_that_is_told_an_earlier_time_goes_on_counting", "[inbound]", fixed_window, sliding_window,
+                   token_bucket) {
     // Two threads may read the clock in one order and be told of in the other.
     for (const duration back : std::initializer_list<duration>{1ns, 1s, 10h}) {
         group<TestType> g{per_hour(4)};
@@ -176,8 +175,7 @@ TEST_CASE("a_fixed_window_resets_exactly_on_the_hour", "[inbound]") {
 }
 
 TEST_CASE("all_fixed_windows_end_together_also_those_before_their_beginning", "[inbound]") {
-    for (const duration offset :
-         std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
+    for (const duration offset : std::initializer_list<duration>{-5h - 20min, -1ns, 0ns, 1ns, 20min, 700h + 59min}) {
         group<fixed_window> g{per_hour(1)};
         const time_point now = hour + offset;
         CHECK(g.request(now));
@@ -211,8 +209,7 @@ TEST_CASE("no_span_of_a_window_has_more_requests_than_a_sliding_window_allows", 
         time_point now = hour;
         std::size_t most = 0;
         for (int i = 0; i < 20'000; ++i) {
-            now += duration{static_cast<duration::rep>(random() %
-                                                       static_cast<std::uint64_t>(window.count() / 5 + 2))} /
+            now += duration{static_cast<duration::rep>(random() % static_cast<std::uint64_t>(window.count() / 5 + 2))} /
                    (random() % 3 == 0 ? 1 : 10);
             if (!g.request(now)) {
                 REQUIRE(g.says_right_moment(now));
@@ -247,7 +244,8 @@ TEST_CASE("a_token_bucket_gives_back_one_after_the_other", "[inbound]") {
     CHECK(g.burst(2000, hour + 3600ms * 4 + 2h) == 1000);
 }
 
-TEST_CASE("a_token_bucket_keeps_the_share_used_under_another_limit_and_the_time_to_refill_in_another_window", "[inbound]") {
+TEST_CASE("a_token_bucket_keeps_the_share_used_under_another_limit_and_the_time_to_refill_in_another_window",
+          "[inbound]") {
     const auto left_of_half = [](const quota_options& other) {
         group<token_bucket> g{{100, 1h, hour}};
         CHECK(g.burst(50, hour) == 50);

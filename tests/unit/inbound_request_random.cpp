@@ -1,7 +1,7 @@
 // Random requests in random pieces, against what they were made from and against themselves in one piece.
 #include "support/catch.hpp"
-#include "unit/inbound_request_collect.hpp"
 #include "unit/http_random.hpp"
+#include "unit/inbound_request_collect.hpp"
 
 #include <cstddef>
 #include <cstdio>
@@ -28,7 +28,8 @@ public:
         wanted.version_minor = up_to(9) != 0;
         wanted.fields.emplace_back("Host", coin() ? "example.com" : "[::1]:8080");
         for (std::size_t count = up_to(10); count > 0; --count)
-            wanted.fields.emplace_back("X-" + text_of("abcdefgXYZ-_09", up_to(30)), text_of("abcXYZ019.;=/\"\xc3\xa4", up_to(50)));
+            wanted.fields.emplace_back("X-" + text_of("abcdefgXYZ-_09", up_to(30)),
+                                       text_of("abcXYZ019.;=/\"\xc3\xa4", up_to(50)));
         if (coin()) wanted.fields.emplace_back("Connection", coin() ? "close" : "keep-alive");
         const bool says = wanted.fields.back().first == "Connection";
         wanted.keep_alive = says ? wanted.fields.back().second == "keep-alive" : wanted.version_minor == 1;
@@ -40,7 +41,8 @@ public:
         if (in_chunks) wanted.fields.emplace_back("Transfer-Encoding", "chunked");
         wanted.kind = in_chunks ? body_kind::chunked : kind == 1 ? body_kind::length : body_kind::none;
 
-        std::string text = wanted.method + " " + wanted.target + (wanted.version_minor == 1 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
+        std::string text =
+            wanted.method + " " + wanted.target + (wanted.version_minor == 1 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
         for (const auto& [name, value] : wanted.fields)
             text += name + ":" + text_of(" \t", up_to(2)) + value + text_of(" \t", up_to(2)) + "\r\n";
         return text + "\r\n" + (in_chunks ? chunks(wanted.body) : wanted.body);

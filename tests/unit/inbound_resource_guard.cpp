@@ -17,10 +17,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr resource_options shares{.refuse_descriptors_at = 0.75,
-                                  .resume_descriptors_at = 0.5,
-                                  .refuse_memory_at = 0.5,
-                                  .resume_memory_at = 0.25};
+constexpr resource_options shares{
+    .refuse_descriptors_at = 0.75, .resume_descriptors_at = 0.5, .refuse_memory_at = 0.5, .resume_memory_at = 0.25};
 
 resource_usage descriptors(std::size_t used) { return {.descriptors_used = used, .descriptors_limit = 100}; }
 resource_usage memory(std::size_t used) { return {.memory_used_bytes = used, .memory_limit_bytes = 1000}; }
@@ -68,8 +66,7 @@ TEST_CASE("guard_of_memory_is_independent_of_descriptors", "[inbound]") {
 
 TEST_CASE("what_is_not_known_guards_nothing", "[inbound]") {
     resource_guard g(shares);
-    CHECK(g.usage_read({.descriptors_used = 1'000'000, .memory_used_bytes = 1'000'000}) ==
-          resource_change::none);
+    CHECK(g.usage_read({.descriptors_used = 1'000'000, .memory_used_bytes = 1'000'000}) == resource_change::none);
     CHECK(g.descriptor_given_back() == resource_change::none);
     resource_guard untold(shares);
     CHECK(untold.descriptor_given_back() == resource_change::none);
@@ -79,7 +76,8 @@ TEST_CASE("what_is_not_known_guards_nothing", "[inbound]") {
 TEST_CASE("what_cannot_be_read_any_more_is_as_it_was", "[inbound]") {
     // Files of /proc cannot be opened once descriptors are out.
     resource_guard g(shares);
-    const resource_usage full{.descriptors_used = 75, .descriptors_limit = 100, .memory_used_bytes = 500, .memory_limit_bytes = 1000};
+    const resource_usage full{
+        .descriptors_used = 75, .descriptors_limit = 100, .memory_used_bytes = 500, .memory_limit_bytes = 1000};
     CHECK(g.usage_read(full) == resource_change::became_short);
     CHECK(g.usage_read({.descriptors_limit = 100, .memory_limit_bytes = 1000}) == resource_change::none);
     CHECK(g.usage() == full);

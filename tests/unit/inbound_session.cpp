@@ -62,7 +62,9 @@ struct noting_books {
     void request_followed(request_outcome outcome) { note(std::string("followed:") + name(outcome)); }
 
     static const char* name(request_outcome outcome) {
-        return outcome == request_outcome::served ? "served" : outcome == request_outcome::refused ? "refused" : "failed";
+        return outcome == request_outcome::served    ? "served"
+               : outcome == request_outcome::refused ? "refused"
+                                                     : "failed";
     }
 };
 static_assert(session_books<noting_books>);
@@ -192,8 +194,9 @@ TEST_CASE("small_replies_to_what_came_together_leave_together", "[inbound]") {
     b.run();
     CHECK(b.come(get("/1") + get("/2") + get("/3")) == "call call call write read wait");
     CHECK(b.wrote() == ok("/1") + ok("/2") + ok("/3"));
-    CHECK(b.told() == "begun offered received followed:served offered received followed:served offered received "
-                      "ended:served:stays");
+    CHECK(b.told() ==
+          "begun offered received followed:served offered received followed:served offered received "
+          "ended:served:stays");
     SECTION("but a large body leaves before the next") {
         const auto large = std::make_shared<const std::string>(50'000, 'x');
         b.answers = [&](const request&) { return std::move(reply().body(large)); };
@@ -316,9 +319,9 @@ TEST_CASE("what_must_not_be_served_is_refused", "[inbound]") {
     };
     const refused table[] = {
         {"broken", "GET / HTTP/1.1\nHost: a\r\n\r\n", refuse_reason::none, "400", "begun ended:failed", true},
-        {"a version of its own", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", refuse_reason::none, "505", "begun ended:failed", true},
-        {"above the quota", get("/"), refuse_reason::group_requests, "429",
-         "begun offered ended:refused:stays", false},
+        {"a version of its own", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", refuse_reason::none, "505", "begun ended:failed",
+         true},
+        {"above the quota", get("/"), refuse_reason::group_requests, "429", "begun offered ended:refused:stays", false},
         {"above the quota, and its body is not here", post("body").substr(0, 52), refuse_reason::group_requests, "429",
          "begun offered ended:refused", true},
         {"denied", get("/"), refuse_reason::denied, "403", "begun offered ended:refused:stays", false},

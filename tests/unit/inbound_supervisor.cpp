@@ -181,8 +181,8 @@ TEST_CASE("reply_that_makes_no_progress_is_cut", "[inbound]") {
 TEST_CASE("outcomes_of_requests_are_counted", "[inbound]") {
     bench b;
     b.open();
-    for (const auto outcome : {request_outcome::served, request_outcome::refused, request_outcome::failed,
-                               request_outcome::served}) {
+    for (const auto outcome :
+         {request_outcome::served, request_outcome::refused, request_outcome::failed, request_outcome::served}) {
         b.machine.request_begun(b.one, start);
         b.machine.request_ended(b.one, start, outcome);
     }

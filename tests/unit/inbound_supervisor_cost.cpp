@@ -56,8 +56,7 @@ TEST_CASE("sweep_costs_what_expires", "[inbound]") {
     for (std::size_t i = 3; i < many; ++i) c.machine.bytes_seen(c.all[i], start + 59s);
     for (std::size_t i = 3; i < 6; ++i) c.machine.request_begun(c.all[i], start + 21s);
     for (duration t = 20s; t < 60s; t += 10ms) c.machine.time_passed(start + t);
-    CHECK(c.machine.counters().examined - before ==
-          6);  // requests that took too long, then their lingering ends
+    CHECK(c.machine.counters().examined - before == 6);  // requests that took too long, then their lingering ends
     CHECK(c.machine.counts().draining == 3);
     CHECK(c.machine.check());
 }

@@ -22,15 +22,9 @@ constexpr time_point start{100h};
 /// The policies of the library, without chance.
 struct default_rules {
     using policies = default_policies;
-    static duration idle(const life_options& o) {
-        return o.idle_timeout == 0s ? duration::max() : o.idle_timeout;
-    }
-    static duration life(const life_options& o) {
-        return o.max_lifetime == 0s ? duration::max() : o.max_lifetime;
-    }
-    static bool spent(const life_options& o, std::uint64_t n) {
-        return o.max_requests != 0 && n >= o.max_requests;
-    }
+    static duration idle(const life_options& o) { return o.idle_timeout == 0s ? duration::max() : o.idle_timeout; }
+    static duration life(const life_options& o) { return o.max_lifetime == 0s ? duration::max() : o.max_lifetime; }
+    static bool spent(const life_options& o, std::uint64_t n) { return o.max_requests != 0 && n >= o.max_requests; }
 };
 
 /// A program's own.
@@ -167,8 +161,7 @@ private:
                 if (r.in_request() || r.state < life_state::open) break;
                 const bool open = r.state == life_state::open;
                 reference_.request_begun(r, now_);
-                if (machine_.request_begun(c, now_) != (open ? close_reason::none : r.reason))
-                    return "request_begun";
+                if (machine_.request_begun(c, now_) != (open ? close_reason::none : r.reason)) return "request_begun";
                 break;
             }
             case 6:
@@ -232,8 +225,7 @@ private:
         if (machine_.next_deadline() > reference_.next()) return "next_deadline too late";
         for (const auto& [id, c] : live_) {
             const reference_connection& r = reference_.all[id];
-            if (c->state() != r.state || c->reason() != r.reason || c->told_to_leave() != r.told)
-                return "state";
+            if (c->state() != r.state || c->reason() != r.reason || c->told_to_leave() != r.told) return "state";
             if (r.state == life_state::open && c->doing() != r.doing) return "doing";
         }
         if (dice_.next() % 8 == 0) lazy_ = !lazy_;
@@ -274,8 +266,6 @@ void live_at_random() {
 
 }  // namespace
 
-TEST_CASE("supervisor_agrees_with_plain_times_whatever_happens", "[inbound]") {
-    live_at_random<default_rules>();
-}
+TEST_CASE("supervisor_agrees_with_plain_times_whatever_happens", "[inbound]") { live_at_random<default_rules>(); }
 
 TEST_CASE("supervisor_asks_the_policies_of_the_program", "[inbound]") { live_at_random<own_rules>(); }

@@ -12,11 +12,11 @@ using namespace hotpool::inbound::detail;
 
 namespace {
 
-struct stream {};
+struct no_stream {};
 
-struct waiter final : peer_waiter<stream> {
+struct waiter final : peer_waiter<no_stream> {
     explicit waiter(io_want wants = io_want::none) : next(wants) {}
-    void attempt(stream&) noexcept override { outcome = {.bytes = next == io_want::none ? 1u : 0u, .want = next}; }
+    void attempt(no_stream&) noexcept override { outcome = {.bytes = next == io_want::none ? 1u : 0u, .want = next}; }
     void complete(delivery how) override {
         ++completed;
         last = how;
@@ -31,7 +31,7 @@ struct waiter final : peer_waiter<stream> {
 }  // namespace
 
 TEST_CASE("a_place_is_taken_once", "[inbound]") {
-    waiting_places<stream> places;
+    waiting_places<no_stream> places;
     waiter reads, writes;
     places.put(reads, io_want::read, io_want::read, 1);
     places.put(writes, io_want::write, io_want::write, 2);
@@ -52,8 +52,8 @@ TEST_CASE("a_place_is_taken_once", "[inbound]") {
 }
 
 TEST_CASE("readiness_helps_on_who_waits_for_it", "[inbound]") {
-    stream s;
-    const auto attempt = [&](peer_waiter<stream>& w, io_want) { w.attempt(s); };
+    no_stream s;
+    const auto attempt = [&](peer_waiter<no_stream>& w, io_want) { w.attempt(s); };
     struct row {
         const char* sentence;
         io_want read_wants, write_wants;  // what each waits for
@@ -70,7 +70,7 @@ TEST_CASE("readiness_helps_on_who_waits_for_it", "[inbound]") {
     };
     for (const row& r : table) {
         CAPTURE(r.sentence);
-        waiting_places<stream> places;
+        waiting_places<no_stream> places;
         waiter reads, writes;
         places.put(reads, read, r.read_wants, 1);
         places.put(writes, write, r.write_wants, 2);
@@ -83,9 +83,9 @@ TEST_CASE("readiness_helps_on_who_waits_for_it", "[inbound]") {
 }
 
 TEST_CASE("who_must_wait_again_stays_and_who_cannot_is_told", "[inbound]") {
-    stream s;
-    const auto attempt = [&](peer_waiter<stream>& w, io_want) { w.attempt(s); };
-    waiting_places<stream> places;
+    no_stream s;
+    const auto attempt = [&](peer_waiter<no_stream>& w, io_want) { w.attempt(s); };
+    waiting_places<no_stream> places;
     waiter w(io_want::write);  // waits for room before it can read on
     places.put(w, io_want::read, io_want::read, 1);
     io_want armed = io_want::none;
@@ -103,7 +103,7 @@ TEST_CASE("who_must_wait_again_stays_and_who_cannot_is_told", "[inbound]") {
 }
 
 TEST_CASE("a_handler_that_throws_leaves_the_other_to_be_called", "[inbound]") {
-    waiting_places<stream> places;
+    waiting_places<no_stream> places;
     waiter reads, writes;
     reads.throws = true;
     writes.throws = GENERATE(false, true);

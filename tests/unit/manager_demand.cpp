@@ -1,15 +1,8 @@
 // How many openings are begun: numbers in, a number out.
-#include <ostream>
-
 #include "hotpool/manager/demand.hpp"
 #include "hotpool/policy/pool_options.hpp"
 #include "support/catch.hpp"
-
-namespace hotpool::detail {
-inline std::ostream& operator<<(std::ostream& out, const openings& o) {
-    return out << o.total << " openings, " << o.for_warm_up << " of them to warm up";
-}
-}  // namespace hotpool::detail
+#include "support/names.hpp"
 
 using namespace hotpool;
 using namespace hotpool::detail;

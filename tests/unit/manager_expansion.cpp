@@ -1,13 +1,8 @@
 // When connections are opened and who is told of a failure; what the machine says of openings to its driver.
-#include <ostream>
-
 #include "hotpool/manager/expansion.hpp"
 #include "support/catch.hpp"
 #include "support/machine_bench.hpp"
-
-namespace hotpool::detail {
-inline std::ostream& operator<<(std::ostream& out, failure_reach reach) { return out << static_cast<int>(reach); }
-}  // namespace hotpool::detail
+#include "support/names.hpp"
 
 using namespace hotpool;
 using namespace hotpool::detail;
@@ -31,12 +26,24 @@ TEST_CASE("failed_opening_is_told_to_as_few_as_possible", "[manager]") {
         {"the breaker trips", refused, 3, 0, {.waiting = 5}, failure_reach::everybody},
         {"not while a connection is left", refused, 3, 0, {.waiting = 5, .kept = 1}, failure_reach::oldest},
         {"denied: that is no failure of the origin", errc::access_denied, 3, 0, {.waiting = 5}, failure_reach::oldest},
-        {"no descriptors, what is open serves them", errc::descriptors_exhausted, 0, 0, {.waiting = 5, .kept = 1},
+        {"no descriptors, what is open serves them",
+         errc::descriptors_exhausted,
+         0,
+         0,
+         {.waiting = 5, .kept = 1},
          failure_reach::nobody},
         {"no descriptors and nothing open", errc::descriptors_exhausted, 0, 0, {.waiting = 5}, failure_reach::oldest},
-        {"no memory, what is open serves them", std::make_error_code(std::errc::not_enough_memory), 0, 0,
-         {.waiting = 5, .kept = 1}, failure_reach::nobody},
-        {"no memory and nothing open", std::make_error_code(std::errc::not_enough_memory), 0, 0, {.waiting = 5},
+        {"no memory, what is open serves them",
+         std::make_error_code(std::errc::not_enough_memory),
+         0,
+         0,
+         {.waiting = 5, .kept = 1},
+         failure_reach::nobody},
+        {"no memory and nothing open",
+         std::make_error_code(std::errc::not_enough_memory),
+         0,
+         0,
+         {.waiting = 5},
          failure_reach::oldest},
     };
     for (const auto& row : table) {

@@ -132,8 +132,7 @@ TEST_CASE("lifetime_is_judged_at_every_turn", "[manager]") {
         last_state = slot_state::leased;
     }
     CHECK(s.state == last_state);
-    CHECK(s.retire ==
-          (last_state == slot_state::closing ? retire_reason::max_lifetime : retire_reason::none));
+    CHECK(s.retire == (last_state == slot_state::closing ? retire_reason::max_lifetime : retire_reason::none));
 }
 
 TEST_CASE("lifetime_is_counted_from_the_opening", "[manager]") {
@@ -180,9 +179,8 @@ TEST_CASE("connection_is_spent_after_max_requests", "[manager]") {
 }
 
 TEST_CASE("reason_of_the_caller_ends_a_returned_connection", "[manager]") {
-    for (const auto why :
-         {retire_reason::connection_close, retire_reason::not_clean, retire_reason::body_not_drained,
-          retire_reason::protocol_error, retire_reason::transport_error, retire_reason::discarded}) {
+    for (const auto why : {retire_reason::connection_close, retire_reason::not_clean, retire_reason::body_not_drained,
+                           retire_reason::protocol_error, retire_reason::transport_error, retire_reason::discarded}) {
         CAPTURE(why);
         machine_bench<> bench{{.max_connections = 1, .max_requests = 1}};
         auto& s = bench.leased();

@@ -127,7 +127,8 @@ public:
         get(false);
         machine_.network_changed(now_);
         pass(1ms);
-        machine_.end_early([](const slot<int>&) { return true; }, retire_reason::rotated, now_, machine_.options().retire_spacing);
+        machine_.end_early([](const slot<int>&) { return true; }, retire_reason::rotated, now_,
+                           machine_.options().retire_spacing);
         pass_until_due(4);
         machine_.options_changed(machine_.options(), now_);
         machine_.suspended();
@@ -162,7 +163,8 @@ private:
         auto& w = callers_.emplace_back();
         w.fresh_only = fresh_only;
         w.lease_deadline = machine_.wait_deadline({}, now_);
-        if (machine_.get_requested(w, now_, machine_.wait_deadline({}, now_)) == get_outcome::granted) lent_.push_back(w.granted);
+        if (machine_.get_requested(w, now_, machine_.wait_deadline({}, now_)) == get_outcome::granted)
+            lent_.push_back(w.granted);
         settle(3);
     }
     void put_all(retire_reason why) {
@@ -200,8 +202,9 @@ private:
             case slot_task::rest: return machine_.tend_finished(s, now_);
             case slot_task::probe: return machine_.probe_finished(s, now_, true);
             case slot_task::expire_lease:
-                return s.state == slot_state::leased ? machine_.lease_returned(s, now_, {.retire = retire_reason::lease_deadline})
-                                                     : machine_.probe_finished(s, now_, false);
+                return s.state == slot_state::leased
+                           ? machine_.lease_returned(s, now_, {.retire = retire_reason::lease_deadline})
+                           : machine_.probe_finished(s, now_, false);
             case slot_task::report_leak:
             case slot_task::none: return;
         }
@@ -231,11 +234,12 @@ TEST_CASE("every_option_has_a_row_in_the_table_of_extremes", "[manager][policy]"
     const pool_options o;
     // One name more or less than there are fields does not compile.
     const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, p, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee] = o;
-    const void* const fields[] = {&a, &b, &c, &d, &e, &f, &g, &h, &i, &j, &k, &l, &m,  &n,  &p,
+    const void* const fields[] = {&a, &b, &c, &d, &e, &f, &g, &h, &i, &j, &k,  &l,  &m,  &n,  &p,
                                   &q, &r, &s, &t, &u, &v, &w, &x, &y, &z, &aa, &bb, &cc, &dd, &ee};
     CHECK(std::size(fields) == std::size(table));
     for (const void* field : fields)
-        CHECK(std::count_if(std::begin(table), std::end(table), [&](const row& one) { return one.place(o) == field; }) == 1);
+        CHECK(std::count_if(std::begin(table), std::end(table),
+                            [&](const row& one) { return one.place(o) == field; }) == 1);
 }
 
 TEST_CASE("value_beyond_the_ends_of_an_option_is_refused_by_name", "[manager][policy]") {
@@ -243,7 +247,9 @@ TEST_CASE("value_beyond_the_ends_of_an_option_is_refused_by_name", "[manager][po
         if (one.set_beyond == nullptr) continue;
         pool_options o;
         one.set_beyond(o);
-        CHECK(refusal_of([&] { connection_manager<int> machine(o); }).starts_with(std::string("hotpool::pool_options::") + one.name + ' '));
+        CHECK(refusal_of([&] {
+                  connection_manager<int> machine(o);
+              }).starts_with(std::string("hotpool::pool_options::") + one.name + ' '));
     }
 }
 

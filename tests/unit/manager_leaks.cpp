@@ -70,7 +70,8 @@ TEST_CASE("place_of_a_leak_is_taken_back_when_the_driver_is_told", "[manager]") 
     CHECK(one.machine.check());
     std::vector<pool_event_kind> kinds;
     for (const pool_event& e : one.machine.take_events()) kinds.push_back(e.kind);
-    CHECK(kinds == std::vector{pool_event_kind::lease_leaked, pool_event_kind::connection_ended, pool_event_kind::lease_reclaimed});
+    CHECK(kinds == std::vector{pool_event_kind::lease_leaked, pool_event_kind::connection_ended,
+                               pool_event_kind::lease_reclaimed});
     REQUIRE(one.machine.next_action(next, one.start + 6s));  // its room is used for who waits
     CHECK(next.task == slot_task::open);
 }

@@ -144,7 +144,8 @@ const step script[] = {
     {"time: the others are overtaken", true, [](world& w) { w.pass(300ms); }},
     {"next action: races", true, [](world& w) { w.settle(); }},
     {"an opening fails", false, [](world& w) { w.fail(); }},
-    {"an opening is deferred", false, [](world& w) {
+    {"an opening is deferred", false,
+     [](world& w) {
          if (auto* s = w.take(slot_task::open)) w.machine.opening_deferred(*s);
          w.machine.growth_allowed();
      }},
@@ -152,7 +153,8 @@ const step script[] = {
     {"next action: what the failures lead to", true, [](world& w) { w.settle(); }},
     {"the rest is open", false, [](world& w) { w.open(), w.open(), w.open(), w.open(); }},
     {"put back", false, [](world& w) { w.put(retire_reason::none), w.put(retire_reason::transport_error); }},
-    {"tend", false, [](world& w) {
+    {"tend", false,
+     [](world& w) {
          world::slot_type* idle = nullptr;
          w.machine.for_each_slot([&](auto& s) { idle = s.state == slot_state::idle ? &s : idle; });
          if (idle != nullptr && w.machine.tend_started(*idle)) w.machine.tend_finished(*idle, w.now);
@@ -162,25 +164,29 @@ const step script[] = {
     {"all are open", false, [](world& w) { w.open(), w.open(), w.open(), w.open(), w.open(); }},
     {"time: rests, leaks, trials", true, [](world& w) { w.pass(3s); }},
     {"next action: leaks and trials", true, [](world& w) { w.settle(); }},
-    {"rested", false, [](world& w) {
+    {"rested", false,
+     [](world& w) {
          while (auto* s = w.take(slot_task::rest)) w.machine.tend_finished(*s, w.now);
      }},
     {"time: probes", true, [](world& w) { w.pass(5s); }},
     {"next action: probes", true, [](world& w) { w.settle(); }},
-    {"probed", false, [](world& w) {
+    {"probed", false,
+     [](world& w) {
          while (auto* s = w.take(slot_task::probe)) w.machine.probe_finished(*s, w.now, w.tasks.size() % 2 == 0);
      }},
     {"other addresses are asked for", false, [](world& w) { w.machine.refresh_requested(); }},
     {"next action: question again", true, [](world& w) { w.settle(); }},
     {"another answer", true, [](world& w) { w.came(w.other_two); }},
     {"another network", false, [](world& w) { w.machine.network_changed(w.now); }},
-    {"suspended, resumed", false, [](world& w) {
+    {"suspended, resumed", false,
+     [](world& w) {
          w.machine.suspended();
          w.get(false);
          w.machine.resumed(w.now);
      }},
     {"next action: openings again", true, [](world& w) { w.settle(); }},
-    {"no answer", true, [](world& w) {
+    {"no answer", true,
+     [](world& w) {
          if (std::exchange(w.asked, false)) w.machine.endpoints_failed(errc::resolve_failed, w.now);
      }},
     {"options", false, [](world& w) { w.machine.options_changed(busy, w.now); }},

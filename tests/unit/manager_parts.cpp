@@ -200,13 +200,16 @@ TEST_CASE("address_is_blamed_for_what_is_its_fault", "[manager]") {
     CHECK(blamed(retire_reason::transport_error));
     s.uses = 2;
     CHECK_FALSE(blamed(retire_reason::transport_error));  // it was good once
-    for (const auto why : {retire_reason::none, retire_reason::probe_failed, retire_reason::peer_closed, retire_reason::cancelled})
+    for (const auto why :
+         {retire_reason::none, retire_reason::probe_failed, retire_reason::peer_closed, retire_reason::cancelled})
         CHECK_FALSE(blamed(why));
 }
 
 TEST_CASE("connection_that_is_to_end_early_ends_at_the_earlier_time", "[manager]") {
     books_of_a_test books;
-    const auto end_at = [](slot<int>& s, time_point at) { return departures<int>::end_at(s, at, retire_reason::rotated); };
+    const auto end_at = [](slot<int>& s, time_point at) {
+        return departures<int>::end_at(s, at, retire_reason::rotated);
+    };
     auto& idle = books.in(slot_state::idle);
     idle.dies_at = start + 5s;
     CHECK(end_at(idle, start + 9s));

@@ -114,7 +114,8 @@ TEST_CASE("every_allowed_step_happens", "[manager]") {
     goes(opening, idle, [](auto& b, auto&) { b.cancel(b.last_caller()), b.open(); });
     goes(opening, leased, [](auto& b, auto&) { b.open(); });
     goes(opening, probing, [](auto& b, auto&) {
-        b.cancel(b.last_caller()), b.machine.options_changed({.max_connections = 1, .probe_new = true}, b.now), b.open();
+        b.cancel(b.last_caller()), b.machine.options_changed({.max_connections = 1, .probe_new = true}, b.now),
+            b.open();
     });
     goes(opening, closing, [](auto& b, auto&) { b.machine.stop_requested(errc::pool_closed), b.open(); });
     goes(idle, leased, [](auto& b, auto&) { b.get(); });

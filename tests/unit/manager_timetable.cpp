@@ -1,12 +1,7 @@
 // When something is due for a slot, and what: a table.
-#include <ostream>
-
 #include "hotpool/manager/timetable.hpp"
 #include "support/catch.hpp"
-
-namespace hotpool::detail {
-inline std::ostream& operator<<(std::ostream& out, due_matter what) { return out << static_cast<int>(what); }
-}  // namespace hotpool::detail
+#include "support/names.hpp"
 
 using namespace hotpool;
 using namespace hotpool::detail;
@@ -65,13 +60,15 @@ TEST_CASE("earliest_of_a_slots_times_is_due_and_says_what_is_to_be_done", "[mana
     add("with one", leased_but([](auto& s) { s.lease_deadline = start + 5s; }), start + 5s, due_matter::deadline);
     add("with a leak", leased_but([](auto& s) { s.leak_at = start + 3s; }), start + 3s, due_matter::leak);
     add("with both: the deadline, even if it is later",
-        leased_but([](auto& s) { s.lease_deadline = start + 5s, s.leak_at = start + 3s; }), start + 5s, due_matter::deadline);
-    add("with a task", leased_but([](auto& s) { s.lease_deadline = start + 5s, s.task = slot_task::expire_lease; }), never,
-        due_matter::nothing);
+        leased_but([](auto& s) { s.lease_deadline = start + 5s, s.leak_at = start + 3s; }), start + 5s,
+        due_matter::deadline);
+    add("with a task", leased_but([](auto& s) { s.lease_deadline = start + 5s, s.task = slot_task::expire_lease; }),
+        never, due_matter::nothing);
     for (const probe_kind kind : {probe_kind::health, probe_kind::validation})
         add("probed: as a lease", leased_but([&](auto& s) {
                 s.state = slot_state::probing, s.probing = kind, s.lease_deadline = start + 5s;
-            }), start + 5s, due_matter::deadline);
+            }),
+            start + 5s, due_matter::deadline);
     for (const probe_kind kind : {probe_kind::watch, probe_kind::rest})
         add("tended: nothing", idle_but([&](auto& s) { s.state = slot_state::probing, s.probing = kind; }), never,
             due_matter::nothing);
@@ -81,7 +78,8 @@ TEST_CASE("earliest_of_a_slots_times_is_due_and_says_what_is_to_be_done", "[mana
             s.state = slot_state::opening;
             s.dialling = std::make_unique<dial<slot<int>>>();
             s.dialling->decide_at = start + 7s;
-        }), start + 7s, due_matter::opening);
+        }),
+        start + 7s, due_matter::opening);
 
     for (const row& r : table) {
         CAPTURE(r.when);
@@ -110,6 +108,6 @@ TEST_CASE("idle_connection_expires_by_its_end_or_its_limit", "[manager]") {
     CHECK(timetable::expired(s, start + 60s - 1ns) == retire_reason::none);
     CHECK(timetable::expired(s, start + 60s) == retire_reason::idle_timeout);
     CHECK(timetable::expired(s, start + 300s) == retire_reason::max_lifetime);
-    CHECK(timetable::expired(idle_but([](auto& x) { x.idle_limit = duration::max(), x.dies_at = never; }), never - 1ns) ==
-          retire_reason::none);
+    CHECK(timetable::expired(idle_but([](auto& x) { x.idle_limit = duration::max(), x.dies_at = never; }),
+                             never - 1ns) == retire_reason::none);
 }

@@ -88,7 +88,8 @@ TEST_CASE("two_queues_answer_like_one_list", "[manager]") {
             } else {
                 // Served by a connection, used or not, or gone from anywhere.
                 const std::uint64_t how = dice.next() % 3;
-                caller* w = how == 2 ? *std::next(plain.all.begin(), static_cast<std::ptrdiff_t>(dice.next() % plain.all.size()))
+                caller* w = how == 2 ? *std::next(plain.all.begin(),
+                                                  static_cast<std::ptrdiff_t>(dice.next() % plain.all.size()))
                                      : plain.oldest_for(how == 1);
                 if (w == nullptr) continue;
                 plain.all.remove(w);

@@ -29,8 +29,8 @@ TEST_CASE("request_is_sent_again_only_by_what_is_known", "[policy]") {
         const failed_try t = combination(n, 1);
         CAPTURE(t.reused, t.wrote_nothing, t.response_begun, t.idempotent, t.replayable);
         bool allowed = true;
-        if (!t.reused) allowed = false;         // a fresh connection's failure is the origin's
-        if (t.response_begun) allowed = false;  // the origin has acted
+        if (!t.reused) allowed = false;                          // a fresh connection's failure is the origin's
+        if (t.response_begun) allowed = false;                   // the origin has acted
         if (!t.wrote_nothing && !t.idempotent) allowed = false;  // it may have acted
         if (!t.replayable) allowed = false;                      // the body is gone
         CHECK(retry().judge(t) == (allowed ? retry_verdict::again : retry_verdict::give_up));
@@ -64,8 +64,8 @@ TEST_CASE("first_retry_is_at_once_and_the_pauses_before_later_ones_grow", "[poli
 
 TEST_CASE("last_try_is_on_a_fresh_connection", "[policy]") {
     const failed_try stale{.reused = true, .wrote_nothing = true, .idempotent = true, .replayable = true};
-    const retry_verdict verdicts[] = {retry_verdict::again, retry_verdict::again_on_fresh,
-                                      retry_verdict::give_up, retry_verdict::give_up};
+    const retry_verdict verdicts[] = {retry_verdict::again, retry_verdict::again_on_fresh, retry_verdict::give_up,
+                                      retry_verdict::give_up};
     for (unsigned tries = 1; tries <= 4; ++tries) {
         failed_try t = stale;
         t.tries = tries;

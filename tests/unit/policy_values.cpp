@@ -18,9 +18,7 @@ constexpr double chances[] = {0.0, 0x1.0p-53, 0.25, 0.5, 0.9, almost_one};
 max_lifetime lifetime(duration life, double jitter) {
     return max_lifetime({.max_lifetime = life, .lifetime_jitter = jitter});
 }
-backoff pauses(duration first, duration limit) {
-    return backoff({.backoff_first = first, .backoff_limit = limit});
-}
+backoff pauses(duration first, duration limit) { return backoff({.backoff_first = first, .backoff_limit = limit}); }
 
 }  // namespace
 

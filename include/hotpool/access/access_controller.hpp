@@ -5,8 +5,8 @@
 #include <mutex>
 #include <utility>
 
-#include "hotpool/access/status_denial.hpp"
 #include "hotpool/access/access_list.hpp"
+#include "hotpool/access/status_denial.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/ip_block.hpp"
 #include "hotpool/base/time.hpp"

@@ -36,8 +36,7 @@ struct status_denial_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const status_denial_options& options) {
     const auto require = [](bool kept, const char* field, const char* rule) {
-        if (!kept)
-            throw std::invalid_argument(std::string("hotpool::status_denial_options::") + field + " " + rule);
+        if (!kept) throw std::invalid_argument(std::string("hotpool::status_denial_options::") + field + " " + rule);
     };
     const auto may_deny = [](std::uint16_t status) { return status >= 300 && status <= 599; };
     require(std::all_of(options.statuses.begin(), options.statuses.end(), may_deny), "statuses",
@@ -162,8 +161,7 @@ private:
     }
 
     bool denies(std::uint16_t status) const noexcept {
-        return std::find(options_.statuses.begin(), options_.statuses.end(), status) !=
-               options_.statuses.end();
+        return std::find(options_.statuses.begin(), options_.statuses.end(), status) != options_.statuses.end();
     }
 
     denial_change deny_longer(const ip_address& address, time_point now) {

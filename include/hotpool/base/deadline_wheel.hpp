@@ -182,8 +182,8 @@ private:
     tick base_ = 0;
     time_point next_ = never;  // also while it is empty
     std::size_t size_ = 0;
-    wheel_hook* due_ = nullptr;      // on their way out of `take_due`
-    wheel_hook* current_ = nullptr;  // of the tick `base_`, and before
+    wheel_hook* due_ = nullptr;                               // on their way out of `take_due`
+    wheel_hook* current_ = nullptr;                           // of the tick `base_`, and before
     std::array<std::uint64_t, levels * width / 64> marks_{};  // buckets that may have elements
     std::array<wheel_hook*, levels * width> buckets_{};
 };

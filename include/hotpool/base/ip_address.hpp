@@ -43,15 +43,13 @@ public:
         const std::size_t zone_mark = text.find('%');
         const std::string_view digits = text.substr(0, zone_mark);
         char terminated[INET6_ADDRSTRLEN] = {};
-        if (digits.size() >= sizeof terminated || digits.find('\0') != std::string_view::npos)
-            return std::nullopt;
+        if (digits.size() >= sizeof terminated || digits.find('\0') != std::string_view::npos) return std::nullopt;
         digits.copy(terminated, digits.size());
 
         ip_address result;
         const bool has_colon = digits.find(':') != std::string_view::npos;
         result.family_ = has_colon ? ip_family::v6 : ip_family::v4;
-        if (::inet_pton(has_colon ? AF_INET6 : AF_INET, terminated, result.bytes_.data()) != 1)
-            return std::nullopt;
+        if (::inet_pton(has_colon ? AF_INET6 : AF_INET, terminated, result.bytes_.data()) != 1) return std::nullopt;
         if (zone_mark == std::string_view::npos) return result;
         if (!has_colon || !parse_zone(text.substr(zone_mark + 1), result.scope_id_)) return std::nullopt;
         return result;
@@ -99,8 +97,7 @@ public:
         return static_cast<std::size_t>(mix(mix(high) ^ low));
     }
 
-    friend constexpr std::strong_ordering operator<=>(const ip_address&,
-                                                      const ip_address&) noexcept = default;
+    friend constexpr std::strong_ordering operator<=>(const ip_address&, const ip_address&) noexcept = default;
     friend constexpr bool operator==(const ip_address&, const ip_address&) noexcept = default;
 
 private:
@@ -147,8 +144,7 @@ struct ip_endpoint {
         return text + ':' + std::to_string(port);
     }
 
-    friend constexpr std::strong_ordering operator<=>(const ip_endpoint&,
-                                                      const ip_endpoint&) noexcept = default;
+    friend constexpr std::strong_ordering operator<=>(const ip_endpoint&, const ip_endpoint&) noexcept = default;
     friend constexpr bool operator==(const ip_endpoint&, const ip_endpoint&) noexcept = default;
 };
 

@@ -25,8 +25,7 @@ public:
         : ip_block(leading_bits(address, address.bits()), address.bits(), checked{}) {}
     /// @param prefix_length in bits: 0 to 32, or to 128 for IPv6
     /// @errors throws `std::invalid_argument` naming the rule, as for bits set behind the prefix
-    ip_block(const ip_address& address, unsigned prefix_length)
-        : ip_block(address, prefix_length, checked{}) {
+    ip_block(const ip_address& address, unsigned prefix_length) : ip_block(address, prefix_length, checked{}) {
         if (const char* const rule = fault(address, prefix_length)) refuse(to_string(), rule);
     }
     /// @param text an address with or without `/` and a prefix length
@@ -87,16 +86,14 @@ private:
     }
     /// `address` with its first `bits` bits only, and without its scope.
     static constexpr ip_address leading_bits(const ip_address& address, unsigned bits) noexcept {
-        return address.is_v4() ? ip_address{cut(address.v4_bytes(), bits)}
-                               : ip_address{cut(address.v6_bytes(), bits)};
+        return address.is_v4() ? ip_address{cut(address.v4_bytes(), bits)} : ip_address{cut(address.v6_bytes(), bits)};
     }
 
     /// The rule that they break; null if none.
     static constexpr const char* fault(const ip_address& address, unsigned prefix_length) noexcept {
         if (address.scope_id() != 0) return "must have no zone";
         if (prefix_length > address.bits())
-            return address.is_v4() ? "must have a prefix of at most 32 bits"
-                                   : "must have a prefix of at most 128 bits";
+            return address.is_v4() ? "must have a prefix of at most 32 bits" : "must have a prefix of at most 128 bits";
         if (leading_bits(address, prefix_length) != address) return "must have no bits set behind its prefix";
         return nullptr;
     }

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#    include <emmintrin.h>
 #endif
 
 namespace hotpool::base {
@@ -38,7 +38,7 @@ private:
     static constexpr std::uint32_t unlocked = 0;
     static constexpr std::uint32_t locked = 1;
     static constexpr std::uint32_t awaited = 2;  // locked, and somebody may be asleep
-    static constexpr int longest_pause = 64;  // all pauses together take about as long as waking a sleeper
+    static constexpr int longest_pause = 64;     // all pauses together take about as long as waking a sleeper
 
     static void relax() noexcept {
 #if defined(__SSE2__)

@@ -12,11 +12,11 @@ namespace hotpool::base {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool recycling = false;
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 inline constexpr bool recycling = false;
-#else
+#    else
 inline constexpr bool recycling = true;
-#endif
+#    endif
 #else
 inline constexpr bool recycling = true;
 #endif

@@ -7,7 +7,7 @@
 #include <limits>
 
 #if __has_include(<time.h>)
-#include <time.h>
+#    include <time.h>
 #endif
 
 namespace hotpool {

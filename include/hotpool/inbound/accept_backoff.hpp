@@ -73,8 +73,7 @@ struct accept_backoff_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const accept_backoff_options& options) {
     const auto refuse = [](const char* field, const char* rule) {
-        throw std::invalid_argument(std::string("hotpool::inbound::accept_backoff_options::") + field + " " +
-                                    rule);
+        throw std::invalid_argument(std::string("hotpool::inbound::accept_backoff_options::") + field + " " + rule);
     };
     if (options.first <= duration::zero()) refuse("first", "must be more than 0");
     if (options.limit < options.first) refuse("limit", "must be at least first");
@@ -98,8 +97,7 @@ struct accept_answer {
 class accept_backoff {
 public:
     /// @errors throws `std::invalid_argument`
-    explicit accept_backoff(const accept_backoff_options& options = {})
-        : options_((validate(options), options)) {}
+    explicit accept_backoff(const accept_backoff_options& options = {}) : options_((validate(options), options)) {}
 
     /// A connection was accepted.
     void accepted() noexcept { *this = accept_backoff(options_, known_good{}); }

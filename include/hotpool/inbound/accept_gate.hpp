@@ -129,8 +129,8 @@ public:
         l.resume_at = base::after(now, said.pause);
         l.state = said.verdict == accept_verdict::dead ? lost : paused;
         unlistened_ = unlistened_ || std::all_of(listeners_.begin(), listeners_.end(), [](const place& each) {
-            return each.state == lost || each.state == reopening;
-        });
+                          return each.state == lost || each.state == reopening;
+                      });
         return said;
     }
     accept_resumption resumption_of(std::size_t listener) const noexcept {
@@ -237,9 +237,9 @@ private:
     base::linked_list<accepted_peer, ready_tag> ready_;
     condition condition_ = condition::accepting;
     gate_task task_ = gate_task::none;
-    bool held_back_ = false;     // accepting waits for somebody to take a connection
-    bool unlistened_ = false;    // no listening socket is left, and not all callers have been told
-    bool overdue_ = false;       // a drain has cut connections
+    bool held_back_ = false;   // accepting waits for somebody to take a connection
+    bool unlistened_ = false;  // no listening socket is left, and not all callers have been told
+    bool overdue_ = false;     // a drain has cut connections
     bool told_drained_ = false;
 };
 

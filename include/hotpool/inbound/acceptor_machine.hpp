@@ -150,7 +150,8 @@ public:
                         .span = said.pause});
         return said.verdict;
     }
-    void reopened(std::size_t listener, const ip_endpoint& where, const std::error_code& error, time_point now) noexcept {
+    void reopened(std::size_t listener, const ip_endpoint& where, const std::error_code& error,
+                  time_point now) noexcept {
         gate_.reopened(listener, error, now);
         if (!error) recovery_.tell({.kind = inbound_event_kind::listener_reopened, .peer = where});
     }
@@ -236,7 +237,8 @@ public:
         return supervisor_.last_request(c, now);
     }
     /// @param client who is behind the proxy that connected; null: the peer itself
-    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client, time_point now) noexcept {
+    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client,
+                                                    time_point now) noexcept {
         return client != nullptr ? admission_.request_offered(*client, now) : admission_.request_offered(c.ticket, now);
     }
     [[nodiscard]] admission_verdict client_named(accepted_peer& c, const ip_address& client, time_point now) noexcept {
@@ -254,7 +256,8 @@ public:
         admission_.time_passed(now, [this](const peer_group& group) { tell_recovered(group); });
     }
     time_point next_due() const noexcept {
-        return std::min({supervisor_.next_deadline(), gate_.next_due(), recovery_.next_due(), admission_.next_recovery()});
+        return std::min(
+            {supervisor_.next_deadline(), gate_.next_due(), recovery_.next_due(), admission_.next_recovery()});
     }
     /// Whether nothing will ever be due again.
     bool is_over() const noexcept { return !gate_.is_accepting() && all_gone(); }

@@ -53,7 +53,8 @@ inline void validate(const acceptor_options& options) {
     };
     for (const std::string& text : options.addresses) {
         if (!ip_address::parse(text)) refuse("addresses", "must be IPv4 or IPv6 addresses");
-        if (std::count(options.addresses.begin(), options.addresses.end(), text) != 1) refuse("addresses", "must differ");
+        if (std::count(options.addresses.begin(), options.addresses.end(), text) != 1)
+            refuse("addresses", "must differ");
     }
     if (options.backlog < 1 || options.backlog > 65535) refuse("backlog", "must be from 1 to 65535");
     if (options.max_ready == 0) refuse("max_ready", "must be 1 or more");

@@ -37,9 +37,7 @@ public:
     };
 
     /// @errors throws `std::invalid_argument`, naming the field and the rule
-    explicit connection_registry(const registry_options& options = {}) : options_(options) {
-        validate(options);
-    }
+    explicit connection_registry(const registry_options& options = {}) : options_(options) { validate(options); }
     connection_registry(const connection_registry&) = delete;
     connection_registry& operator=(const connection_registry&) = delete;
 
@@ -187,8 +185,7 @@ public:
             ready += m.turn == turn::ready;
             ending += m.turn == turn::ending;
         }
-        return grouped == members_.size() && waiting == waiting_ && ready == ready_.size() &&
-               ending == ending_.size();
+        return grouped == members_.size() && waiting == waiting_ && ready == ready_.size() && ending == ending_.size();
     }
 
 private:
@@ -221,9 +218,7 @@ private:
         const auto place = members_.find(id);
         return place != members_.end() ? &place->second : nullptr;
     }
-    member* find(const connection_id& id) noexcept {
-        return const_cast<member*>(std::as_const(*this).find(id));
-    }
+    member* find(const connection_id& id) noexcept { return const_cast<member*>(std::as_const(*this).find(id)); }
 
     template <class Visit>
     static void for_each(const member_list& group, const member* except, Visit& visit) {
@@ -240,9 +235,7 @@ private:
             return send_result::queued;
         }
         switch (options_.when_full) {
-            case slow_reader::drop_oldest:
-                m.queue.replace_oldest(message);
-                return send_result::dropped_oldest;
+            case slow_reader::drop_oldest: m.queue.replace_oldest(message); return send_result::dropped_oldest;
             case slow_reader::drop_newest: return send_result::dropped_newest;
             case slow_reader::disconnect: break;
         }

@@ -26,12 +26,10 @@ struct error_alarm_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const error_alarm_options& options) {
     const auto refuse = [](const char* field, const char* rule) {
-        throw std::invalid_argument(std::string("hotpool::inbound::error_alarm_options::") + field + " " +
-                                    rule);
+        throw std::invalid_argument(std::string("hotpool::inbound::error_alarm_options::") + field + " " + rule);
     };
     if (options.window < std::chrono::nanoseconds(10)) refuse("window", "must be at least 10 ns");
-    if (!(options.raise_at > 0.0 && options.raise_at <= 1.0))
-        refuse("raise_at", "must be more than 0 and at most 1");
+    if (!(options.raise_at > 0.0 && options.raise_at <= 1.0)) refuse("raise_at", "must be more than 0 and at most 1");
     if (!(options.clear_below >= 0.0 && options.clear_below <= options.raise_at))
         refuse("clear_below", "must be from 0 to raise_at");
 }
@@ -61,8 +59,7 @@ public:
     bool is_raised() const noexcept { return raised_; }
     /// 0 when nothing happened lately.
     double share() const noexcept {
-        return total_.events == 0 ? 0.0
-                                  : static_cast<double>(total_.errors) / static_cast<double>(total_.events);
+        return total_.events == 0 ? 0.0 : static_cast<double>(total_.errors) / static_cast<double>(total_.events);
     }
 
 private:
@@ -97,8 +94,7 @@ private:
     }
     alarm_change judge() noexcept {
         if (!raised_) {
-            raised_ = options_.min_events != 0 && total_.events >= options_.min_events &&
-                      share() >= options_.raise_at;
+            raised_ = options_.min_events != 0 && total_.events >= options_.min_events && share() >= options_.raise_at;
             return raised_ ? alarm_change::raised : alarm_change::none;
         }
         raised_ = share() >= options_.clear_below && total_.errors != 0;

@@ -29,8 +29,7 @@ struct group_health_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const group_health_options& options) {
     const auto refuse = [](const char* field, const char* rule) {
-        throw std::invalid_argument(std::string("hotpool::inbound::group_health_options::") + field + " " +
-                                    rule);
+        throw std::invalid_argument(std::string("hotpool::inbound::group_health_options::") + field + " " + rule);
     };
     if (options.window <= duration::zero()) refuse("window", "must be more than 0");
     if (options.window > std::chrono::hours(24 * 366)) refuse("window", "must be at most 366 days");
@@ -49,8 +48,7 @@ enum class group_verdict : std::uint8_t {
 class group_health {
 public:
     /// @errors throws `std::invalid_argument`
-    explicit group_health(const group_health_options& options = {})
-        : options_((validate(options), options)) {}
+    explicit group_health(const group_health_options& options = {}) : options_((validate(options), options)) {}
 
     group_verdict error_seen(const ip_block& group, time_point now) {
         if (options_.errors_to_block == 0) return group_verdict::go_on;
@@ -62,8 +60,7 @@ public:
             groups_.erase(group);
             return group_verdict::block;
         }
-        if (known == nullptr && groups_.size() >= options_.max_groups)
-            groups_.drop_due(groups_.next_expiry());
+        if (known == nullptr && groups_.size() >= options_.max_groups) groups_.drop_due(groups_.next_expiry());
         groups_.put(group, t, base::after(now, options_.window));
         return group_verdict::go_on;
     }

@@ -18,9 +18,9 @@ public:
     group_key() noexcept = default;
 
     peer_group group() const noexcept {
-        const ip_address address = family_ == ip_family::v4 ? ip_address{ip_address::v4_bytes_type{
-                                                                  bytes_[0], bytes_[1], bytes_[2], bytes_[3]}}
-                                                            : ip_address{bytes_};
+        const ip_address address =
+            family_ == ip_family::v4 ? ip_address{ip_address::v4_bytes_type{bytes_[0], bytes_[1], bytes_[2], bytes_[3]}}
+                                     : ip_address{bytes_};
         return peer_group::around(address, prefix_length_);
     }
 

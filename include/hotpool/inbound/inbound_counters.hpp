@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <system_error>
 
-#include "hotpool/base/time.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/refuse_reason.hpp"
 #include "hotpool/metrics/histogram.hpp"
@@ -24,7 +24,7 @@ enum class request_outcome : std::uint8_t {
 
 /// What a reply has told its peer of the connection.
 enum class reply_said : std::uint8_t {
-    nothing,  ///< what becomes of it is for `last_request` to say, now as before
+    nothing,   ///< what becomes of it is for `last_request` to say, now as before
     it_stays,  ///< a request may be on its way: what has come up since the reply was made does not end it at once
 };
 
@@ -66,21 +66,21 @@ constexpr const char* handshake_error_label(std::size_t index) noexcept {
 /// Totals since the server was made. The supervisor counts what it is told of, the driver the rest.
 struct inbound_counters {
     // the supervisor's
-    std::uint64_t accepted = 0;    ///< connections admitted
-    std::uint64_t opened = 0;      ///< of them, those that came through their handshake
-    std::uint64_t requests = 0;    ///< requests begun
-    std::uint64_t served = 0;      ///< requests that ended so
+    std::uint64_t accepted = 0;  ///< connections admitted
+    std::uint64_t opened = 0;    ///< of them, those that came through their handshake
+    std::uint64_t requests = 0;  ///< requests begun
+    std::uint64_t served = 0;    ///< requests that ended so
     std::uint64_t refused_requests = 0;
     std::uint64_t failed_requests = 0;
-    std::uint64_t cut_requests = 0;  ///< requests whose connection ended before them
-    std::uint64_t pings = 0;         ///< asked for
-    std::uint64_t examined = 0;      ///< connections that a sweep has looked at
+    std::uint64_t cut_requests = 0;                          ///< requests whose connection ended before them
+    std::uint64_t pings = 0;                                 ///< asked for
+    std::uint64_t examined = 0;                              ///< connections that a sweep has looked at
     std::array<std::uint64_t, close_reason_count> closed{};  ///< connections ended, by `close_reason`
-    metrics::histogram establish_us;  ///< from accept to open
-    metrics::histogram request_us;    ///< from a request's first byte to the end of its reply
+    metrics::histogram establish_us;                         ///< from accept to open
+    metrics::histogram request_us;                           ///< from a request's first byte to the end of its reply
 
     // the driver's
-    std::array<std::uint64_t, refuse_reason_count> refused{};  ///< connections, by `refuse_reason`
+    std::array<std::uint64_t, refuse_reason_count> refused{};               ///< connections, by `refuse_reason`
     std::array<std::uint64_t, handshake_error_count> handshake_failures{};  ///< by `handshake_error_index`
     std::uint64_t accept_errors = 0;                                        ///< of the listening socket
     std::uint64_t accept_pauses = 0;  ///< times that accepting was put off for want of descriptors or memory

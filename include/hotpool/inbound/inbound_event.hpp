@@ -33,10 +33,10 @@ enum class inbound_event_kind : std::uint8_t {
     listener_reopened,   ///< another one has taken its place
     resources_short,     ///< descriptors or memory: newcomers are refused
     resources_recovered,
-    alarm_raised,        ///< too large a share of what happened lately were errors, the last of them `error`
+    alarm_raised,  ///< too large a share of what happened lately were errors, the last of them `error`
     alarm_cleared,
-    draining,            ///< nothing is accepted any more, and everyone is asked to leave
-    drained,             ///< everyone has left
+    draining,  ///< nothing is accepted any more, and everyone is asked to leave
+    drained,   ///< everyone has left
 };
 
 inline constexpr std::size_t inbound_event_kind_count = static_cast<std::size_t>(inbound_event_kind::drained) + 1;
@@ -72,9 +72,9 @@ constexpr const char* to_string(inbound_event_kind kind) noexcept {
 /// Something that happened; `inbound_event_kind` says which of the other members mean something.
 struct inbound_event {
     inbound_event_kind kind{};
-    ip_endpoint peer{};     ///< of a connection; of a listener, its own address
-    ip_block group{};       ///< of a connection and of a group
-    connection_id id{};     ///< of a connection that has one
+    ip_endpoint peer{};  ///< of a connection; of a listener, its own address
+    ip_block group{};    ///< of a connection and of a group
+    connection_id id{};  ///< of a connection that has one
     std::error_code error{};
     close_reason closed = close_reason::none;
     refuse_reason refused = refuse_reason::none;

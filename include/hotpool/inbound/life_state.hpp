@@ -23,11 +23,11 @@ constexpr bool may_follow(life_state from, life_state to) noexcept {
     constexpr bool yes = true, no = false;
     //                                                accepted handshaking open draining closed
     constexpr bool table[life_state_count][life_state_count] = {
-        /* accepted                                */ {no,     yes,        yes, yes,     yes},
-        /* handshaking                             */ {no,     no,         yes, yes,     yes},
-        /* open                                    */ {no,     no,         no,  yes,     yes},
-        /* draining                                */ {no,     no,         no,  no,      yes},
-        /* closed: not there, before and after     */ {yes,    no,         no,  no,      no},
+        /* accepted                                */ {no, yes, yes, yes, yes},
+        /* handshaking                             */ {no, no, yes, yes, yes},
+        /* open                                    */ {no, no, no, yes, yes},
+        /* draining                                */ {no, no, no, no, yes},
+        /* closed: not there, before and after     */ {yes, no, no, no, no},
     };
     return table[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
 }

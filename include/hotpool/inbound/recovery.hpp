@@ -63,7 +63,8 @@ public:
     bool wants_usage() const noexcept { return wants_usage_; }
     void usage_asked() noexcept { wants_usage_ = false; }
     resource_change usage_read(const resource_usage& usage, time_point now) noexcept {
-        if (guard_.options().check_interval == duration::zero()) return resource_change::none;  // since it was asked for
+        if (guard_.options().check_interval == duration::zero())
+            return resource_change::none;  // since it was asked for
         check_due_ = base::after(now, guard_.options().check_interval);
         return told(guard_.usage_read(usage));
     }

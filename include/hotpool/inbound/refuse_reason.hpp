@@ -8,17 +8,17 @@ namespace hotpool::inbound {
 
 /// Whoever is refused is refused for exactly one of these, the first that applies.
 enum class refuse_reason : std::uint8_t {
-    none,                ///< admitted
-    draining,            ///< the server is going away
-    denied,              ///< the access list denies the address
-    blocked,             ///< its group is blocked for a time
-    resources,           ///< descriptors or memory are short
-    total_connections,   ///< as many connections as the server allows
-    group_connections,   ///< as many connections as a group may have
-    half_open,           ///< too many handshakes under way
-    group_requests,      ///< the group's quota of requests is used up
-    group_table_full,    ///< every group that is known has connections
-    no_ticket,           ///< the connection was never admitted here, or has ended
+    none,               ///< admitted
+    draining,           ///< the server is going away
+    denied,             ///< the access list denies the address
+    blocked,            ///< its group is blocked for a time
+    resources,          ///< descriptors or memory are short
+    total_connections,  ///< as many connections as the server allows
+    group_connections,  ///< as many connections as a group may have
+    half_open,          ///< too many handshakes under way
+    group_requests,     ///< the group's quota of requests is used up
+    group_table_full,   ///< every group that is known has connections
+    no_ticket,          ///< the connection was never admitted here, or has ended
 };
 
 inline constexpr std::size_t refuse_reason_count = static_cast<std::size_t>(refuse_reason::no_ticket) + 1;

@@ -73,9 +73,7 @@ struct send_counts {
     std::uint64_t dropped_newest = 0;
     std::uint64_t disconnected = 0;  ///< dropped, as the receiver is ended or being ended
 
-    constexpr std::uint64_t total() const noexcept {
-        return queued + dropped_oldest + dropped_newest + disconnected;
-    }
+    constexpr std::uint64_t total() const noexcept { return queued + dropped_oldest + dropped_newest + disconnected; }
     /// Messages that slow readers did not get, as `inbound_counters::queue_drops` has them.
     constexpr std::uint64_t dropped() const noexcept { return dropped_oldest + dropped_newest + disconnected; }
     friend bool operator==(const send_counts&, const send_counts&) = default;

@@ -113,7 +113,9 @@ public:
 
     unsigned status() const noexcept { return status_; }
     http::fields_view fields() const noexcept { return fields_.fields(); }
-    std::string_view body_view() const noexcept { return shared_ ? std::string_view(*shared_) : std::string_view(text_); }
+    std::string_view body_view() const noexcept {
+        return shared_ ? std::string_view(*shared_) : std::string_view(text_);
+    }
     const std::shared_ptr<const std::string>& shared_body() const noexcept { return shared_; }
     bool closes() const noexcept { return close_; }
     errc error() const noexcept { return error_; }
@@ -143,16 +145,15 @@ private:
 
 /// What of a request and its connection decides how a reply is written.
 struct reply_writer {
-    bool head_only = false;   ///< the method was HEAD: the length of the body that is not sent
-    bool keep_alive = true;   ///< otherwise `Connection: close`
-    bool http_1_0 = false;    ///< such a client must be told that the connection stays
+    bool head_only = false;  ///< the method was HEAD: the length of the body that is not sent
+    bool keep_alive = true;  ///< otherwise `Connection: close`
+    bool http_1_0 = false;   ///< such a client must be told that the connection stays
 
     /// Appends the reply's head, up to and including the empty line.
     /// @param r without an `error`
     void write_head(base::byte_buffer& out, const reply& r) const {
         const std::string_view line = detail::known_status_line(r.status_);
-        if (line.empty())
-            out.append("HTTP/1.1 ", detail::decimal(r.status_), " \r\n");
+        if (line.empty()) out.append("HTTP/1.1 ", detail::decimal(r.status_), " \r\n");
         if (r.is_bodiless())
             out.append(line, connection(), r.fields_.text(), "\r\n");
         else

@@ -57,7 +57,7 @@ public:
     void release() noexcept { block_.release(); }
 
 private:
-    static constexpr std::size_t max_copied = 8 * 1024;  // from here on a copy costs more than a second buffer
+    static constexpr std::size_t max_copied = 8 * 1024;     // from here on a copy costs more than a second buffer
     static constexpr std::size_t max_gathered = 16 * 1024;  // a record of TLS
 
     /// Takes back what a reply has added that cannot be finished.

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hotpool/http/kept_block.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/http/kept_block.hpp"
 #include "hotpool/http/limits.hpp"
 #include "hotpool/inbound/request_parser.hpp"
 

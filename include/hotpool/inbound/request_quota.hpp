@@ -24,13 +24,14 @@ struct quota_options {
 /// itself is the same for all groups. `wait` is how long until a request may come, zero if one may now; `count` notes
 /// one that was admitted. A state that a quota with other options has left is taken over.
 template <class Q>
-concept request_quota =
-    std::copyable<Q> && std::constructible_from<Q, const quota_options&> &&
+concept request_quota = std::copyable<Q> && std::constructible_from<Q, const quota_options&> &&
     std::is_trivially_copyable_v<typename Q::state> && std::default_initializable<typename Q::state> &&
     requires(const Q q, const typename Q::state& seen, typename Q::state& changed, time_point now) {
-        { q.wait(seen, now) } noexcept -> std::same_as<duration>;
-        { q.count(changed, now) } noexcept -> std::same_as<void>;
-    };
+    { q.wait(seen, now) }
+    noexcept->std::same_as<duration>;
+    { q.count(changed, now) }
+    noexcept->std::same_as<void>;
+};
 
 /// The point at which the present hour of the wall clock began, for `quota_options::window_begins`.
 /// @param wall the wall clock, and `now` the steady clock, both read at the same moment

@@ -256,7 +256,8 @@ private:
             return compose(books, make_refusal(503, options_.drain_retry_after).close(), request_outcome::refused);
         const admission_verdict said = offer(books, head);
         if (!said.admitted())
-            return compose(books, make_refusal(refusal_status(said.refused), said.retry_after), request_outcome::refused);
+            return compose(books, make_refusal(refusal_status(said.refused), said.retry_after),
+                           request_outcome::refused);
         if (head.method(in_.head_text()) == "CONNECT")
             return compose(books, reply(501).close(), request_outcome::failed);
         if (in_.parser().expects_continue() && !in_.has_unparsed()) out_.append("HTTP/1.1 100 Continue\r\n\r\n");
@@ -283,8 +284,8 @@ private:
         if (r.error() != http::no_error) return compose(books, failure(), request_outcome::failed);
         const request_parser& parser = in_.parser();
         const bool whole = parser.complete();  // otherwise what follows is nobody's
-        const bool stays = whole && parser.keep_alive() && !r.closes() && !draining_ &&
-                           books.last_request() == close_reason::none;
+        const bool stays =
+            whole && parser.keep_alive() && !r.closes() && !draining_ && books.last_request() == close_reason::none;
         out_.add(std::forward<Reply>(r), {.head_only = whole && parser.head().method(in_.head_text()) == "HEAD",
                                           .keep_alive = stays,
                                           .http_1_0 = parser.head().version_minor == 0});
@@ -324,14 +325,14 @@ private:
     request_outcome outcome_ = request_outcome::served;
     close_reason ends_for_ = close_reason::connection_close;
     phase phase_ = phase::reading;
-    bool begun_ = false;             // the books know of the present request
-    bool late_ = false;              // the present request began when the server was draining
+    bool begun_ = false;  // the books know of the present request
+    bool late_ = false;   // the present request began when the server was draining
     bool draining_ = false;
-    bool reading_ = false;           // bytes are awaited
-    bool flushing_ = false;          // a write was handed out, and something of it is left
+    bool reading_ = false;   // bytes are awaited
+    bool flushing_ = false;  // a write was handed out, and something of it is left
     bool waits_to_write_ = false;
-    bool slow_ = false;              // the books were told that a reply is being written while the request is worked on
-    bool stays_ = true;              // the connection may carry another request
+    bool slow_ = false;  // the books were told that a reply is being written while the request is worked on
+    bool stays_ = true;  // the connection may carry another request
     bool idleness_limited_ = false;
 };
 

@@ -67,12 +67,8 @@ private:
     friend class life_limits;
     friend class life_actions;
 
-    time_point heard_at() const noexcept {
-        return time_point{duration{heard_at_.load(std::memory_order_relaxed)}};
-    }
-    void hear(time_point now) noexcept {
-        heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-    }
+    time_point heard_at() const noexcept { return time_point{duration{heard_at_.load(std::memory_order_relaxed)}}; }
+    void hear(time_point now) noexcept { heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed); }
     bool has_request() const noexcept { return state_ == life_state::open && doing_ >= activity::receiving; }
 
     std::atomic<duration::rep> heard_at_{0};

@@ -168,20 +168,20 @@ private:
         try {
             timer_.expires_at(due);
             timer_.async_wait(timer_handler(driver().shared_from_this()));
-        } catch (...) {  // of memory: waits that were cut have what was set aside, and try again as they end
-            const std::lock_guard lock(mutex_);
-            timer_due_ = never;
-            timer_missing_ = true;
+        } catch (...) {  // of memory: it is tried again until there is some
+            {
+                const std::lock_guard lock(mutex_);
+                timer_due_ = never;
+            }
+            post_rest();
         }
     }
     void timer_ended(bool cut) {
+        if (cut) return;
         {
             const std::lock_guard lock(mutex_);
-            if (cut && !std::exchange(timer_missing_, false)) return;
-            if (!cut) {
-                timer_due_ = never;
-                driver().time_passed(clock_type::now());
-            }
+            timer_due_ = never;
+            driver().time_passed(clock_type::now());
         }
         carry_out();
     }
@@ -193,9 +193,7 @@ private:
     std::atomic<bool> rest_posted_{false};
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;
-    // Under `mutex_`.
-    time_point timer_due_ = never;
-    bool timer_missing_ = false;  // there was no memory to wait with
+    time_point timer_due_ = never;  // under `mutex_`
 };
 
 }  // namespace hotpool::detail

@@ -36,8 +36,8 @@ public:
         std::uint64_t ended = 0;
         for (const std::uint64_t n : ledger_.counters.retired) ended += n;
         const auto& slots = ledger_.slots;
-        return ledger_.counters.opened ==
-               ended + slots.count(slot_state::idle) + slots.count(slot_state::leased) + slots.count(slot_state::probing);
+        return ledger_.counters.opened == ended + slots.count(slot_state::idle) + slots.count(slot_state::leased) +
+                                              slots.count(slot_state::probing);
     }
     /// A slot has what its state says, and nothing else.
     /// @param due when it is due

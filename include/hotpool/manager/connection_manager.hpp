@@ -22,8 +22,8 @@ namespace hotpool {
 
 /// What a caller says of the connection it gives back.
 struct return_report {
-    retire_reason retire = retire_reason::none;               ///< `none`: it may be used again
-    std::optional<std::chrono::seconds> idle_hint = {};       ///< the peer's `Keep-Alive: timeout=N`
+    retire_reason retire = retire_reason::none;          ///< `none`: it may be used again
+    std::optional<std::chrono::seconds> idle_hint = {};  ///< the peer's `Keep-Alive: timeout=N`
 };
 
 /// What became of a request for a connection.
@@ -53,7 +53,7 @@ public:
         slot_task task = slot_task::none;
         waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
         bool ask = false;                 ///< answer `endpoints_came` or `endpoints_failed`
-        Resource reclaimed{};             ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
+        Resource reclaimed{};  ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
     };
 
     /// @param seed for jitter
@@ -118,7 +118,8 @@ public:
     }
 
     /// A leased connection comes back: to the oldest waiter, to the idle ones, or to its end.
-    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now, const return_report& report = {}) noexcept {
+    [[gnu::always_inline]] void lease_returned(slot_type& s, time_point now,
+                                               const return_report& report = {}) noexcept {
         assert(s.state == slot_state::leased);
         leases_type::end(books(), s);
         if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]

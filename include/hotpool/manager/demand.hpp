@@ -20,7 +20,7 @@ struct demand {
     std::size_t at_once = 0;    ///< how many may be under way
     std::size_t room = 0;       ///< how many more connections there may be
     bool suspended = false;     ///< nothing is to be opened for the time being
-    bool failing = false;        ///< nothing could be opened for some time: one opening after the other, asked for or not
+    bool failing = false;  ///< nothing could be opened for some time: one opening after the other, asked for or not
 
     /// Callers for whom nothing comes back in a moment.
     constexpr std::size_t unserved() const noexcept { return base::excess(waiting, tending); }

@@ -111,8 +111,8 @@ public:
 
     /// How the failure of an attempt leaves its slot.
     enum class aftermath : std::uint8_t {
-        goes_on,  ///< at the next address
-        over,     ///< vacant: a caller may have to be told
+        goes_on,   ///< at the next address
+        over,      ///< vacant: a caller may have to be told
         unnoticed  ///< vacant: no caller counted on it
     };
     /// @param error what the attempt ended with; on return, what a caller is to be told
@@ -345,7 +345,7 @@ private:
     base::random_source& random_;
     growth growth_;
     detail::routes<typename Policies::balance> routes_;
-    bool ejected_ = false;  // and nobody has been told
+    bool ejected_ = false;      // and nobody has been told
     std::size_t doubtful_ = 0;  // openings that were overtaken, and trials
 };
 

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/policy/endpoint_source.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/policy/balance.hpp"
+#include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/policy/pool_options.hpp"
 
 namespace hotpool {
@@ -33,10 +33,10 @@ struct endpoint_state {
     bool listed = true;  ///< in the latest answer; connections to an address that is not are retired
     endpoint_standing standing = endpoint_standing::usable;
     endpoint_load load{};
-    std::size_t stalled = 0;      ///< openings under way that have been slow enough for another address to be tried
-    std::uint64_t failures = 0;   ///< those that were news
+    std::size_t stalled = 0;     ///< openings under way that have been slow enough for another address to be tried
+    std::uint64_t failures = 0;  ///< those that were news
     unsigned failures_in_a_row = 0;
-    unsigned ejections = 0;       ///< without a long enough good time between them
+    unsigned ejections = 0;  ///< without a long enough good time between them
     time_point ejected_until{};
     time_point readmitted_at{};
 };
@@ -260,9 +260,8 @@ private:
     /// Families in turn, beginning with the first one's; quick addresses before slow ones as they stand.
     static void interleave(std::vector<endpoint_ptr>& list, std::vector<endpoint_ptr>& order) {
         const ip_family first = list.front()->where.address.family();
-        const auto other = std::stable_partition(list.begin(), list.end(), [&](const endpoint_ptr& e) {
-            return e->where.address.family() == first;
-        });
+        const auto other = std::stable_partition(
+            list.begin(), list.end(), [&](const endpoint_ptr& e) { return e->where.address.family() == first; });
         auto a = list.begin();
         auto b = other;
         while (a != other || b != list.end()) {

@@ -91,7 +91,9 @@ public:
         return num_openings(d);
     }
     /// There may be openings that no waiter asks for.
-    bool grows_unasked(const demand& d) const noexcept { return d.lacking_idle() != 0 || warm_left_ != 0 || is_failing(); }
+    bool grows_unasked(const demand& d) const noexcept {
+        return d.lacking_idle() != 0 || warm_left_ != 0 || is_failing();
+    }
 
     /// An opening has come to nothing, and no other address is tried for it.
     failure_reach failed(std::error_code error, const demand& d) noexcept {
@@ -109,7 +111,9 @@ public:
         return another ? failure_reach::nobody : failure_reach::oldest;
     }
     /// A new connection's end, chosen by the policy.
-    time_point end_of_life(time_point now) noexcept { return base::after(now, policies_.lifetime.life(random_.uniform())); }
+    time_point end_of_life(time_point now) noexcept {
+        return base::after(now, policies_.lifetime.life(random_.uniform()));
+    }
 
     // --- the source of endpoints, and times
 

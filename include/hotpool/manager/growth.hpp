@@ -39,9 +39,7 @@ public:
     /// Nothing is opened before `time`.
     void pause_until(time_point time) noexcept { not_before_ = time; }
     /// The process has no descriptor or no memory left: fewer at once from now on; each success allows one more.
-    void ran_short(std::size_t under_way) noexcept {
-        pace_ = std::max<std::size_t>(1, std::min(pace_, under_way) / 2);
-    }
+    void ran_short(std::size_t under_way) noexcept { pace_ = std::max<std::size_t>(1, std::min(pace_, under_way) / 2); }
     /// Nothing works, and no connection is left that might come back. False when that is known already, or not yet
     /// certain.
     bool trips(const pool_options& o, bool any_left, std::error_code cause) noexcept {

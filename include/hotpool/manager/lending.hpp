@@ -23,9 +23,9 @@
 namespace hotpool::detail {
 
 /// The half of the connection manager that is about connections which are open. Whatever becomes fit for use, by being
-/// opened, put back or looked after, comes to `make_available` or `come_back`: there it goes to its end if it is too old
-/// or in the way, to the oldest waiter that takes it, or to the idle ones. It knows nothing of how connections are
-/// opened; the other half, `expansion`, is given `numbers`.
+/// opened, put back or looked after, goes the same way: to its end if it is too old or in the way, else to the oldest
+/// waiter that takes it, else to the idle ones. It knows nothing of how connections are opened; the other half,
+/// `expansion`, is given `numbers`.
 /// @threads distinct objects only
 template <class Resource, policy_bundle Policies>
 class lending {
@@ -67,7 +67,8 @@ public:
         if (w.fresh_only) make_room();
     }
     /// Back from a lease, and fit for use as far as its holder knows.
-    [[gnu::always_inline]] void put_back(slot_type& s, time_point now, std::optional<std::chrono::seconds> idle_hint) noexcept {
+    [[gnu::always_inline]] void put_back(slot_type& s, time_point now,
+                                         std::optional<std::chrono::seconds> idle_hint) noexcept {
         if (policies.requests.spent(s.uses)) [[unlikely]]
             return departures_type::retire(books, s, retire_reason::max_requests);
         s.idle_limit = policies.idle.limit(idle_hint);

@@ -24,6 +24,7 @@ inline constexpr std::size_t slot_state_count = 6;
 /// The life of a slot: may `to` follow `from`?
 constexpr bool may_follow(slot_state from, slot_state to) noexcept {
     constexpr bool yes = true, no = false;
+    // clang-format off
     //                                              vacant opening idle leased probing closing
     constexpr bool table[slot_state_count][slot_state_count] = {
         /* vacant: nothing there                 */ {no,   yes,    no,  no,    no,     no},
@@ -33,6 +34,7 @@ constexpr bool may_follow(slot_state from, slot_state to) noexcept {
         /* probing: taken out by the pool itself */ {yes,  no,     yes, yes,   no,     yes},
         /* closing: being shut down              */ {yes,  no,     no,  no,    no,     no},
     };
+    // clang-format on
     return table[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
 }
 
@@ -57,12 +59,12 @@ constexpr bool asks_peer(probe_kind kind) noexcept {
 /// What the machine asks of its driver for a slot.
 enum class slot_task : std::uint8_t {
     none,
-    open,           ///< make a connection, to `endpoint` if there is one; answer `slot_opened`, `opening_failed` or `opening_deferred`
+    open,           ///< make a connection; answer `slot_opened`, `opening_failed` or `opening_deferred`
     abort_opening,  ///< stop making it; the opening still answers
     close,          ///< close the connection; answer `slot_closed`
     rest,           ///< give its buffers back; answer `tend_finished`
     probe,          ///< probe its health; answer `probe_finished`
-    report_leak,    ///< the lease is held for long; if its place was taken back, the action's `reclaimed` says from whom
+    report_leak,    ///< the lease is held for long; the action's `reclaimed` says whether its place is free
     expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
 };
 
@@ -78,22 +80,22 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     slot_state state = slot_state::vacant;
     probe_kind probing = probe_kind::none;
     slot_task task = slot_task::none;
-    retire_reason retire = retire_reason::none;  ///< set in any state before closing: it is closed at the next occasion, for this
+    retire_reason retire = retire_reason::none;            ///< why it is closed at the next occasion
     retire_reason dies_for = retire_reason::max_lifetime;  ///< why it ends at `dies_at`
-    bool rested = false;                         ///< its buffers have been given back
-    std::uint64_t uses = 0;                      ///< leases so far
-    std::uint64_t failures_before = 0;           ///< failures of openings already counted when this one began
+    bool rested = false;                                   ///< its buffers have been given back
+    std::uint64_t uses = 0;                                ///< leases so far
+    std::uint64_t failures_before = 0;                     ///< failures of openings already counted when this one began
     time_point dies_at = never;
     time_point idle_since{};
-    duration idle_limit{};                       ///< it may lie idle for so long
-    time_point proven_at{};                      ///< put back or probed: from then the next probe is reckoned
+    duration idle_limit{};   ///< it may lie idle for so long
+    time_point proven_at{};  ///< put back or probed: from then the next probe is reckoned
     time_point lease_deadline = never;
-    time_point leased_at{};                      ///< kept only where leaks are reported
-    time_point leak_at = never;                  ///< held longer than this, the lease is reported
-    endpoint_ptr endpoint{};                     ///< where it leads; null where the transport finds its own way
+    time_point leased_at{};      ///< kept only where leaks are reported
+    time_point leak_at = never;  ///< held longer than this, the lease is reported
+    endpoint_ptr endpoint{};     ///< where it leads; null where the transport finds its own way
     /// 0.0.0.0:0 where the transport finds its own way.
     ip_endpoint leads_to() const noexcept { return endpoint == nullptr ? ip_endpoint{} : endpoint->where; }
-    std::unique_ptr<detail::dial<slot>> dialling{};      ///< while it is being opened to an endpoint
+    std::unique_ptr<detail::dial<slot>> dialling{};  ///< while it is being opened to an endpoint
 
     /// In the hands of somebody who may have a deadline: a caller, or a prober.
     bool is_out() const noexcept { return state == slot_state::leased || asks_peer(probing); }

@@ -111,8 +111,7 @@ public:
             if (s.state == slot_state::vacant && (s.in_wheel() || s.task != slot_task::none)) return false;
             if (!is_sound(s)) return false;
         }
-        return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) &&
-               due_.check();
+        return seen == states_ && tasks == tasks_.size() && vacant_.size() == count(slot_state::vacant) && due_.check();
     }
 
 private:

@@ -102,7 +102,8 @@ private:
         const bool first = &w == any_.front();
         any_.remove(w);
         if (!first) return;
-        for (; behind_ != nullptr && (any_.empty() || behind_->turn < any_.front()->turn); behind_ = fresh_.next(*behind_)) {
+        for (; behind_ != nullptr && (any_.empty() || behind_->turn < any_.front()->turn);
+             behind_ = fresh_.next(*behind_)) {
             ++passed_over_;
             ++steps_;
         }

@@ -10,7 +10,8 @@ namespace hotpool {
 /// The pause after `failures` failed openings in a row (1 or more), told a random number in [0, 1).
 template <class P>
 concept backoff_policy = std::copyable<P> && requires(const P p, unsigned failures, double chance) {
-    { p.pause(failures, chance) } noexcept -> std::same_as<duration>;
+    { p.pause(failures, chance) }
+    noexcept->std::same_as<duration>;
 };
 
 /// `backoff_first`, doubled with each failure up to `backoff_limit`; chance takes off up to half of it, so that

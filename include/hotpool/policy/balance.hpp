@@ -16,10 +16,11 @@ struct endpoint_load {
 
 /// The place of one of `loads` (1 or more), told how many choices came before and a random number in [0, 1).
 template <class P>
-concept balance_policy =
-    std::copyable<P> && requires(const P p, std::span<const endpoint_load> loads, std::uint64_t turn, double chance) {
-        { p.choose(loads, turn, chance) } noexcept -> std::same_as<std::size_t>;
-    };
+concept balance_policy = std::copyable<P> &&
+    requires(const P p, std::span<const endpoint_load> loads, std::uint64_t turn, double chance) {
+    { p.choose(loads, turn, chance) }
+    noexcept->std::same_as<std::size_t>;
+};
 
 /// The one with the fewest leases, then the fewest connections; among equals, each in its turn.
 class least_leased {

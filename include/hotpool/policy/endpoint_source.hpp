@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/ip_address.hpp"
 
 namespace hotpool {
 

@@ -13,7 +13,8 @@ namespace hotpool {
 /// `duration::max()`: without limit. The hint is what the peer announced (`Keep-Alive: timeout=N`), if it did.
 template <class P>
 concept idle_policy = std::copyable<P> && requires(const P p, std::optional<std::chrono::seconds> hint) {
-    { p.limit(hint) } noexcept -> std::same_as<duration>;
+    { p.limit(hint) }
+    noexcept->std::same_as<duration>;
 };
 
 /// `idle_timeout` of the options, or two seconds less than the peer's announcement where that is sooner: a request

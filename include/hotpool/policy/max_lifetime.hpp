@@ -10,7 +10,8 @@ namespace hotpool {
 /// The life of a new connection, told a random number in [0, 1); `duration::max()`: without limit.
 template <class P>
 concept lifetime_policy = std::copyable<P> && requires(const P p, double chance) {
-    { p.life(chance) } noexcept -> std::same_as<duration>;
+    { p.life(chance) }
+    noexcept->std::same_as<duration>;
 };
 
 /// `max_lifetime` × uniform(1 − `lifetime_jitter`, 1).

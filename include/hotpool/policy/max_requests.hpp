@@ -11,7 +11,8 @@ namespace hotpool {
 /// Whether a connection that has been leased `uses` times is spent and must not be lent again.
 template <class P>
 concept requests_policy = std::copyable<P> && requires(const P p, std::uint64_t uses) {
-    { p.spent(uses) } noexcept -> std::same_as<bool>;
+    { p.spent(uses) }
+    noexcept->std::same_as<bool>;
 };
 
 /// Spent after `max_requests` leases.

@@ -24,9 +24,12 @@ struct connection_counts {
 /// Decides about growth from the present counts. `room` is how many more connections may be opened now.
 template <class P>
 concept limits_policy = std::copyable<P> && requires(const P p, const connection_counts& c) {
-    { p.room(c) } noexcept -> std::same_as<std::size_t>;
-    { p.may_idle(c) } noexcept -> std::same_as<bool>;
-    { p.may_wait(c) } noexcept -> std::same_as<bool>;
+    { p.room(c) }
+    noexcept->std::same_as<std::size_t>;
+    { p.may_idle(c) }
+    noexcept->std::same_as<bool>;
+    { p.may_wait(c) }
+    noexcept->std::same_as<bool>;
 };
 
 /// Fixed numbers: `max_connections`, `max_idle`, `max_waiters`.

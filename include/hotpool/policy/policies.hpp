@@ -30,18 +30,17 @@ struct default_policies {
 };
 
 template <class P>
-concept policy_value = std::copyable<P> && (std::constructible_from<P, const pool_options&> || std::default_initializable<P>);
+concept policy_value = std::copyable<P> &&
+    (std::constructible_from<P, const pool_options&> || std::default_initializable<P>);
 
 template <class B>
-concept policy_bundle =
-    policy_value<typename B::per_host_limits> && limits_policy<typename B::per_host_limits> &&
+concept policy_bundle = policy_value<typename B::per_host_limits> && limits_policy<typename B::per_host_limits> &&
     policy_value<typename B::idle_timeout> && idle_policy<typename B::idle_timeout> &&
     policy_value<typename B::max_lifetime> && lifetime_policy<typename B::max_lifetime> &&
     policy_value<typename B::max_requests> && requests_policy<typename B::max_requests> &&
     policy_value<typename B::reuse_order> && order_policy<typename B::reuse_order> &&
-    policy_value<typename B::backoff> && backoff_policy<typename B::backoff> &&
-    policy_value<typename B::balance> && balance_policy<typename B::balance> &&
-    policy_value<typename B::retry> && retry_policy<typename B::retry>;
+    policy_value<typename B::backoff> && backoff_policy<typename B::backoff> && policy_value<typename B::balance> &&
+    balance_policy<typename B::balance> && policy_value<typename B::retry> && retry_policy<typename B::retry>;
 
 namespace detail {
 

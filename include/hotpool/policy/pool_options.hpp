@@ -140,7 +140,8 @@ inline void validate(const pool_options& options) {
     require_not_negative(options.resolve_interval, "resolve_interval");
     require_positive(options.attempt_delay, "attempt_delay");
     require_positive(options.ejection_time, "ejection_time");
-    if (options.ejection_limit < options.ejection_time) refuse_option("ejection_limit", "must be at least ejection_time");
+    if (options.ejection_limit < options.ejection_time)
+        refuse_option("ejection_limit", "must be at least ejection_time");
     require_not_negative(options.retire_spacing, "retire_spacing");
     require_not_negative(options.leak_after, "leak_after");
     if (options.reclaim_leaked && options.leak_after == duration::zero())

@@ -31,8 +31,10 @@ enum class retry_verdict {
 /// longer wait, that counts. A wait that would outlast the request's deadline is not begun: the request fails then.
 template <class P>
 concept retry_policy = std::copyable<P> && requires(const P p, const failed_try& t, double chance) {
-    { p.judge(t) } noexcept -> std::same_as<retry_verdict>;
-    { p.pause(t, chance) } noexcept -> std::same_as<duration>;
+    { p.judge(t) }
+    noexcept->std::same_as<retry_verdict>;
+    { p.pause(t, chance) }
+    noexcept->std::same_as<duration>;
 };
 
 /// Again only on a reused connection, only while no byte of the response has come, and only if nothing was written or

@@ -14,7 +14,8 @@ enum class idle_end { newest, oldest };
 /// Chooses the end to lend from, told how many are idle (1 or more).
 template <class P>
 concept order_policy = std::copyable<P> && requires(const P p, std::size_t idle) {
-    { p.lend_from(idle) } noexcept -> std::same_as<idle_end>;
+    { p.lend_from(idle) }
+    noexcept->std::same_as<idle_end>;
 };
 
 /// Newest first: the connection most likely alive and warm in the caches; those beyond need grow old and leave.

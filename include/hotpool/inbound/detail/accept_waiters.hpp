@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "hotpool/base/linked_list.hpp"
+#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/io/cancel_waiter.hpp"
 #include "hotpool/io/completion.hpp"
-#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/transport/asio.hpp"
 
 namespace hotpool::inbound::detail {
@@ -77,9 +77,7 @@ public:
                                                  completion_.get_cancellation_slot());
     }
 
-    void answered() override {
-        completion_.end(this, hotpool::detail::delivery::posted, std::error_code(this->error));
-    }
+    void answered() override { completion_.end(this, hotpool::detail::delivery::posted, std::error_code(this->error)); }
     void abandoned() noexcept override { completion_.abandon(this); }
 
 private:

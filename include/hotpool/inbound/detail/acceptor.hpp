@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "hotpool/access/access_list.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/inbound/acceptor_options.hpp"
-#include "hotpool/inbound/detail/acceptor_services.hpp"
-#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/inbound/detail/accept_waiters.hpp"
 #include "hotpool/inbound/detail/acceptor_core.hpp"
+#include "hotpool/inbound/detail/acceptor_services.hpp"
+#include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/server.hpp"

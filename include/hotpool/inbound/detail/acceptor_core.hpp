@@ -60,8 +60,8 @@ public:
         : loop_type(executor),
           maker_type(std::move(made), std::move(services)),
           accept_loop<acceptor_core, Executor>(executor, options),
-          machine_(options, this->listeners().size(), hour_begun(std::chrono::system_clock::now(), now()), random_seed(),
-                   random_seed()) {
+          machine_(options, this->listeners().size(), hour_begun(std::chrono::system_clock::now(), now()),
+                   random_seed(), random_seed()) {
         machine_.listen(this->services().listener != nullptr);
     }
     ~acceptor_core() { this->leave(); }
@@ -246,7 +246,8 @@ private:
         for (const inbound_event& event : o.events) this->services().listener(event);
         if (o.connection) perform(o.action, **o.connection);
         if (o.answer.waiter != nullptr) context_over_ ? o.answer.waiter->abandoned() : o.answer.waiter->answered();
-        if (o.drained.drainer != nullptr) context_over_ ? o.drained.drainer->abandoned() : o.drained.drainer->answered();
+        if (o.drained.drainer != nullptr)
+            context_over_ ? o.drained.drainer->abandoned() : o.drained.drainer->answered();
         if (o.listeners == gate_task::stop) this->close_listeners();
         if (o.listeners == gate_task::resume) this->resume_accepting();
         if (o.read_usage) read_usage();

@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
@@ -224,8 +224,8 @@ private:
     template <class Attempt, class Token>
     auto initiate(Attempt attempt, Token& token) {
         return net::async_initiate<Token, typename Attempt::signature>(
-            [](auto handler, state_type* c, Attempt how) { detail::start_peer_op(c, how, std::move(handler)); },
-            token, state_, attempt);
+            [](auto handler, state_type* c, Attempt how) { detail::start_peer_op(c, how, std::move(handler)); }, token,
+            state_, attempt);
     }
 
     state_type* state_ = nullptr;

@@ -52,7 +52,8 @@ public:
     using waiter_type = peer_waiter<Stream>;
     using taken_type = taken_waiters<Stream>;
 
-    connection_state(std::shared_ptr<home_type> owner, Stream stream, const ip_endpoint& from, admission_ticket& admitted)
+    connection_state(std::shared_ptr<home_type> owner, Stream stream, const ip_endpoint& from,
+                     admission_ticket& admitted)
         : accepted_peer(from, admitted), home(std::move(owner)), stream_(std::move(stream)) {}
 
     std::shared_ptr<home_type> home;  // null once nobody holds the connection
@@ -324,8 +325,8 @@ private:
     ending how_ = ending::orderly;
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
-    bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
-    bool busy_ = false;    // its handshake is running
+    bool arming_ = false;     // a wait is about to begin: its handler that ends now says nothing of the context
+    bool busy_ = false;       // its handshake is running
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     union {
         Stream stream_;  // ends with the last holder, like all that belongs to the execution context

@@ -11,9 +11,9 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/base/recycler.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/mutex.hpp"
+#include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/end_names.hpp"

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/mutex.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 

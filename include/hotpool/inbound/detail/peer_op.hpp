@@ -9,14 +9,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "hotpool/io/completion.hpp"
-#include "hotpool/io/counted.hpp"
-#include "hotpool/io/buffers.hpp"
-#include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
 #include "hotpool/inbound/end_names.hpp"
+#include "hotpool/io/buffers.hpp"
+#include "hotpool/io/cancel_operation.hpp"
+#include "hotpool/io/completion.hpp"
+#include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp_stream.hpp"
 
