@@ -231,6 +231,10 @@ expect_observed pass 'an error of a condition that is documented'
 rm "$tree/notes/2"
 sed 's/^1/2/' "$tree/notes/1" >"$tree/notes/3"
 expect_observed fail 'an error that is not documented'
+sed 's/^1/2/' "$tree/notes/1" >"$tree/notes/3"
+printf '/// @errors `errc::get_timed_out`\nclass pool {\n    auto async_get(int);\n};\n' >"$tree/include/hotpool/pool/connection_pool.hpp"
+sed -i '/^1/d' "$tree/notes/1"
+expect_observed pass 'an error that the class documents'
 rm "$tree/notes/3"
 sed 's/get_op/strange_op/' "$tree/notes/1" >"$tree/notes/4"
 expect_observed fail 'an operation that no function is known to start'

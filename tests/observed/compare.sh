@@ -7,7 +7,7 @@
 #
 # Of @errors counts what stands in backticks up to the next tag: `errc::x`; `condition::x`, all codes that answer it;
 # `async_x` or `other_class::async_x`, what that function says. A function without @errors that is "as `async_x`" says
-# the same as that one.
+# the same as that one, and @errors of a class hold for all its functions.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 notes=$(cd "$1" && pwd)
@@ -54,16 +54,21 @@ function read_errors(key, text,    count, spans, i, span, at) {
         } else if (span ~ /async_[a-z_]+(\(\))?$/) refers[key] = refers[key] " " span
     }
 }
-function finish_function(name,    key, text, at) {
+# What stands behind @errors, up to the next tag.
+function errors_in(text,    at) {
+    at = index(text, "@errors")
+    if (!at) return ""
+    text = substr(text, at + 7)
+    if (match(text, /@[a-z]/)) text = substr(text, 1, RSTART - 1)
+    return text
+}
+function finish_function(name,    key, text) {
     key = FILENAME " " name
     text = comment
     if (!(key in known)) { known[key] = 1; keys[++key_count] = key }
-    at = index(text, "@errors")
-    if (at) {
-        text = substr(text, at + 7)
-        if (match(text, /@[a-z]/)) text = substr(text, 1, RSTART - 1)
-        read_errors(key, text)
-    } else if (match(text, /[Aa]s (the other )?`[a-z_:]*async_[a-z_]+/)) {
+    read_errors(key, errors_in(of_class))
+    if (index(text, "@errors")) read_errors(key, errors_in(text))
+    else if (match(text, /[Aa]s (the other )?`[a-z_:]*async_[a-z_]+/)) {
         text = substr(text, RSTART, RLENGTH)
         sub(/.*`/, "", text)
         refers[key] = refers[key] " " text
@@ -118,7 +123,12 @@ FILENAME ~ /hotpool\/.*\.hpp$/ && /^[[:space:]]*(static |inline |friend )*[a-z_:
     finish_function(substr($0, RSTART, RLENGTH - 1))
     next
 }
-FILENAME ~ /hotpool\/.*\.hpp$/ { comment = ""; next }
+FILENAME ~ /hotpool\/.*\.hpp$/ {
+    if ($0 ~ /^(class|struct) [a-z_]+/) of_class = comment
+    else if ($0 ~ /^};/) of_class = ""
+    comment = ""
+    next
+}
 
 # The notes come last.
 {
