@@ -95,10 +95,14 @@ private:
 
     void set_timer(time_point due) {
         timer_.expires_at(due);
-        timer_.async_wait(in_turn([](auto& self, const std::error_code& cancelled) {
+        // It does not keep the operation: one whose step was lost for want of memory ends at once, and says so.
+        timer_.async_wait([weak = this->weak_from_this()](const std::error_code& cancelled) {
+            const auto self = weak.lock();
+            if (self == nullptr) return;
+            const std::lock_guard turn(*self->turn_);
             // It may have fired just before it was set anew.
-            if (!cancelled && clock_type::now() >= self.timer_.expiry()) self.timed_out();
-        }));
+            if (!cancelled && clock_type::now() >= self->timer_.expiry()) self->timed_out();
+        });
     }
 
     void connect() {
