@@ -195,6 +195,54 @@ if clang-format --version 2>/dev/null | grep -q 'version 14'; then
     }
 fi
 
+# expect_observed pass|fail SENTENCE: of the notes in $tree/notes
+observe_tree() {
+    mkdir -p "$tree/notes"
+    printf '1\tvoid observe() [with Op = hotpool::detail::get_op<hotpool::pool_core<int, tcp>, f()::<lambda()> >]\n' \
+        >"$tree/notes/1"
+    rm -rf "$tree/include" && mkdir -p "$tree/include/hotpool/base"
+    for file in client/http_client inbound/detail/acceptor inbound/detail/connection exchange/exchange \
+        exchange/response_reader connection/lease pool/connection_pool; do
+        mkdir -p "$tree/include/hotpool/${file%/*}"
+        echo '/// @errors `errc::cancelled`, `condition::refused`
+/// @cancels any type, `errc::get_timed_out`
+auto async_get(int);' >"$tree/include/hotpool/$file.hpp"
+    done
+    printf 'enum class errc {\n    cancelled = 1,\n    get_timed_out,\n    waiters_full,\n};\n' >"$tree/include/hotpool/base/errc.hpp"
+    printf '{errc::cancelled, none, ""}\n{errc::get_timed_out, none, ""}\n{errc::waiters_full, refused, ""}\n' \
+        >"$tree/include/hotpool/base/errc_table.hpp"
+}
+expect_observed() {
+    outcome=pass
+    sh "$here/../observed/compare.sh" "$tree/notes" "$tree" >"$tree/output" 2>&1 || outcome=fail
+    if [ "$outcome" = "$1" ]; then
+        echo "ok: compare.sh: $2"
+    else
+        echo "FAILED: compare.sh: $2: expected $1, got $outcome"
+        cat "$tree/output"
+        failures=$((failures + 1))
+    fi
+    observe_tree
+}
+observe_tree
+expect_observed pass 'an error that is documented'
+sed 's/^1/3/' "$tree/notes/1" >"$tree/notes/2"
+expect_observed pass 'an error of a condition that is documented'
+rm "$tree/notes/2"
+sed 's/^1/2/' "$tree/notes/1" >"$tree/notes/3"
+expect_observed fail 'an error that is not documented'
+sed 's/^1/2/' "$tree/notes/1" >"$tree/notes/3"
+printf '/// @errors `errc::get_timed_out`\nclass pool {\n    auto async_get(int);\n};\n' >"$tree/include/hotpool/pool/connection_pool.hpp"
+sed -i '/^1/d' "$tree/notes/1"
+expect_observed pass 'an error that the class documents'
+rm "$tree/notes/3"
+sed 's/get_op/strange_op/' "$tree/notes/1" >"$tree/notes/4"
+expect_observed fail 'an operation that no function is known to start'
+rm "$tree/notes/4"
+printf '' >"$tree/notes/1"
+expect_observed fail 'notes of nothing'
+fresh_tree
+
 cat >"$tree/log" <<'END'
 1/7 Testing: fine
 All tests passed (12 assertions in 4 test cases)

@@ -27,7 +27,7 @@ enum class collect : std::uint8_t { whole, head };
 ///
 ///     writing --> reading --> over        from writing too: refused, lost; from any: cancelled, timed out
 ///
-/// No I/O, no clock.
+/// No I/O, no clock. What each exchange goes through once is inlined by attribute.
 /// @lifetime the request outlives it
 class exchange_machine {
 public:
@@ -57,14 +57,14 @@ public:
     /// Begins, or begins anew.
     /// @param reused whether the connection has carried something before
     /// @return why the request must not be sent, or `errc{}`
-    errc start(const request_builder& request, std::string_view host_value, const http::field_block* defaults,
-               bool reused) {
+    [[gnu::always_inline]] errc start(const request_builder& request, std::string_view host_value,
+                                      const http::field_block* defaults, bool reused) {
         request_ = &request;
         reused_ = reused;
         stage_ = stage::writing;
         outcome_ = outcome::none;
-        write_error_.clear();
-        error_.clear();
+        if (broken_) [[unlikely]]
+            forget_errors();
         answer_due_ = rest_due_ = never;
         if (const errc e = writer_.start(request, host_value, defaults); e != errc{}) return e;
         collector_.start(request.kind(), request.wants_upgrade());
@@ -76,12 +76,7 @@ public:
     order next() {
         if (stage_ == stage::reading) return order::read;
         if (stage_ == stage::over) return order::end;
-        if (const std::error_code e = writer_.refill()) {
-            // The head has left: that is another failure than a request which is refused as a whole.
-            const bool short_or_long = e == errc::body_length_mismatch;
-            fail(short_or_long ? make_error_code(errc::body_source_failed) : e, retire_reason::not_clean);
-            return order::end;
-        }
+        if (writer_.lacks_body() && !refill()) return order::end;
         if (!writer_.at_rest()) return order::write;
         if (writer_.withheld()) return order::read;
         stage_ = stage::reading;
@@ -105,9 +100,10 @@ public:
     /// The peer may have answered before it left.
     void write_failed(std::error_code error) noexcept {
         write_error_ = error;
+        broken_ = true;
         stage_ = stage::reading;
     }
-    void received(std::size_t bytes) noexcept {
+    [[gnu::always_inline]] void received(std::size_t bytes) noexcept {
         collector_.received(bytes);
         rest_due_ = never;
         parse();
@@ -175,7 +171,16 @@ public:
 private:
     enum class stage : std::uint8_t { writing, reading, over };
 
-    void parse() noexcept {
+    /// False when the body's source has failed.
+    bool refill() {
+        const std::error_code e = writer_.refill();
+        // The head has left: that is another failure than a request which is refused as a whole.
+        const bool short_or_long = e == errc::body_length_mismatch;
+        if (e) fail(short_or_long ? make_error_code(errc::body_source_failed) : e, retire_reason::not_clean);
+        return !e;
+    }
+
+    [[gnu::always_inline]] void parse() noexcept {
         for (;;) {
             switch (collector_.advance()) {
                 case response_collector::verdict::need_more: return;
@@ -207,8 +212,14 @@ private:
 
     void fail(std::error_code error, retire_reason why) noexcept {
         error_ = error;
+        broken_ = true;
         reason_ = why;
         end_as(outcome::failed);
+    }
+    void forget_errors() noexcept {
+        write_error_.clear();
+        error_.clear();
+        broken_ = false;
     }
     void end_as(outcome how) noexcept {
         stage_ = stage::over;
@@ -223,6 +234,7 @@ private:
     outcome outcome_ = outcome::none;
     retire_reason reason_ = retire_reason::none;
     bool reused_ = false;
+    bool broken_ = false;  // one of the errors has been set
     std::error_code write_error_;
     std::error_code error_;
     request_writer writer_;

@@ -61,7 +61,7 @@ protected:
         began(c, serial_);
         return errc{};
     }
-    void run() {
+    [[gnu::always_inline]] void run() {
         connection_->hold.begin(serial_);
         connection_->usage = connection_usage::exchanging;
         if (is_over([&] { look_first(); })) ended(delivery::posted, machine_.error());

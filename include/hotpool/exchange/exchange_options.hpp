@@ -18,8 +18,7 @@ struct exchange_options {
     /// More than 0.
     duration continue_timeout = std::chrono::seconds(1);
     /// How long the first byte of the final response may take, from the moment the request has been written; interim
-    /// responses do not count. Then `errc::first_byte_timed_out`. 0: as long as the request may. It is the pool's clock
-    /// that counts, so on a detached lease there is no limit, here and below.
+    /// responses do not count. Then `errc::first_byte_timed_out`. 0: as long as the request may.
     duration first_byte_timeout = duration::zero();
     /// How long the response may stay silent once it has begun, in its head or in its body; time in which nobody reads
     /// does not count. Then `errc::response_stalled`. 0: as long as the request may.

@@ -58,10 +58,12 @@ public:
         }
     }
 
+    /// Whether more of a streamed body is to be pulled: then `refill`.
+    bool lacks_body() const noexcept { return !source_ended_ && !withheld_ && front().empty(); }
     /// Pulls more of a streamed body when the front is empty.
     /// @return the source's failure, or `errc::body_length_mismatch`
     std::error_code refill() {
-        if (withheld_ || source_ended_ || !front().empty()) return {};
+        if (!lacks_body()) return {};
         return request_->is_chunked() ? refill_chunk() : refill_plain();
     }
 

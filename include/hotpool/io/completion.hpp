@@ -13,6 +13,11 @@
 #include "hotpool/io/op_memory.hpp"
 #include "hotpool/transport/asio.hpp"
 
+// Tests see with it which operation ends with which error; it must not throw. Otherwise it is nothing.
+#ifndef HOTPOOL_OBSERVE_COMPLETION
+#define HOTPOOL_OBSERVE_COMPLETION(operation, first) static_cast<void>(0)
+#endif
+
 namespace hotpool::detail {
 
 /// Where the completion runs.
@@ -75,6 +80,7 @@ public:
     template <class Op, class... Args>
         requires(!std::is_lvalue_reference_v<Args> && ...)
     void end(Op* op, delivery how, Args&&... args) {
+        HOTPOOL_OBSERVE_COMPLETION(Op, std::get<0>(std::tie(args...)));
         Handler handler = std::move(handler_);
         const work_type work = std::move(work_);
         const allocator_type memory = allocator_of(handler);

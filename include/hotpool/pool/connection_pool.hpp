@@ -81,7 +81,7 @@ public:
     /// served in order.
     /// @completes `void(std::error_code, lease_type)`; awaited with `use_awaitable`, a hot connection does not suspend
     /// @errors `errc::get_timed_out` after `get_timeout` (`describe` says why), `errc::waiters_full`,
-    /// `errc::pool_draining`, `errc::pool_closed`, `errc::cancelled`, or why the connection could not be opened
+    /// `errc::pool_draining`, `errc::pool_closed`, `errc::cancelled`, or why the connection could not be opened (`condition::open_failed`)
     /// @cancels any type; what was given too late goes to the next caller
     /// @cost with a hot connection: no system call, no allocation but what a posted completion needs
     template <class Token = net::default_completion_token_t<Executor>>

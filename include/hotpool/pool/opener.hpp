@@ -64,9 +64,10 @@ protected:
     }
 
     /// Makes a connection for `s`, which has been told where to. Whatever goes wrong is told to the machine.
-    void open(slot_type& s) noexcept {
+    void open(slot_type& s) {
         if (!driver().has_permit(s)) return;
         std::error_code error = std::make_error_code(std::errc::not_enough_memory);
+        bool handled = false;  // its handler says how it ends
         try {
             // Until it is open, its handler is what holds it: should that never be called, nothing is leaked.
             const auto core = driver().shared_from_this();
@@ -74,13 +75,14 @@ protected:
             const open_request request = begin(*c, s);
             c->peer = request.to.address;
             open_handler handler(core, c);
+            handled = true;
             if (!egress_.may_open(c->peer, clock_type::now())) return handler.fail(errc::access_denied);
             return under_way(*c, start(request, std::move(handler)));
         } catch (const std::bad_alloc&) {
         } catch (...) {  // of the user's: his transport
             error = errc::connect_failed;
         }
-        has_failed(s, error);
+        if (!handled) has_failed(s, error);
     }
 
     /// Has the source say where to.
@@ -102,7 +104,11 @@ private:
             : driver_(std::move(driver)), connection_(std::move(c)) {}
         open_handler(open_handler&&) noexcept = default;
         ~open_handler() {
-            if (driver_ != nullptr) fail(std::make_error_code(std::errc::not_enough_memory));
+            if (driver_ == nullptr) return;
+            try {
+                fail(std::make_error_code(std::errc::not_enough_memory));
+            } catch (...) {  // of the user's, who was told; the loop goes on by itself
+            }
         }
 
         void connected() { opener_of(*driver_).connected(*connection_); }
@@ -111,7 +117,7 @@ private:
             const auto driver = std::exchange(driver_, nullptr);
             opener_of(*driver).opened(*connection_, std::move(stream));
         }
-        void fail(std::error_code error) noexcept {
+        void fail(std::error_code error) {
             const auto driver = std::exchange(driver_, nullptr);
             opener_of(*driver).not_opened(*connection_, error);
         }
@@ -163,11 +169,14 @@ private:
             machine.slot_opened(*c.slot, now);
         });
     }
-    void not_opened(connection_type& c, std::error_code error) noexcept {
-        egress_.opening_failed(c.peer, error, clock_type::now());
+    void not_opened(connection_type& c, std::error_code error) {
+        try {
+            egress_.opening_failed(c.peer, error, clock_type::now());
+        } catch (const std::bad_alloc&) {  // what cannot be remembered does not count
+        }
         has_failed(*std::exchange(c.slot, nullptr), error);
     }
-    void has_failed(slot_type& s, std::error_code error) noexcept {
+    void has_failed(slot_type& s, std::error_code error) {
         driver().release_permit();
         driver().tell_machine([&](auto& machine, time_point now) {
             s.resource = nullptr;  // the slot may go on without this connection

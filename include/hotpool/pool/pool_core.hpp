@@ -75,7 +75,6 @@ public:
     void start() {
         // What connections need of the context is there before this: it ends after this has been told of the end.
         const stream_type first(executor());
-        const net::strand<Executor> one(executor());
         this->arrive(executor());
         this->join_budget();
         this->tell([](time_point) {});
@@ -306,7 +305,8 @@ private:
     // --- what the machine asks for, under no lock
 
     void perform(order_type& o) {
-        for (const pool_event& event : o.events) listener_(event);
+        if (!context_over_)
+            for (const pool_event& event : o.events) listener_(event);
         if (o.cut != nullptr) return o.cut->resume(wake::expired);
         if (o.answered != nullptr) return context_over_ ? o.answered->abandoned() : o.answered->answered();
         if (o.errand != budget_errand::none) return this->run_errand(o.errand);
@@ -349,7 +349,11 @@ private:
             prober = prober_;
         }
         lease_type looked_at(s.resource);
-        if (prober != nullptr) (*prober)(std::move(looked_at));
+        if (prober == nullptr) return;
+        try {
+            (*prober)(std::move(looked_at));
+        } catch (const std::bad_alloc&) {  // the lease that was dropped has ended the probe
+        }
     }
 
     // --- the end of the execution context

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -162,8 +163,12 @@ private:
     }
     /// Whether the access controller lets it be used further. If not, nor the others to that address.
     bool may_stay(Connection& c) {
-        if (driver().ways_out().may_stay(c.peer, std::exchange(c.last_status, std::uint16_t{0}), clock_type::now()))
+        try {
+            if (driver().ways_out().may_stay(c.peer, std::exchange(c.last_status, std::uint16_t{0}), clock_type::now()))
+                return true;
+        } catch (const std::bad_alloc&) {  // what cannot be remembered does not count
             return true;
+        }
         driver().tell_machine([&](auto& machine, time_point now) {
             machine.end_early([&](const auto& s) { return s.endpoint != nullptr && s.endpoint->where.address == c.peer; },
                               retire_reason::access_denied, now, duration::zero());

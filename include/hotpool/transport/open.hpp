@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -38,9 +40,9 @@ concept may_deserve_another_try = requires(const Stream stream) {
 template <class Handler>
 concept hears_of_connection = requires(Handler handler) { handler.connected(); };
 
-/// Opens one connection to one endpoint. All its parts run on a strand of its own, so that an executor of
-/// several threads will do; the socket itself is made for the plain executor. Only a stream that says that it
-/// deserves another try has one, on a new connection and under the same deadline.
+/// Opens one connection to one endpoint. Its steps take turns by a lock of its own, so that an executor of several
+/// threads will do. Only a stream that says that it deserves another try has one, on a new connection and under the same
+/// deadline.
 /// @param MakeStream makes a `Stream` of a connected, non-blocking socket and a `std::error_code&`
 /// @completes `void(std::error_code, Stream)`, once, posted to the executor
 /// @threads `start` once; `cancel` from any thread
@@ -52,7 +54,7 @@ public:
     /// @param target what a proxy is asked for, if `options` name one: then the request leads to the proxy
     open_operation(const Executor& executor, const open_request& request, origin target, const tcp_options& options,
                    MakeStream make_stream, Handler handler)
-        : strand_(executor),
+        : executor_(executor),
           timer_(executor),
           socket_(executor),
           request_(request),
@@ -63,10 +65,13 @@ public:
 
     void start() {
         deadline_ = base::after(clock_type::now(), request_.timeout);
-        net::post(strand_, [self = this->shared_from_this()] { self->begin(); });
+        net::post(executor_, in_turn([](auto& self) { self.begin(); }));
     }
     void cancel() override {
-        net::post(strand_, [self = this->shared_from_this()] { self->fail(errc::cancelled); });
+        try {
+            net::post(executor_, in_turn([](auto& self) { self.fail(errc::cancelled); }));
+        } catch (const std::bad_alloc&) {  // its deadline ends it
+        }
     }
 
 private:
@@ -90,7 +95,7 @@ private:
 
     void set_timer(time_point due) {
         timer_.expires_at(due);
-        timer_.async_wait(on_strand([](auto& self, const std::error_code& cancelled) {
+        timer_.async_wait(in_turn([](auto& self, const std::error_code& cancelled) {
             // It may have fired just before it was set anew.
             if (!cancelled && clock_type::now() >= self.timer_.expiry()) self.timed_out();
         }));
@@ -99,7 +104,7 @@ private:
     void connect() {
         if (const std::error_code error = prepare_socket(socket_, request_.to, request_.from, options_))
             return fail(first_hop_error(connect_error(error), options_.proxy));
-        socket_.async_connect(to_asio(request_.to), on_strand([](auto& self, const std::error_code& error) {
+        socket_.async_connect(to_asio(request_.to), in_turn([](auto& self, const std::error_code& error) {
             self.connected(error);
         }));
     }
@@ -112,7 +117,7 @@ private:
         if (!options_.proxy.enabled()) return reached({});
         phase_ = phase::tunnelling;
         const auto tunnelling = std::make_shared<tunnel_operation<Executor, tunnel_handler>>(
-            strand_, std::move(socket_), target_, options_.proxy, tunnel_handler{this->shared_from_this()});
+            turn_, std::move(socket_), target_, options_.proxy, tunnel_handler{this->shared_from_this()});
         tunnelling_ = tunnelling;
         tunnelling->start();
     }
@@ -140,7 +145,7 @@ private:
             auto again = [](auto& self, const std::error_code&) {
                 if (self.handler_) self.shake_hands();
             };
-            if (step.want != io_want::none) return stream_->async_wait(step.want, on_strand(again));
+            if (step.want != io_want::none) return stream_->async_wait(step.want, in_turn(again));
         }
         finish({}, std::move(*stream_));
     }
@@ -150,7 +155,7 @@ private:
             if (stream_->deserves_another_try()) {
                 stream_.reset();
                 phase_ = phase::connecting;
-                socket_ = socket_type(strand_.get_inner_executor());
+                socket_ = socket_type(executor_);
                 set_timer(deadline_);
                 return connect();
             }
@@ -167,7 +172,7 @@ private:
     }
 
     void fail(const std::error_code& error) {
-        if (handler_) finish(error, Stream(strand_.get_inner_executor()));
+        if (handler_) finish(error, Stream(executor_));
     }
 
     void finish(const std::error_code& error, Stream stream) {
@@ -178,20 +183,33 @@ private:
         std::error_code ignored;
         socket_.close(ignored);
         if (const auto tunnelling = tunnelling_.lock()) tunnelling->cancel();
-        net::post(strand_.get_inner_executor(),
+        net::post(executor_,
                   [handler = std::move(handler), error, stream = std::move(stream)]() mutable {
                       std::move(handler)(error, std::move(stream));
                   });
     }
 
-    template <class Function>
-    auto on_strand(Function function) {
-        return net::bind_executor(strand_, [self = this->shared_from_this(), function](auto&&... arguments) {
-            function(*self, std::forward<decltype(arguments)>(arguments)...);
-        });
+    void memory_refused() noexcept {
+        try {
+            fail(std::make_error_code(std::errc::not_enough_memory));
+        } catch (...) {  // the handler that was dropped has said so
+        }
     }
 
-    net::strand<Executor> strand_;
+    template <class Function>
+    auto in_turn(Function function) {
+        return [self = this->shared_from_this(), function](auto&&... arguments) {
+            const std::lock_guard turn(*self->turn_);
+            try {
+                function(*self, std::forward<decltype(arguments)>(arguments)...);
+            } catch (const std::bad_alloc&) {
+                self->memory_refused();
+            }
+        };
+    }
+
+    const Executor executor_;
+    const std::shared_ptr<std::mutex> turn_ = std::make_shared<std::mutex>();
     timer_type timer_;
     socket_type socket_;
     // It holds this operation, not the reverse.

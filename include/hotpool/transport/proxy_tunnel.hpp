@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,10 +22,10 @@ namespace hotpool::detail {
 
 /// Makes a socket that is connected to a proxy one that is connected to the origin. Not timed: who owns the
 /// deadline calls `cancel` when it passes.
-/// @completes `void(std::error_code, socket_type)`, once, on the strand, and not at all after `cancel`
+/// @completes `void(std::error_code, socket_type)`, once, while `turn` is held, and not at all after `cancel`
 /// @errors `errc::proxy_closed`, `errc::proxy_unauthorized`, `errc::proxy_refused`, `errc::proxy_bad_response`; the
 /// socket is closed then
-/// @threads the strand
+/// @threads whoever calls it holds `turn`, as its own steps do
 template <class Executor, class Handler>
 class tunnel_operation : public std::enable_shared_from_this<tunnel_operation<Executor, Handler>> {
 public:
@@ -31,9 +33,9 @@ public:
 
     /// @param socket connected and non-blocking
     /// @param target,proxy accepted by `validate_tunnel`
-    tunnel_operation(const net::strand<Executor>& strand, socket_type socket, const origin& target,
+    tunnel_operation(std::shared_ptr<std::mutex> turn, socket_type socket, const origin& target,
                      const proxy_options& proxy, Handler handler)
-        : strand_(strand),
+        : turn_(std::move(turn)),
           socket_(std::move(socket)),
           request_(connect_request(target, proxy)),
           handler_(std::move(handler)) {}
@@ -51,7 +53,7 @@ private:
         auto wrote = [](auto& self, const std::error_code& error, std::size_t bytes) {
             self.wrote(error, bytes);
         };
-        socket_.async_write_some(net::buffer(request_) + written_, on_strand(wrote));
+        socket_.async_write_some(net::buffer(request_) + written_, in_turn(wrote));
     }
 
     void wrote(const std::error_code& error, std::size_t bytes) {
@@ -65,7 +67,7 @@ private:
         auto received = [](auto& self, const std::error_code& error, std::size_t bytes) {
             self.received(error, bytes);
         };
-        socket_.async_read_some(net::buffer(room_), on_strand(received));
+        socket_.async_read_some(net::buffer(room_), in_turn(received));
     }
 
     void received(const std::error_code& error, std::size_t bytes) {
@@ -90,15 +92,18 @@ private:
     }
 
     template <class Function>
-    auto on_strand(Function function) {
-        auto held = [self = this->shared_from_this(), function](const std::error_code& error,
-                                                                std::size_t bytes) {
-            if (self->handler_) function(*self, error, bytes);
+    auto in_turn(Function function) {
+        return [self = this->shared_from_this(), function](const std::error_code& error, std::size_t bytes) {
+            const std::lock_guard turn(*self->turn_);
+            try {
+                if (self->handler_) function(*self, error, bytes);
+            } catch (const std::bad_alloc&) {
+                if (self->handler_) self->finish(std::make_error_code(std::errc::not_enough_memory));
+            }
         };
-        return net::bind_executor(strand_, std::move(held));
     }
 
-    net::strand<Executor> strand_;
+    const std::shared_ptr<std::mutex> turn_;
     socket_type socket_;
     std::string request_;
     std::size_t written_ = 0;

@@ -36,7 +36,12 @@ public:
     const origin& target() const noexcept { return target_; }
     const origin& dialled() const noexcept { return dialled_; }
 
-    /// @errors those of "opening a connection", but of TLS
+    /// Opens a connection to one endpoint, through the proxy if there is one.
+    /// @param handler move-only; its member `connected()`, if any, is called when only the handshake remains
+    /// @completes `void(std::error_code, stream<Executor>)`, once, posted to `executor`
+    /// @errors `errc::cancelled`, `condition::open_failed` but those of TLS
+    /// @cancels by the `opening` that is returned
+    /// @lifetime it goes on when the transport and the `opening` have gone
     template <class Executor, class Handler>
     opening async_open(const Executor& executor, const open_request& request, Handler handler) const {
         using socket_type = typename stream<Executor>::socket_type;

@@ -26,13 +26,14 @@ class http_session;
 }
 
 /// One connection of an acceptor, move-only, and an Asio stream. It counts for its group until it has ended, and ends
-/// with the handle at the latest. Once the acceptor has ended it, for whatever limit, every operation fails with that
-/// limit's error: `errc::idle_timed_out`, `errc::request_timed_out`, `errc::lifetime_over`, `errc::heartbeat_missed`,
-/// `errc::group_blocked`, `errc::connection_drained`, `errc::acceptor_closed`.
+/// with the handle at the latest.
 ///
 /// A program whose protocol has requests says so by the members that begin with `request_`, in the order
 /// `request_begun`, `request_received`, `reply_progressed`, `request_ended`; then the limits for requests apply. One
 /// that tells of none has a connection that is idle whenever nothing comes.
+/// @errors of every operation, once the acceptor has ended the connection, that of the limit it was for:
+/// `errc::idle_timed_out`, `errc::request_timed_out`, `errc::lifetime_over`, `errc::heartbeat_missed`,
+/// `errc::group_blocked`, `errc::connection_drained`, `errc::acceptor_closed`
 /// @threads distinct objects only; one read and one write may be outstanding together, on any threads
 /// @lifetime may outlive the acceptor, which ends it; not the execution context
 template <class Stream>
@@ -95,7 +96,7 @@ public:
     /// Waits until a read is worth trying; TLS frees its buffers meanwhile. May end without anything to read. Counts as
     /// a read.
     /// @completes `void(std::error_code)`, as a read
-    /// @errors as a read, but for those that reading finds
+    /// @errors as `async_read_some`, but for those that reading finds
     /// @cancels any type, at once
     /// @threads any thread
     /// @lifetime as a read
@@ -106,7 +107,7 @@ public:
 
     /// Writes what fits, at once where possible. Of a sequence of buffers, the first that is not empty.
     /// @completes `void(std::error_code, std::size_t)` with at least one byte written, or an error; where a read does
-    /// @errors as a read, of which `errc::exchange_in_progress` means that another write is outstanding
+    /// @errors as `async_read_some`; `errc::exchange_in_progress` means that another write is outstanding
     /// @cancels any type, at once; over TLS nothing can be written any more then: `errc::cancelled`
     /// @threads any thread
     /// @lifetime as a read

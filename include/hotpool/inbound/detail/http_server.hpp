@@ -24,7 +24,8 @@ namespace hotpool::inbound {
 ///
 /// A handler gets each request once it is whole, one at a time per connection, on the connection's executor, which must
 /// run one thing at a time: an `io_context` of one thread, or a strand. It answers through its `responder`, there or
-/// later, from any thread. A handler that throws, or lets its responder go unanswered, has answered 500.
+/// later, from any thread; the request stays where it is until then. A handler that throws, or lets its responder go
+/// unanswered, has answered 500.
 ///
 /// Refused without the handler: what breaks the protocol or a limit (400, 413, 414, 417, 431, 501, 505), requests
 /// above the group's quota (429 with Retry-After), of denied addresses (403), CONNECT (501), and what begins once
