@@ -171,7 +171,7 @@ run_preset() {
     case $preset in
     asan)
         targets=hotpool_tests
-        labels='^(unit|net|faults|interop)$'
+        labels='^(unit|net|faults|interop|ends)$'
         ;;
     tsan)
         targets=hotpool_thread_tests

@@ -149,10 +149,12 @@ private:
         require(s_.loop.until([&] { return over.load(); }), "the operation is never started");
     }
     void require_pending() {
-        if (op_.has(stalls_server))
-            require(s_.loop.until([&] { return world_.server.stalled() > stalled_; }), "the request never comes");
+        const auto is_silent = [&] { return world_.server.stalled() > stalled_ || s_.completed(); };
+        if (op_.has(stalls_server)) require(s_.loop.until(is_silent), "the request never comes");
         s_.loop.settle();
-        require(!s_.completed() || op_.has(limited), "is over before its time, with " + text_of(s_.out->error));
+        // What has a limit of time may be over on a slow machine.
+        require(!s_.completed() || op_.has(limited) || s_.plan.reclaiming,
+                "is over before its time, with " + text_of(s_.out->error));
     }
 
     void judge_gone() {
@@ -178,7 +180,7 @@ private:
         s_.loop.settle();
         require(s_.out->completions == 1, "completes twice");
         require(s_.out->elsewhere == 0, "completes elsewhere than on the pool's executor");
-        require(s_.out->handlers == 0, "keeps its handler after calling it");
+        require(s_.loop.until([this] { return s_.out->handlers == 0; }), "keeps its handler after calling it");
     }
     /// What the peer sees: an answer, or the end.
     void judge_reply(bool regular) {

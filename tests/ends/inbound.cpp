@@ -23,6 +23,12 @@ void connect_peer(stage& s) {
     require(s.peers.back().is_connected(), "the peer cannot connect");
 }
 
+/// Where memory is short, the first one may be closed.
+void connect_peers(stage& s) {
+    connect_peer(s);
+    if (!s.loop.until([&] { return s.completed(); }, 50ms)) connect_peer(s);
+}
+
 tcp_connection accept(stage& s) {
     std::atomic<bool> done = false;
     std::error_code error;
@@ -118,7 +124,7 @@ constexpr const char* draining = "inbound/detail/acceptor.hpp:async_drain";
 const std::vector<operation_row>& inbound_operations() {
     using f = ends_family;
     static const std::vector<operation_row> rows = {
-        {"accept", accepting, f::accept, has_acceptor, set_up_acceptor, start_accept, connect_peer},
+        {"accept", accepting, f::accept, has_acceptor, set_up_acceptor, start_accept, connect_peers},
         {"acceptor_drain", draining, f::acceptor_drain, accepted | drains, set_up_connection, start_drain,
          let_connection_go},
         {"connection_read", "inbound/detail/connection.hpp:async_read_some", f::connection_io, accepted,

@@ -66,14 +66,15 @@ private:
         const known_failure* const known = find_known(c.name());
         if (known != nullptr && known->crashes && !apart()) {
             known_.push_back(c.name() + ": item " + std::to_string(known->item) + ", not run");
-            return c.refused < known->until;
+            return false;
         }
         ++run_;
         const cell_result result = apart() ? run_apart(c, how) : how(world_, c);
         if (known == nullptr) {
             if (!result.failure.empty()) fail(c.name() + ": " + result.failure);
-        } else if (!result.failure.empty()) {
-            known_.push_back(c.name() + ": item " + std::to_string(known->item) + ": " + result.failure);
+        } else if (!known->crashes || !result.failure.empty()) {
+            known_.push_back(c.name() + ": item " + std::to_string(known->item) + ": " +
+                             (result.failure.empty() ? "holds now, strike it out" : result.failure));
         }
         return result.memory_was_refused;
     }

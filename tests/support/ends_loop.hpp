@@ -49,7 +49,7 @@ struct thrown_by_handler : std::runtime_error {
 class ends_loop {
 public:
     /// A cell that waits longer has failed.
-    static inline const std::chrono::milliseconds patience{std::getenv("P") ? std::atoi(std::getenv("P")) : 4000};
+    static constexpr std::chrono::seconds patience{10};
 
     ends_loop(executor_kind kind, ending_thread where) : kind_(kind), where_(where) {
         if (kind == executor_kind::thread_pool) {

@@ -1,5 +1,5 @@
 // The operations of the matrix: one row for each asynchronous function of the public API and each place where it waits.
-// `tests/ends/rows.sh` compares `covers` with the headers.
+// `tests/lint/ends.sh` compares `covers` with the headers.
 #pragma once
 
 #include <cstdint>
