@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         .default_verdict = flags % 2 == 0 ? access_verdict::allowed : access_verdict::denied,
         .max_entries = 1 + flags / 2};
     access_list list{options};
-    testing::reference_access reference{options};
+    test::reference_access reference{options};
     time_point now{};
     while (!from.empty()) {
         const unsigned step = from.byte();

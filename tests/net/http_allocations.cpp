@@ -26,8 +26,8 @@ public:
     /// False when it was the last round.
     bool count(std::error_code error, bool right) {
         failed_ = failed_ || error || !right;
-        if (round_ == warm_up) before_ = hotpool::testing::allocations();
-        if (round_ == warm_up + rounds) after_ = hotpool::testing::allocations();
+        if (round_ == warm_up) before_ = hotpool::test::allocations();
+        if (round_ == warm_up + rounds) after_ = hotpool::test::allocations();
         return !failed_ && round_++ < warm_up + rounds;
     }
     bool done() const { return failed_ || round_ > warm_up + rounds; }

@@ -38,7 +38,7 @@ struct tally {
 
 /// Runs the loop without memory, as a program would that catches what comes out of it.
 void run_without(net::io_context& io, std::uint64_t calls, const std::function<void()>& begin) {
-    const testing::scarce_memory memory(calls);
+    const test::scarce_memory memory(calls);
     begin();
     for (int i = 0; i < 12; ++i) {
         try {
@@ -158,7 +158,7 @@ TEMPLATE_TEST_CASE("exchange_without_memory_throws_or_completes", "[pool][memory
         });
         CHECK(run_until(io, [&] { return t.completed == t.started; }));
         {
-            const testing::scarce_memory none(0);
+            const test::scarce_memory none(0);
             pool.put(std::move(lease));
         }
     });
@@ -188,12 +188,12 @@ TEST_CASE("cancelling_without_memory_completes", "[pool][memory]") {
         CHECK(e == errc::cancelled);
     }));
     {
-        const testing::scarce_memory none(0);
+        const test::scarce_memory none(0);
         signal.emit(net::cancellation_type::terminal);
     }
     CHECK(run_until(io, [&] { return calls == 1; }));
     {
-        const testing::scarce_memory none(0);
+        const test::scarce_memory none(0);
         pool.close();
         held.discard();
     }

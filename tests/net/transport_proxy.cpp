@@ -83,7 +83,7 @@ const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("proxy: the origin is reached through it, and hears nothing of it", "", over_tcp,
+TEMPLATE_TEST_CASE("proxy_the_origin_is_reached_through_it_and_hears_nothing_of_it", "", over_tcp,
                    over_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const bool split = GENERATE(false, true);
@@ -104,7 +104,7 @@ TEMPLATE_TEST_CASE("proxy: the origin is reached through it, and hears nothing o
     CHECK(proxy.heads()[0] == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy: one that wants credentials gets them, and only it", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_wants_credentials_gets_them_and_only_it", "", over_tcp, over_tls) {
     std::atomic<int> served = 0;
     loopback_server origin_server = TestType::serve([&served](server_connection& c) {
         ++served;
@@ -131,7 +131,7 @@ TEMPLATE_TEST_CASE("proxy: one that wants credentials gets them, and only it", "
     CHECK(proxy.heads().size() == 3);
 }
 
-TEMPLATE_TEST_CASE("proxy: every answer but a 2xx alone has its error", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_every_answer_but_a_2xx_alone_has_its_error", "", over_tcp, over_tls) {
     const auto answer = [](std::string text, bool split = false) {
         return verdict<TestType>(
             proxy_manner{.answer = std::move(text), .ending = proxy_ending::stall, .byte_by_byte = split});
@@ -149,7 +149,7 @@ TEMPLATE_TEST_CASE("proxy: every answer but a 2xx alone has its error", "", over
     CHECK(answer("HTTP/1.1 200 OK\r\nX: " + std::string(50'000, 'x')) == errc::proxy_bad_response);
 }
 
-TEMPLATE_TEST_CASE("proxy: one that hangs up before its answer is complete has closed", "", over_tcp,
+TEMPLATE_TEST_CASE("proxy_one_that_hangs_up_before_its_answer_is_complete_has_closed", "", over_tcp,
                    over_tls) {
     const auto after = [](std::string text, proxy_ending ending) {
         return verdict<TestType>(proxy_manner{.answer = std::move(text), .ending = ending});
@@ -165,7 +165,7 @@ TEMPLATE_TEST_CASE("proxy: one that hangs up before its answer is complete has c
     CHECK(after("HTTP/1.1 403 No\r\n\r\n", proxy_ending::close) == errc::proxy_refused);
 }
 
-TEMPLATE_TEST_CASE("proxy: the opening's deadline holds while it is silent or slow", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_the_openings_deadline_holds_while_it_is_silent_or_slow", "", over_tcp, over_tls) {
     const auto answer = [](std::string text, proxy_ending ending) {
         const auto started = clock_type::now();
         const std::error_code error =
@@ -179,7 +179,7 @@ TEMPLATE_TEST_CASE("proxy: the opening's deadline holds while it is silent or sl
     CHECK(answer("HTTP/1.1 200 OK\r\n", proxy_ending::drip) == errc::proxy_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy: one that cannot be reached is not taken for the origin", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_cannot_be_reached_is_not_taken_for_the_origin", "", over_tcp, over_tls) {
     CHECK(verdict<TestType>(proxy_options{.host = "127.0.0.1", .port = closed_port()}) ==
           errc::proxy_unreachable);
     net::io_context io;
@@ -188,7 +188,7 @@ TEMPLATE_TEST_CASE("proxy: one that cannot be reached is not taken for the origi
     CHECK(verdict<TestType>(silent, 50ms) == errc::proxy_unreachable);
 }
 
-TEMPLATE_TEST_CASE("proxy: cancelled while it is silent, an opening completes once and leaves no descriptor",
+TEMPLATE_TEST_CASE("proxy_cancelled_while_it_is_silent_an_opening_completes_once_and_leaves_no_descriptor",
                    "", over_tcp, over_tls) {
     const connect_proxy proxy({.answer = "HTTP/1.1 200", .ending = proxy_ending::stall});
     settled_context io;
@@ -210,7 +210,7 @@ TEMPLATE_TEST_CASE("proxy: cancelled while it is silent, an opening completes on
     CHECK(proxy.heads().size() >= 4);  // the later ones had come as far as the proxy
 }
 
-TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and verifies it") {
+TEST_CASE("proxy_the_origins_name_is_its_own_to_resolve_tls_asks_for_it_and_verifies_it") {
     std::string asked_for;
     loopback_server named({.own = test_root().issue({.names = {"origin.invalid"}})}, [&](server_connection& c) {
         asked_for = SSL_get_servername(c.ssl(), TLSEXT_NAMETYPE_host_name);
@@ -231,7 +231,7 @@ TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and v
     CHECK(opened.error == errc::certificate_host_mismatch);
 }
 
-TEST_CASE("proxy: an origin that closes behind the tunnel has its own error") {
+TEST_CASE("proxy_an_origin_that_closes_behind_the_tunnel_has_its_own_error") {
     loopback_server rude([](server_connection&) {});
     const connect_proxy proxy;
     net::io_context io;
@@ -244,7 +244,7 @@ TEST_CASE("proxy: an origin that closes behind the tunnel has its own error") {
     CHECK(late.error == errc::handshake_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy: an IPv6 origin is named in brackets, an IPv6 proxy is reached", "", over_tcp,
+TEMPLATE_TEST_CASE("proxy_an_ipv6_origin_is_named_in_brackets_an_ipv6_proxy_is_reached", "", over_tcp,
                    over_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const connect_proxy proxy({}, "::1");
@@ -257,7 +257,7 @@ TEMPLATE_TEST_CASE("proxy: an IPv6 origin is named in brackets, an IPv6 proxy is
     CHECK(proxy.heads().at(0) == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy: bad options are refused where the transport is made", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_bad_options_are_refused_where_the_transport_is_made", "", over_tcp, over_tls) {
     using transport = typename TestType::transport;
     const auto make = [](const proxy_options& proxy) {
         transport({"127.0.0.1", "80"}, TestType::options(proxy));

@@ -30,7 +30,7 @@ std::string profile_refusal(Change change) {
 
 }  // namespace
 
-TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
+TEST_CASE("tls_profile_bad_values_are_refused_by_field_rule_and_profile") {
     for (const tls_profile& profile : given_profiles()) CHECK(profile_refusal(with_profiles({profile})) == "accepted");
     CHECK(profile_refusal(with_profiles({unusual(), only_1_2()})) == "accepted");
     const std::string p = "hotpool::tls_profile::";
@@ -100,7 +100,7 @@ TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
           p + "alpn must each be named once: \"a\"" + whose);
 }
 
-TEST_CASE("tls_profile: options that say otherwise are refused") {
+TEST_CASE("tls_profile_options_that_say_otherwise_are_refused") {
     const std::string o = "hotpool::tls_options::";
     CHECK(profile_refusal(with_profiles({tls_profile::modern(), tls_profile::modern()})) ==
           o + "profiles must each have a name of its own");

@@ -11,7 +11,7 @@
 using namespace hotpool;
 using namespace hotpool::test;
 
-TEST_CASE("threads: tls openings of four threads take and leave sessions", "[thread]") {
+TEST_CASE("threads_tls_openings_of_four_threads_take_and_leave_sessions", "[thread]") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     net::io_context io;

@@ -8,7 +8,7 @@
 
 #include "hotpool/access_list.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// The first `count` bits of an address as text, with its family in front.
 inline std::string bits_of(const ip_address& address, unsigned count) {
@@ -88,4 +88,4 @@ private:
     std::vector<entry> entries_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -10,7 +10,7 @@
 #include "hotpool/access_list.hpp"
 #include "hotpool/inbound/admission.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace hotpool::inbound;
 
@@ -259,4 +259,4 @@ private:
     bool short_ = false;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -9,7 +9,7 @@
 
 #include "hotpool/inbound/registry_options.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 class reference_registry {
 public:
@@ -141,4 +141,4 @@ private:
     std::vector<int> ready_, ending_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

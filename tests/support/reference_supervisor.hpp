@@ -11,7 +11,7 @@
 
 #include "hotpool/inbound/connection_supervisor.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace hotpool::inbound;
 using namespace std::chrono_literals;
@@ -222,4 +222,4 @@ private:
     }
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -84,16 +84,16 @@ void check_looked_at_once(response_parser& parser, const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("accepted responses are read within their bounds") {
+TEST_CASE("accepted_responses_are_read_within_their_bounds") {
     for (const accepted_response& r : accepted_responses()) parse_every_beginning(r.text, r.when);
 }
 
-TEST_CASE("refused responses are read within their bounds") {
+TEST_CASE("refused_responses_are_read_within_their_bounds") {
     for (const refused_response& r : refused_responses()) parse_every_beginning(r.text, r.when);
     for (const refused_response& r : refused_chunks()) parse_every_beginning(in_chunks(r.text), r.when);
 }
 
-TEST_CASE("bytes of a line are not looked at again before the line is complete") {
+TEST_CASE("bytes_of_a_line_are_not_looked_at_again_before_the_line_is_complete") {
     const std::string filler(guarded_pages::page_size(), 'x');
     for (const std::string_view start :
          {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {

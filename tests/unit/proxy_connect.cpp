@@ -62,7 +62,7 @@ std::string refusal(const proxy_options& proxy, const origin& target = {"example
 
 }  // namespace
 
-TEST_CASE("proxy: base64 is that of the RFC") {
+TEST_CASE("proxy_base64_is_that_of_the_rfc") {
     CHECK(base64("") == "");
     CHECK(base64("f") == "Zg==");
     CHECK(base64("fo") == "Zm8=");
@@ -74,7 +74,7 @@ TEST_CASE("proxy: base64 is that of the RFC") {
     CHECK(base64("Aladdin:open sesame") == "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 }
 
-TEST_CASE("proxy: CONNECT names the origin with its port") {
+TEST_CASE("proxy_connect_names_the_origin_with_its_port") {
     const proxy_options proxy{.host = "proxy", .port = "3128"};
     CHECK(connect_request({"example.com", "443"}, proxy) ==
           "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n");
@@ -85,7 +85,7 @@ TEST_CASE("proxy: CONNECT names the origin with its port") {
     CHECK(tunnel_authority({"fe80::1%eth0", "80"}) == "[fe80::1]:80");
 }
 
-TEST_CASE("proxy: credentials are sent where there are some") {
+TEST_CASE("proxy_credentials_are_sent_where_there_are_some") {
     const origin target{"example.com", "443"};
     const proxy_options aladdin{
         .host = "proxy", .port = "3128", .username = "Aladdin", .password = "open sesame"};
@@ -96,7 +96,7 @@ TEST_CASE("proxy: credentials are sent where there are some") {
     CHECK(connect_request(target, no_password).find("Basic dTo=\r\n") != std::string::npos);
 }
 
-TEST_CASE("proxy: any 2xx is a tunnel, whatever its fields say of a body") {
+TEST_CASE("proxy_any_2xx_is_a_tunnel_whatever_its_fields_say_of_a_body") {
     CHECK(meaning("HTTP/1.1 200 Connection established\r\n\r\n") == tunnel);
     CHECK(meaning("HTTP/1.0 200 OK\r\nProxy-agent: tinyproxy/1.11.1\r\n\r\n") == tunnel);
     CHECK(meaning("HTTP/1.1 299 \r\n\r\n") == tunnel);
@@ -104,7 +104,7 @@ TEST_CASE("proxy: any 2xx is a tunnel, whatever its fields say of a body") {
     CHECK(meaning("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") == tunnel);
 }
 
-TEST_CASE("proxy: interim answers are skipped, and there is a bound on them") {
+TEST_CASE("proxy_interim_answers_are_skipped_and_there_is_a_bound_on_them") {
     CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 \r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") ==
           tunnel);
     CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n") == failed(errc::proxy_refused));
@@ -114,7 +114,7 @@ TEST_CASE("proxy: interim answers are skipped, and there is a bound on them") {
     CHECK(judge({many}) == failed(errc::proxy_bad_response));
 }
 
-TEST_CASE("proxy: a refusal is known by its status, with or without a body") {
+TEST_CASE("proxy_a_refusal_is_known_by_its_status_with_or_without_a_body") {
     CHECK(meaning("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n") ==
           failed(errc::proxy_unauthorized));
     for (const char* status : {"300", "302", "400", "401", "403", "404", "502", "503", "599"})
@@ -125,7 +125,7 @@ TEST_CASE("proxy: a refusal is known by its status, with or without a body") {
           failed(errc::proxy_bad_response));
 }
 
-TEST_CASE("proxy: bytes behind the head of a 200 are refused") {
+TEST_CASE("proxy_bytes_behind_the_head_of_a_200_are_refused") {
     const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";
     CHECK(judge({established + "H"}) == failed(errc::proxy_bad_response));
     CHECK(judge({established + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}) ==
@@ -135,7 +135,7 @@ TEST_CASE("proxy: bytes behind the head of a 200 are refused") {
               failed(errc::proxy_bad_response));
 }
 
-TEST_CASE("proxy: what is not HTTP is refused at once or within its bound") {
+TEST_CASE("proxy_what_is_not_http_is_refused_at_once_or_within_its_bound") {
     for (const char* text :
          {"SSH-2.0-OpenSSH_9.2\r\n", "HTTP/2 200 \r\n\r\n", "\x15\x03\x01", "HTTP/1.1 200 OK\n\n",
           "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 101 \r\n\r\n", "HTTP/1.1 200 OK\r\nbad field\r\n\r\n"})
@@ -147,7 +147,7 @@ TEST_CASE("proxy: what is not HTTP is refused at once or within its bound") {
     CHECK(judge({"HTTP/1.1 200 OK\r\nX: " + std::string(15 * 1024, 'x')}) == judgement{});
 }
 
-TEST_CASE("proxy: options are refused by field and rule") {
+TEST_CASE("proxy_options_are_refused_by_field_and_rule") {
     const std::string at = "hotpool::proxy_options::";
     CHECK(refusal({}) == "accepted");
     CHECK(refusal({.host = "proxy.example", .port = "http"}) == "accepted");
@@ -172,7 +172,7 @@ TEST_CASE("proxy: options are refused by field and rule") {
           at + "password must be empty where no username is given");
 }
 
-TEST_CASE("proxy: an origin that CONNECT cannot name is refused where there is a proxy") {
+TEST_CASE("proxy_an_origin_that_connect_cannot_name_is_refused_where_there_is_a_proxy") {
     const proxy_options proxy{.host = "proxy", .port = "3128"};
     for (const char* host : {"g::1", "a%zz"}) {
         CHECK(refusal({}, {host, "80"}) == "accepted");
@@ -181,7 +181,7 @@ TEST_CASE("proxy: an origin that CONNECT cannot name is refused where there is a
     }
 }
 
-TEST_CASE("proxy: what kept it from being reached is told apart from the origin's errors") {
+TEST_CASE("proxy_what_kept_it_from_being_reached_is_told_apart_from_the_origins_errors") {
     const proxy_options proxy{.host = "proxy", .port = "3128"};
     for (const errc e : {errc::resolve_failed, errc::resolve_empty, errc::connect_refused,
                          errc::connect_unreachable, errc::connect_failed, errc::connect_timed_out}) {
