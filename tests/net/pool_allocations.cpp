@@ -42,9 +42,8 @@ public:
         if (round_++ < warm_up + rounds) next();
     }
     void next() {
-        pool_.async_get([this](std::error_code error, typename Pool::lease_type lease) {
-            (*this)(error, std::move(lease));
-        });
+        pool_.async_get(
+            [this](std::error_code error, typename Pool::lease_type lease) { (*this)(error, std::move(lease)); });
     }
     bool done() const { return round_ > warm_up + rounds; }
     std::uint64_t allocated() const { return after_ - before_; }
@@ -68,9 +67,7 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
     ++allocation_count;
     return std::malloc(bytes == 0 ? 1 : bytes);
 }
-void* operator new[](std::size_t bytes, const std::nothrow_t& quietly) noexcept {
-    return operator new(bytes, quietly);
-}
+void* operator new[](std::size_t bytes, const std::nothrow_t& quietly) noexcept { return operator new(bytes, quietly); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }

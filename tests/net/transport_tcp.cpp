@@ -47,10 +47,7 @@ static_assert(!transport_for<unstoppable_transport, net::any_io_executor>);
 
 namespace {
 
-
-tcp_transport to(const loopback_server& server) {
-    return tcp_transport({.host = "127.0.0.1", .port = server.port()});
-}
+tcp_transport to(const loopback_server& server) { return tcp_transport({.host = "127.0.0.1", .port = server.port()}); }
 
 // A port that nobody listens on: it was free a moment ago.
 
@@ -124,8 +121,8 @@ TEST_CASE("tcp_large_bodies_pass_in_both_directions_with_a_slow_reader") {
     auto opened = open(io, to(server));
     std::string body(4 << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 4096);
-    REQUIRE_FALSE(write_all(io, *opened.stream, std::string_view(body).substr(0, 100),
-                            std::string_view(body).substr(100)));
+    REQUIRE_FALSE(
+        write_all(io, *opened.stream, std::string_view(body).substr(0, 100), std::string_view(body).substr(100)));
     REQUIRE(read_exactly(io, *opened.stream, body.size()) == body);
 }
 
@@ -199,10 +196,8 @@ TEST_CASE("tcp_each_failure_to_connect_has_its_name_and_leaves_no_descriptor") {
     const std::size_t before = open_descriptors();
 
     SECTION("nobody listens") {
-        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error ==
-                errc::connect_refused);
-        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error ==
-                condition::open_failed);
+        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error == errc::connect_refused);
+        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error == condition::open_failed);
     }
     SECTION("the host never answers") {
         black_hole hole(io);

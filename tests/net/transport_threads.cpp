@@ -89,9 +89,8 @@ TEST_CASE("threads_tls_openings_complete_once_cancelled_or_not", "[thread]") {
     {
         const authority root;
         loopback_server server({.own = root.issue()}, [](server_connection& c) { c.stay(); });
-        open_many(
-            tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
-            outcomes);
+        open_many(tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
+                  outcomes);
     }
     REQUIRE(outcomes.completions == openings);
     REQUIRE(outcomes.opened > 0);

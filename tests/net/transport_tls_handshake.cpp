@@ -17,7 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-
 tls_transport to(const loopback_server& server, tls_options options = {}) {
     if (options.ca_pem.empty()) options.ca_pem = test_root().certificate_pem();
     return tls_transport({.host = "127.0.0.1", .port = server.port()}, std::move(options));
@@ -109,8 +108,7 @@ TEST_CASE("tls_handshake_cancelled_at_any_step_an_opening_completes_once_and_lea
 
 TEST_CASE("tls_handshake_the_oldest_version_accepted_is_the_options") {
     loopback_server old({.own = test_identity(), .max_version = TLS1_2_VERSION}, stay);
-    loopback_server older(
-        {.own = test_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
+    loopback_server older({.own = test_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
     net::io_context io;
     REQUIRE_FALSE(open(io, to(old)).error);
     REQUIRE(open(io, to(old, {.min_version = tls_version::tls_1_3})).error == errc::handshake_failed);
@@ -160,8 +158,7 @@ TEST_CASE("tls_handshake_a_peer_that_asks_for_a_certificate_gets_the_options") {
                            echo);
     net::io_context io;
     SECTION("the right one") {
-        auto opened =
-            open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
+        auto opened = open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
         REQUIRE_FALSE(opened.error);
         REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         REQUIRE(read_exactly(io, *opened.stream, 1) == "x");
@@ -170,8 +167,7 @@ TEST_CASE("tls_handshake_a_peer_that_asks_for_a_certificate_gets_the_options") {
         const identity stranger = self_signed();
         const bool shown = GENERATE(false, true);
         tls_options options;
-        if (shown)
-            options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
+        if (shown) options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
         auto opened = open(io, to(server, options));
         // In TLS 1.3 the client is through before the server has looked at its certificate.
         if (version == TLS1_2_VERSION) {

@@ -105,8 +105,13 @@ TEST_CASE("tls_profile_what_is_sent_is_in_the_profiles_order") {
         {tls_profile::modern(), {0x0304}, suites, groups, signatures, http, true},
         {tls_profile::intermediate(), {0x0304, 0x0303}, medium, groups, signatures, http, true},
         {tls_profile::compatible(), {0x0304, 0x0303}, large, groups, signatures, http, true},
-        {unusual(), {0x0304, 0x0303}, {0x1303, 0x1302, 0xc030, 0x009e, 0xc02b}, {0x0018, 0x001d, 0x0017},
-         {0x0806, 0x0403, 0x0401}, {"acme", "http/1.1"}, false},
+        {unusual(),
+         {0x0304, 0x0303},
+         {0x1303, 0x1302, 0xc030, 0x009e, 0xc02b},
+         {0x0018, 0x001d, 0x0017},
+         {0x0806, 0x0403, 0x0401},
+         {"acme", "http/1.1"},
+         false},
         {only_1_2(), {}, {medium.begin() + 3, medium.end()}, groups, signatures, http, true},
     };
     for (const row& r : rows) {
@@ -119,8 +124,7 @@ TEST_CASE("tls_profile_what_is_sent_is_in_the_profiles_order") {
         CHECK(hello.list(client_hello::signature_algorithms) == r.signatures);
         CHECK(hello.protocols() == r.alpn);
         // In TLS 1.3 alone it says nothing, and releases of OpenSSL differ.
-        if (r.profile.min_version == tls_version::tls_1_2)
-            CHECK(hello.has(client_hello::session_ticket) == r.tickets);
+        if (r.profile.min_version == tls_version::tls_1_2) CHECK(hello.has(client_hello::session_ticket) == r.tickets);
     }
 }
 
@@ -252,8 +256,8 @@ TEST_CASE("tls_profile_a_transports_copies_take_turns_together_and_the_stream_kn
             REQUIRE_FALSE(opened.error);
             seen.emplace_back(opened.stream->profile());
         }
-    CHECK(seen == std::vector<std::string>{"modern", "intermediate", "compatible", "modern", "intermediate",
-                                           "compatible"});
+    CHECK(seen ==
+          std::vector<std::string>{"modern", "intermediate", "compatible", "modern", "intermediate", "compatible"});
     CHECK(one.stats().handshakes == 6);
 
     auto plain = open(io, tls_transport(server.target(), trusting()));

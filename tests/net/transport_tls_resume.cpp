@@ -184,7 +184,8 @@ TEST_CASE("tls_resume_a_session_that_the_server_renews_replaces_the_one_offered"
             const bool known = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
             return known ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
         };
-        SSL_CTX_set_session_ticket_cb(context, [](SSL*, void*) { return 1; }, renew, nullptr);
+        SSL_CTX_set_session_ticket_cb(
+            context, [](SSL*, void*) { return 1; }, renew, nullptr);
     };
     resume_server server(speaking(TLS1_2_VERSION, renewing));
     visitor v(server);

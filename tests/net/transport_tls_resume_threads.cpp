@@ -36,8 +36,7 @@ TEST_CASE("threads_tls_openings_of_four_threads_take_and_leave_sessions", "[thre
                 if (error) return over(error);
                 lease.async_write_some(net::buffer("x", 1), [this](std::error_code e, std::size_t) {
                     if (e) return over(e);
-                    lease.async_read_some(net::buffer(room),
-                                          [this](std::error_code last, std::size_t) { over(last); });
+                    lease.async_read_some(net::buffer(room), [this](std::error_code last, std::size_t) { over(last); });
                 });
             });
         }

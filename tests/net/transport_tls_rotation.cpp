@@ -249,9 +249,7 @@ TEST_CASE("tls_rotation_the_choice_of_profiles_begins_anew") {
 TEST_CASE("threads_tls_options_are_replaced_while_four_threads_open", "[thread]") {
     resume_server server({.own = test_identity()});
     const std::array<std::vector<tls_profile>, 3> rotated{
-        std::vector<tls_profile>{tls_profile::modern(), tls_profile::intermediate()},
-        {tls_profile::compatible()},
-        {}};
+        std::vector<tls_profile>{tls_profile::modern(), tls_profile::intermediate()}, {tls_profile::compatible()}, {}};
     const auto options = [&](std::size_t round) {
         tls_options made = trusting(test_root(), rotated[round % rotated.size()]);
         made.choose_profile = round % 2 == 0 ? profile_choice::round_robin : profile_choice::random;

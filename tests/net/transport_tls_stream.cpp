@@ -28,7 +28,6 @@ static_assert(tls_stream<net::any_io_executor>::holds_buffers);
 
 namespace {
 
-
 // A server, an io_context and a connection between them.
 struct session {
     explicit session(loopback_server::script script, int tls = TLS1_3_VERSION)
@@ -313,8 +312,7 @@ TEST_CASE("tls_close_says_goodbye_abort_does_not") {
     std::atomic<int> ends = 0;
     const auto script = [&](server_connection& c) {
         char byte = 0;
-        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN))
-            ++goodbyes;
+        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN)) ++goodbyes;
         ++ends;
     };
     {

@@ -40,10 +40,8 @@ TEST_CASE("tls_verify_the_hosts_name_must_be_in_a_certificate_of_a_trusted_root"
     REQUIRE(verdict_by_root(authority("another root").issue()) == errc::certificate_unknown_issuer);
     REQUIRE(verdict_by_root(self_signed()) == errc::certificate_self_signed);
     REQUIRE(verdict_by_root(self_signed()) == condition::certificate);
-    REQUIRE(verdict_by_root(test_root().issue({.not_before = -2h, .not_after = -1h})) ==
-            errc::certificate_expired);
-    REQUIRE(verdict_by_root(test_root().issue({.not_before = 1h, .not_after = 2h})) ==
-            errc::certificate_not_yet_valid);
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = -2h, .not_after = -1h})) == errc::certificate_expired);
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = 1h, .not_after = 2h})) == errc::certificate_not_yet_valid);
 }
 
 TEST_CASE("tls_verify_the_systems_roots_are_trusted_by_default_and_ours_is_not_among_them") {
@@ -70,8 +68,8 @@ TEST_CASE("tls_verify_a_wildcard_stands_for_one_whole_label_and_the_common_name_
             errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"w*.example.test"}}), "www.example.test") ==
             errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(test_root().issue({.common_name = "www.example.test", .names = {}}),
-                            "www.example.test") == errc::certificate_host_mismatch);
+    REQUIRE(verdict_by_root(test_root().issue({.common_name = "www.example.test", .names = {}}), "www.example.test") ==
+            errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"www.example.test"}}), "WWW.example.test.") == accepted);
 }
 
@@ -81,8 +79,7 @@ TEST_CASE("tls_verify_an_address_is_verified_as_an_address") {
     REQUIRE(verdict(test_root().issue({.names = {"127.0.0.2"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(test_root().issue({.names = {"localhost"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(test_root().issue({.names = {"::1"}}), by_root, "::1") == accepted);
-    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root, "::1") ==
-            errc::certificate_host_mismatch);
+    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root, "::1") == errc::certificate_host_mismatch);
 }
 
 TEST_CASE("tls_verify_names_are_asked_for_sni_addresses_are_not") {
@@ -95,9 +92,8 @@ TEST_CASE("tls_verify_names_are_asked_for_sni_addresses_are_not") {
             c.stay();
         });
         net::io_context io;
-        auto opened =
-            open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
-                                   {.ca_pem = test_root().certificate_pem(), .server_name = server_name}));
+        auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
+                                             {.ca_pem = test_root().certificate_pem(), .server_name = server_name}));
         REQUIRE_FALSE(opened.error);
         read_exactly(io, *opened.stream, 1);
         return asked;
@@ -134,6 +130,5 @@ TEST_CASE("tls_verify_pins_come_on_top_of_the_chain_and_decide_alone_with_verifi
     REQUIRE(verdict(lonely, with(of_lonely)) == errc::certificate_self_signed);
     REQUIRE(verdict(lonely, with(of_lonely, tls_verify::none)) == accepted);
     REQUIRE(verdict(other, with(of_lonely, tls_verify::none)) == errc::certificate_pin_mismatch);
-    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) ==
-            accepted);
+    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) == accepted);
 }

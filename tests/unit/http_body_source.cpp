@@ -52,8 +52,9 @@ TEST_CASE("a_source_yields_what_its_callable_writes") {
 }
 
 TEST_CASE("a_source_may_own_what_cannot_be_copied") {
-    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](
-                                 std::span<char> room) { return owned->read(room); });
+    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](std::span<char> room) {
+        return owned->read(room);
+    });
     std::error_code error;
     CHECK(read_all(source, error) == "abc");
 }
@@ -142,13 +143,11 @@ TEST_CASE("a_chunk_filled_in_place_takes_its_size_from_what_was_written") {
 
 TEST_CASE("what_the_chunk_writer_writes_the_response_parser_reads") {
     text_reader reader{std::string(10000, 'a') + "\r\n0\r\n\r\n" + std::string(500, 'b')};
-    const body_source source(
-        [&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
+    const body_source source([&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
     base::byte_buffer out;
     out.append(test::chunked_head);
     std::error_code error;
-    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) !=
-           0) {
+    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) != 0) {
     }
     out.append(http::last_chunk);
     const test::outcome got = test::deliver_whole(out.view());

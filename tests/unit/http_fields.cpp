@@ -19,8 +19,7 @@ static_assert(std::forward_iterator<fields_view::iterator>);
 
 TEST_CASE("a_view_walks_over_its_fields_in_order") {
     const fields_view fields{"A:1\r\nLonger-Name:  two words\t\r\nEmpty:\r\nColons: a:b\r\n"};
-    const std::vector<field> wanted{
-        {"A", "1"}, {"Longer-Name", "two words"}, {"Empty", ""}, {"Colons", "a:b"}};
+    const std::vector<field> wanted{{"A", "1"}, {"Longer-Name", "two words"}, {"Empty", ""}, {"Colons", "a:b"}};
     CHECK(std::vector<field>(fields.begin(), fields.end()) == wanted);
     auto at = fields.begin();
     CHECK((at++)->name == "A");
@@ -79,8 +78,7 @@ TEST_CASE("fields_of_a_block_are_replaced_and_erased_by_name") {
 
 TEST_CASE("names_that_are_equal_have_equal_bits_and_common_ones_do_not_meet_those_of_managed_fields") {
     CHECK(http::name_bit("User-Agent") == http::name_bit("USER-AGENT"));
-    for (const std::string_view name :
-         {"User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie",
-          "Content-Type", "Cache-Control", "X-Request-Id", "Referer"})
+    for (const std::string_view name : {"User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Authorization",
+                                        "Cookie", "Content-Type", "Cache-Control", "X-Request-Id", "Referer"})
         CHECK((http::name_bit(name) & http::managed_name_bits) == 0);
 }

@@ -67,9 +67,8 @@ TEST_CASE("decimal_numbers_are_digits_up_to_64_bits") {
     CHECK(parse_decimal("0") == 0u);
     CHECK(parse_decimal("0042") == 42u);
     CHECK(parse_decimal("18446744073709551615") == std::numeric_limits<std::uint64_t>::max());
-    for (const std::string_view wrong :
-         {"", " ", "1 ", " 1", "+1", "-1", "1.0", "0x1", "1a", "18446744073709551616", "18446744073709551620",
-          "99999999999999999999", "184467440737095516150"})
+    for (const std::string_view wrong : {"", " ", "1 ", " 1", "+1", "-1", "1.0", "0x1", "1a", "18446744073709551616",
+                                         "18446744073709551620", "99999999999999999999", "184467440737095516150"})
         CHECK(parse_decimal(wrong) == std::nullopt);
 }
 

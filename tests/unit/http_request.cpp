@@ -119,8 +119,7 @@ TEST_CASE("connection_is_the_callers_if_the_caller_sets_it") {
     CHECK(request.keep_alive());
     request.header("connection", "x, Close");
     CHECK_FALSE(request.keep_alive());
-    CHECK(head_of(request) ==
-          "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
+    CHECK(head_of(request) == "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
 }
 
 TEST_CASE("an_upgrade_is_asked_for_by_its_field_and_named_in_connection") {
@@ -169,8 +168,7 @@ TEST_CASE("a_streamed_body_is_chunked_unless_its_length_is_known") {
     request.body_source(pull_from("hello"), 5);
     CHECK_FALSE(request.is_chunked());
     CHECK(request.content_length() == 5u);
-    CHECK(naive_request(head_of(request)).fields.back() ==
-          std::pair<std::string, std::string>{"Content-Length", "5"});
+    CHECK(naive_request(head_of(request)).fields.back() == std::pair<std::string, std::string>{"Content-Length", "5"});
 
     request.body_source(pull_from("hello")).header("Content-Length", "5");
     CHECK_FALSE(request.is_chunked());
@@ -234,8 +232,7 @@ TEST_CASE("defaults_are_sent_unless_the_request_has_that_field_or_the_library_wr
           "GET / HTTP/1.1\r\nHost: example.com\r\naccept: text/html\r\nUser-Agent: x/1\r\n"
           "Connection: keep-alive\r\n\r\n");
     const std::string before = head_of(request, &defaults);
-    for (const std::string_view managed :
-         {"Host", "CONNECTION", "Content-Length", "transfer-encoding", "Expect"}) {
+    for (const std::string_view managed : {"Host", "CONNECTION", "Content-Length", "transfer-encoding", "Expect"}) {
         CHECK(http::is_managed_field(managed));
         CHECK(defaults.append(managed, "1") == errc{});
         CHECK(head_of(request, &defaults) == before);
@@ -244,11 +241,7 @@ TEST_CASE("defaults_are_sent_unless_the_request_has_that_field_or_the_library_wr
 
 TEST_CASE("a_reset_request_is_as_good_as_new") {
     request_builder request{"POST", "/a"};
-    request.header("A", "b")
-        .header("Connection", "close")
-        .body("hello")
-        .expect_continue()
-        .header("bad name", "");
+    request.header("A", "b").header("Connection", "close").body("hello").expect_continue().header("bad name", "");
     CHECK(request.error() != errc{});
     request.reset("GET", "/b");
     CHECK(request.error() == errc{});
@@ -283,9 +276,7 @@ TEST_CASE("heads_are_appended_one_behind_the_other") {
 
 TEST_CASE("random_requests_read_back_as_they_were_described") {
     std::mt19937 random(3);
-    const auto up_to = [&](std::size_t most) {
-        return std::uniform_int_distribution<std::size_t>{0, most}(random);
-    };
+    const auto up_to = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random); };
     const auto text_of = [&](std::string_view alphabet, std::size_t size) {
         std::string text;
         while (text.size() < size) text += alphabet[up_to(alphabet.size() - 1)];

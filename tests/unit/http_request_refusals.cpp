@@ -56,8 +56,7 @@ TEST_CASE("a_target_of_no_form_that_the_method_allows_is_refused") {
                                           "example.com:443"})
         check_refused({"GET", target}, errc::invalid_target);
     check_refused({"GET", std::string_view("/\0", 2)}, errc::invalid_target);
-    for (const std::string_view target :
-         {"/", "*", "a", "a:", "a:x", "a:65536", ":443", "http://a:443/", "u@a:443"})
+    for (const std::string_view target : {"/", "*", "a", "a:", "a:x", "a:65536", ":443", "http://a:443/", "u@a:443"})
         check_refused({"CONNECT", target}, errc::invalid_target);
     CHECK(request_builder("OPTIONS", "*").error() == errc{});
     CHECK(request_builder("OPTIONS", "/*").error() == errc{});
@@ -96,8 +95,7 @@ TEST_CASE("host_is_one_valid_host") {
     for (const std::string_view host :
          {"", "a b", "a/b", "a,b", "u@a", "a:", "a:0", "a:65536", "::1", "[::1", "[a]", "a%zz", "http://a"})
         check_refused(get().header("Host", host), errc::invalid_host);
-    for (const std::string_view host :
-         {"a", "a:1", "a.b-c_d:65535", "127.0.0.1", "[::1]", "[::1]:8080", "a%20b"})
+    for (const std::string_view host : {"a", "a:1", "a.b-c_d:65535", "127.0.0.1", "[::1]", "[::1]:8080", "a%20b"})
         CHECK(get().header("Host", host).error() == errc{});
     check_refused(get().header("Host", "a").header("host", "a"), errc::repeated_field);
     CHECK(get().header("Host", "a").set_header("host", "b").error() == errc{});
@@ -109,13 +107,11 @@ TEST_CASE("content_length_is_one_true_number") {
     check_refused(post().body("hello").header("Content-Length", "4"), errc::body_length_mismatch);
     check_refused(post().header("Content-Length", "4").body("hello"), errc::body_length_mismatch);
     check_refused(post().header("Content-Length", "4"), errc::body_length_mismatch);
-    check_refused(post().body_source(pull_nothing, 5).header("Content-Length", "4"),
-                  errc::body_length_mismatch);
+    check_refused(post().body_source(pull_nothing, 5).header("Content-Length", "4"), errc::body_length_mismatch);
     check_refused(post().body("hello").header("Content-Length", "5").header("Content-Length", "5"),
                   errc::repeated_field);
     CHECK(get().header("Content-Length", "0").error() == errc{});
-    CHECK(post().body("hello").header("Content-Length", "4").set_header("Content-Length", "5").error() ==
-          errc{});
+    CHECK(post().body("hello").header("Content-Length", "4").set_header("Content-Length", "5").error() == errc{});
 }
 
 TEST_CASE("trace_and_connect_have_no_body") {
@@ -128,8 +124,7 @@ TEST_CASE("trace_and_connect_have_no_body") {
 
 TEST_CASE("the_first_refusal_is_remembered") {
     check_refused(request_builder{"G T", "bad"}.header("bad name", "x"), errc::invalid_method);
-    check_refused(get().header("A", "\n").header("bad name", "x").set_header("A", "fine"),
-                  errc::invalid_field_value);
+    check_refused(get().header("A", "\n").header("bad name", "x").set_header("A", "fine"), errc::invalid_field_value);
 }
 
 TEST_CASE("every_refusal_of_the_builders_own_has_a_name_and_a_message") {

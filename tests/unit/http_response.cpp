@@ -51,14 +51,11 @@ TEST_CASE("a_head_is_told_with_its_reason_and_its_fields_in_order") {
     const outcome got = deliver_whole(
         "HTTP/1.0 404 Not  Found \r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie:\tb=2; Path=/ \r\nE:\r\n"
         "Content-Length: 0\r\n\r\n");
-    const seen_head wanted{404,
-                           0,
-                           "Not  Found ",
-                           {{"Server", "x"},
-                            {"Set-Cookie", "a=1"},
-                            {"Set-Cookie", "b=2; Path=/"},
-                            {"E", ""},
-                            {"Content-Length", "0"}}};
+    const seen_head wanted{
+        404,
+        0,
+        "Not  Found ",
+        {{"Server", "x"}, {"Set-Cookie", "a=1"}, {"Set-Cookie", "b=2; Path=/"}, {"E", ""}, {"Content-Length", "0"}}};
     REQUIRE(got.head);
     CHECK(*got.head == wanted);
 }
@@ -70,8 +67,7 @@ TEST_CASE("a_reason_may_be_empty_or_missing") {
 }
 
 TEST_CASE("interim_heads_are_told_one_by_one_before_the_final_head") {
-    const std::string_view interim =
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    const std::string_view interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     const outcome got = deliver_whole(std::string(interim) + ok("Content-Length: 0\r\n\r\n"));
     REQUIRE(got.interim.size() == 2);
     CHECK(got.interim[0] == seen_head{100, 1, "Continue", {}});
@@ -108,9 +104,8 @@ TEST_CASE("the_keep_alive_timeout_is_taken_where_it_can_be_understood") {
     CHECK(timeout_of("Keep-Alive: max=100 ,timeout=15\r\n") == 15s);
     CHECK(timeout_of("Keep-Alive: timeout=15\r\nKeep-Alive: timeout=7\r\nKeep-Alive: timeout=9\r\n") == 7s);
     CHECK(timeout_of("Keep-Alive: timeout=2147483647\r\n") == 2147483647s);
-    for (const std::string_view malformed :
-         {"", "timeout", "timeout=", "timeout=-1", "timeout=5s", "timeout= 5", "timeout=2147483648",
-          "timeout=99999999999999999999", "max=5", ",,"})
+    for (const std::string_view malformed : {"", "timeout", "timeout=", "timeout=-1", "timeout=5s", "timeout= 5",
+                                             "timeout=2147483648", "timeout=99999999999999999999", "max=5", ",,"})
         CHECK(timeout_of("Keep-Alive: " + std::string(malformed) + "\r\n") == std::nullopt);
 }
 

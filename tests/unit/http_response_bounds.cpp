@@ -3,12 +3,12 @@
 #include "unit/http_collect.hpp"
 #include "unit/http_corpus.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cstddef>
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -19,8 +19,7 @@ namespace {
 class guarded_pages {
 public:
     explicit guarded_pages(std::size_t count) : size_(count * page_size()) {
-        void* const all =
-            ::mmap(nullptr, size_ + 2 * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const all = ::mmap(nullptr, size_ + 2 * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         REQUIRE(all != MAP_FAILED);
         begin_ = static_cast<char*>(all) + page_size();
         REQUIRE(::mprotect(begin_, size_, PROT_READ | PROT_WRITE) == 0);
@@ -95,8 +94,7 @@ TEST_CASE("refused_responses_are_read_within_their_bounds") {
 
 TEST_CASE("bytes_of_a_line_are_not_looked_at_again_before_the_line_is_complete") {
     const std::string filler(guarded_pages::page_size(), 'x');
-    for (const std::string_view start :
-         {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {
+    for (const std::string_view start : {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {
         response_parser parser;
         check_looked_at_once(parser, std::string(start) + filler + ": x\r\n");
     }

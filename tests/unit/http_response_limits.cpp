@@ -19,8 +19,7 @@ std::string repeat(std::size_t times, std::string_view text) {
 }
 
 /// Checks that `text` passes under `bounds` and fails under `tighter`, in any pieces.
-void check_bound(const std::string& text, const http::limits& bounds, const http::limits& tighter,
-                 errc wanted) {
+void check_bound(const std::string& text, const http::limits& bounds, const http::limits& tighter, errc wanted) {
     const situation passing{.bounds = bounds};
     CHECK(deliver_whole(text, passing).complete);
     CHECK(pieces_do_not_matter(text, passing));
@@ -33,10 +32,8 @@ void check_bound(const std::string& text, const http::limits& bounds, const http
 
 TEST_CASE("a_head_may_be_as_large_as_max_head_bytes") {
     const std::string text = "HTTP/1.1 204 No Content\r\nA: " + std::string(100, 'x') + "\r\n\r\n";
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1},
-                errc::head_too_large);
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 2},
-                errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1}, errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 2}, errc::head_too_large);
     check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = 64}, errc::head_too_large);
 }
 
@@ -65,8 +62,7 @@ TEST_CASE("a_malformed_line_that_ends_beyond_max_head_bytes_is_too_large_in_any_
 TEST_CASE("interim_heads_share_max_head_bytes_with_the_final_head") {
     const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
     const std::string text = repeat(3, interim) + "HTTP/1.1 204 No Content\r\n\r\n";
-    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1},
-                errc::head_too_large);
+    check_bound(text, {.max_head_bytes = text.size()}, {.max_head_bytes = text.size() - 1}, errc::head_too_large);
 }
 
 TEST_CASE("a_head_may_have_as_many_fields_as_max_fields") {
@@ -78,8 +74,7 @@ TEST_CASE("a_head_may_have_as_many_fields_as_max_fields") {
 
 TEST_CASE("as_many_interim_responses_as_max_interim_responses_may_come") {
     const std::string text = repeat(3, "HTTP/1.1 102 Processing\r\n\r\n") + "HTTP/1.1 204 No Content\r\n\r\n";
-    check_bound(text, {.max_interim_responses = 3}, {.max_interim_responses = 2},
-                errc::too_many_interim_responses);
+    check_bound(text, {.max_interim_responses = 3}, {.max_interim_responses = 2}, errc::too_many_interim_responses);
     const situation none{.bounds = {.max_interim_responses = 0}};
     CHECK(deliver_whole("HTTP/1.1 204 No Content\r\n\r\n", none).complete);
     CHECK(deliver_whole(text, none).error == errc::too_many_interim_responses);
@@ -92,8 +87,7 @@ TEST_CASE("a_chunk_line_may_be_as_large_as_max_chunk_line_bytes") {
                 errc::chunk_line_too_large);
     const std::string endless = in_chunks(std::string(19, '0'));
     CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 19}}).error == errc{});
-    CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 18}}).error ==
-          errc::chunk_line_too_large);
+    CHECK(deliver_whole(endless, {.bounds = {.max_chunk_line_bytes = 18}}).error == errc::chunk_line_too_large);
 }
 
 TEST_CASE("the_trailer_fields_together_may_be_as_large_as_max_trailer_bytes") {

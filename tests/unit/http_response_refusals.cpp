@@ -42,8 +42,7 @@ TEST_CASE("every_control_character_is_refused_where_it_stands") {
         CHECK(error_of("HTTP/1.1 200 a" + tail) == (bad ? errc::bad_reason : errc{}));
         CHECK(error_of("HTTP/1.1 200 OK\r\nName: a" + tail) == (bad ? errc::bad_field_value : errc{}));
         const std::string filler(40, 'f');  // long enough for every way of scanning
-        CHECK(error_of("HTTP/1.1 200 OK\r\nName: " + filler + tail) ==
-              (bad ? errc::bad_field_value : errc{}));
+        CHECK(error_of("HTTP/1.1 200 OK\r\nName: " + filler + tail) == (bad ? errc::bad_field_value : errc{}));
     }
 }
 
@@ -55,8 +54,7 @@ TEST_CASE("only_tokens_are_field_names") {
         const bool good = c < 0x7f && delimiters.find(static_cast<char>(c)) == std::string_view::npos;
         for (const std::string_view around : {"", "n", "a-rather-long-name-for-a-field"}) {
             const std::string name = std::string(around) + static_cast<char>(c) + std::string(around);
-            const outcome got =
-                deliver_whole("HTTP/1.1 200 OK\r\n" + name + ": v\r\nContent-Length: 0\r\n\r\n");
+            const outcome got = deliver_whole("HTTP/1.1 200 OK\r\n" + name + ": v\r\nContent-Length: 0\r\n\r\n");
             CHECK(got.error == (good ? errc{} : errc::bad_field_name));
             if (good) CHECK(got.head->fields.front().first == name);
         }
@@ -109,8 +107,7 @@ TEST_CASE("every_refusal_of_the_parsers_own_is_met_by_a_test_here_or_in_the_limi
                        errc::trailer_too_large, errc::chunk_line_too_large, errc::body_too_large};
     for (const refused_response& r : refused_responses()) met.insert(r.error);
     for (const refused_response& r : refused_chunks()) met.insert(r.error);
-    for (auto e = errc::bad_status_line; e <= errc::body_too_large;
-         e = static_cast<errc>(static_cast<int>(e) + 1)) {
+    for (auto e = errc::bad_status_line; e <= errc::body_too_large; e = static_cast<errc>(static_cast<int>(e) + 1)) {
         CAPTURE(make_error_code(e).message());
         CHECK(met.count(e) == 1);
         CHECK(make_error_code(e) == condition::bad_response);

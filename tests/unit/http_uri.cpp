@@ -1,6 +1,6 @@
 // URLs, and hosts as they are written in requests.
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/authority.hpp"
+#include "hotpool/base/origin.hpp"
 #include "hotpool/http/uri.hpp"
 #include "support/catch.hpp"
 

@@ -42,8 +42,7 @@ judgement judge_byte_by_byte(std::string_view text) {
 /// What `text` means; the same whole, in every two pieces and byte by byte.
 judgement meaning(std::string_view text) {
     const judgement whole = judge({text});
-    for (std::size_t at = 1; at < text.size(); ++at)
-        CHECK(judge({text.substr(0, at), text.substr(at)}) == whole);
+    for (std::size_t at = 1; at < text.size(); ++at) CHECK(judge({text.substr(0, at), text.substr(at)}) == whole);
     CHECK(judge_byte_by_byte(text) == whole);
     return whole;
 }
@@ -87,8 +86,7 @@ TEST_CASE("proxy_connect_names_the_origin_with_its_port") {
 
 TEST_CASE("proxy_credentials_are_sent_where_there_are_some") {
     const origin target{"example.com", "443"};
-    const proxy_options aladdin{
-        .host = "proxy", .port = "3128", .username = "Aladdin", .password = "open sesame"};
+    const proxy_options aladdin{.host = "proxy", .port = "3128", .username = "Aladdin", .password = "open sesame"};
     CHECK(connect_request(target, aladdin) ==
           "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n"
           "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n");
@@ -105,8 +103,7 @@ TEST_CASE("proxy_any_2xx_is_a_tunnel_whatever_its_fields_say_of_a_body") {
 }
 
 TEST_CASE("proxy_interim_answers_are_skipped_and_there_is_a_bound_on_them") {
-    CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 \r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") ==
-          tunnel);
+    CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 \r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") == tunnel);
     CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n") == failed(errc::proxy_refused));
     CHECK(meaning("HTTP/1.1 100 Continue\r\n\r\n") == judgement{});
     std::string many;
@@ -128,11 +125,9 @@ TEST_CASE("proxy_a_refusal_is_known_by_its_status_with_or_without_a_body") {
 TEST_CASE("proxy_bytes_behind_the_head_of_a_200_are_refused") {
     const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";
     CHECK(judge({established + "H"}) == failed(errc::proxy_bad_response));
-    CHECK(judge({established + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}) ==
-          failed(errc::proxy_bad_response));
+    CHECK(judge({established + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}) == failed(errc::proxy_bad_response));
     for (std::size_t at = 1; at < established.size(); ++at)
-        CHECK(judge({established.substr(0, at), established.substr(at) + "H"}) ==
-              failed(errc::proxy_bad_response));
+        CHECK(judge({established.substr(0, at), established.substr(at) + "H"}) == failed(errc::proxy_bad_response));
 }
 
 TEST_CASE("proxy_what_is_not_http_is_refused_at_once_or_within_its_bound") {
@@ -159,8 +154,7 @@ TEST_CASE("proxy_options_are_refused_by_field_and_rule") {
     CHECK(refusal({.host = "a:1", .port = "1"}).starts_with(at + "host must not contain a port"));
     CHECK(refusal({.host = "http://a", .port = "1"}).starts_with(at + "host "));
     for (const char* port : {"", "0", "65536", "socks", "-1"})
-        CHECK(refusal({.host = "a", .port = port}) ==
-              at + "port must be a number from 1 to 65535, http or https");
+        CHECK(refusal({.host = "a", .port = port}) == at + "port must be a number from 1 to 65535, http or https");
     for (const char* name : {"a:b", "a\r\nX: y", "a\x7f", "\t"})
         CHECK(refusal({.host = "a", .port = "1", .username = name}) ==
               at + "username must contain neither a colon nor a control character");
@@ -176,15 +170,14 @@ TEST_CASE("proxy_an_origin_that_connect_cannot_name_is_refused_where_there_is_a_
     const proxy_options proxy{.host = "proxy", .port = "3128"};
     for (const char* host : {"g::1", "a%zz"}) {
         CHECK(refusal({}, {host, "80"}) == "accepted");
-        CHECK(refusal(proxy, {host, "80"})
-                  .starts_with("hotpool::origin::host must be a name or an IP address"));
+        CHECK(refusal(proxy, {host, "80"}).starts_with("hotpool::origin::host must be a name or an IP address"));
     }
 }
 
 TEST_CASE("proxy_what_kept_it_from_being_reached_is_told_apart_from_the_origins_errors") {
     const proxy_options proxy{.host = "proxy", .port = "3128"};
-    for (const errc e : {errc::resolve_failed, errc::resolve_empty, errc::connect_refused,
-                         errc::connect_unreachable, errc::connect_failed, errc::connect_timed_out}) {
+    for (const errc e : {errc::resolve_failed, errc::resolve_empty, errc::connect_refused, errc::connect_unreachable,
+                         errc::connect_failed, errc::connect_timed_out}) {
         CHECK(first_hop_error(e, proxy) == errc::proxy_unreachable);
         CHECK(first_hop_error(e, {}) == e);
     }

@@ -58,8 +58,9 @@ protected:
             if (!source_) source_ = system_resolver(driver().executor(), dialled);
             machine.use_endpoints(egress_.filter());
         } else if (source_ || !egress_.is_open()) {
-            throw std::invalid_argument("hotpool::pool_services::endpoints, local_addresses and access need a transport "
-                                        "that connects to endpoints");
+            throw std::invalid_argument(
+                "hotpool::pool_services::endpoints, local_addresses and access need a transport "
+                "that connects to endpoints");
         }
     }
 
