@@ -60,13 +60,10 @@ public:
         next_ = step::fail;
         return true;
     }
-    void go() {
-        switch (next_) {
-            case step::exchange: return this->run();
-            case step::refused: return failed(delivery::posted, why_not_);
-            case step::answered: return answered();
-            case step::fail: return fail();
-        }
+    [[gnu::always_inline]] void go() {
+        if (next_ == step::exchange) [[likely]]
+            return this->run();
+        conclude_early();
     }
     auto memory() const noexcept { return completion_.get_allocator(); }
 
@@ -78,6 +75,16 @@ private:
 
     /// What follows when a try has been prepared.
     enum class step : std::uint8_t { exchange, refused, answered, fail };
+
+    /// It ends without an exchange.
+    [[gnu::noinline]] void conclude_early() {
+        switch (next_) {
+            case step::exchange: return;
+            case step::refused: return failed(delivery::posted, why_not_);
+            case step::answered: return answered();
+            case step::fail: return fail();
+        }
+    }
 
     // --- a connection
 

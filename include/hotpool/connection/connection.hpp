@@ -100,17 +100,8 @@ public:
 
     /// Starts the readiness wait unless it is under way.
     /// @errors throws `std::bad_alloc` if there is no memory to wait with; then nothing has changed
-    void arm(io_want want) {
-        if (!gate_for(want).arm()) return;
-        arming_ = true;
-        try {
-            stream.async_wait(want, readiness_handler(*this, want));
-        } catch (...) {
-            arming_ = false;
-            gate_for(want).disarm();
-            throw;
-        }
-        arming_ = false;
+    [[gnu::always_inline]] void arm(io_want want) {
+        if (gate_for(want).arm()) begin_wait(want);
     }
 
     /// Parks `op` until the socket is ready; see `gate::park`.
@@ -151,6 +142,18 @@ private:
     friend class counted<connection>;
     ~connection() {}
 
+    void begin_wait(io_want want) {
+        arming_ = true;
+        try {
+            stream.async_wait(want, readiness_handler(*this, want));
+        } catch (...) {
+            arming_ = false;
+            gate_for(want).disarm();
+            throw;
+        }
+        arming_ = false;
+    }
+
     void dispose() noexcept {
         left.reset();
         stream.~stream_type();
@@ -166,9 +169,8 @@ private:
             : connection_(std::exchange(other.connection_, nullptr)), want_(other.want_), called_(other.called_) {}
         ~readiness_handler() {
             if (connection_ == nullptr) return;
-            // The execution context has ended: so does who waited here.
-            if (!called_ && !connection_->arming_)
-                if (waiting_op* op = claim()) op->resume(wake::cancelled);
+            if (!called_) [[unlikely]]
+                dropped();
             connection_->release();
         }
         allocator_type get_allocator() const noexcept { return {}; }
@@ -182,6 +184,11 @@ private:
         }
 
     private:
+        /// The execution context has ended: so does who waited here.
+        [[gnu::noinline]] void dropped() {
+            if (connection_->arming_) return;
+            if (waiting_op* op = claim()) op->resume(wake::cancelled);
+        }
         waiting_op* claim() noexcept {
             waiting_op* op = connection_->gate_for(want_).claim_on_event();
             // TLS may read in order to write; and a writer wants to know that the peer answers early, or leaves.

@@ -27,7 +27,7 @@ void end_unbegun(const Executor* of_pool, Handler handler, std::error_code error
 /// Makes an operation and starts it; it owns itself from then on. Where its `prepare` throws, nothing has happened; where
 /// that says yes, `go` is what follows.
 template <class Op, class Handler, class... Args>
-void launch(Handler handler, Args&&... args) {
+[[gnu::always_inline]] inline void launch(Handler handler, Args&&... args) {
     Op* const op = allocate_op<Op>(std::move(handler), std::forward<Args>(args)...);
     bool goes = false;
     try {

@@ -175,7 +175,7 @@ private:
         return http::parse_decimal(*fields_.find("Content-Length"));
     }
 
-    bool connection_has(std::string_view token) const noexcept {
+    [[gnu::always_inline]] bool connection_has(std::string_view token) const noexcept {
         return fields_.has_known("Connection") && connection_lists(token);
     }
     bool connection_lists(std::string_view token) const noexcept {
