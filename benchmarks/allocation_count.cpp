@@ -38,8 +38,7 @@ static void take_openssl_allocator() {
 [[gnu::section(".preinit_array"), gnu::used]] static void (*before_libraries)() = take_openssl_allocator;
 
 void check_openssl_is_counted() {
-    if (openssl_counted != 1)
-        throw std::runtime_error{"OpenSSL allocated before its allocator could be counted"};
+    if (openssl_counted != 1) throw std::runtime_error{"OpenSSL allocated before its allocator could be counted"};
 }
 
 static void* allocate_counted(std::size_t bytes) {
@@ -59,9 +58,7 @@ static void* allocate_counted(std::size_t bytes, std::align_val_t alignment) {
 
 // The array and the non-throwing forms of the standard library end in these.
 void* operator new(std::size_t bytes) { return bench::allocate_counted(bytes); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-    return bench::allocate_counted(bytes, alignment);
-}
+void* operator new(std::size_t bytes, std::align_val_t alignment) { return bench::allocate_counted(bytes, alignment); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }

@@ -40,9 +40,7 @@ template <class Stream>
 class asio_connection {
 public:
     asio_connection(asio::io_context& context, const job& job)
-        : stream_{connected<Stream>(context, job)},
-          request_{request_bytes(job)},
-          buffer_(job.body_bytes + 4096) {
+        : stream_{connected<Stream>(context, job)}, request_{request_bytes(job)}, buffer_(job.body_bytes + 4096) {
         asio::write(stream_, request());
         std::size_t have = 0;
         while (response_size_ == 0 || have < response_size_) {

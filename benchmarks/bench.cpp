@@ -38,8 +38,7 @@ job parse_work(std::string_view work) {
     const std::string_view on = work.substr(0, first);
     const std::string_view count = work.substr(first + 1, last - first - 1);
     const std::string_view body = work.substr(last + 1);
-    if (on != "plain" && on != "tls")
-        throw std::invalid_argument{"neither plain nor tls: " + std::string{work}};
+    if (on != "plain" && on != "tls") throw std::invalid_argument{"neither plain nor tls: " + std::string{work}};
     job job;
     job.on = on == "tls" ? bench::layer::tls : bench::layer::plain;
     job.connections = count == "seq" ? 1 : number(count);

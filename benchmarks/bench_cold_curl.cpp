@@ -44,8 +44,7 @@ private:
         self.received_ += bytes;
         curl_tlssessioninfo* tls = nullptr;
         // Once the transfer is over, libcurl does not give its session away any more.
-        if (curl_easy_getinfo(self.handle_, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK &&
-            tls->internals != nullptr)
+        if (curl_easy_getinfo(self.handle_, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls->internals != nullptr)
             self.resumed_ = SSL_session_reused(static_cast<SSL*>(tls->internals)) == 1;
         return bytes;
     }

@@ -34,11 +34,11 @@ private:
         if constexpr (With == handshake::none)
             return pool{context.get_executor(), origin};
         else
-            return pool{context.get_executor(),
-                        origin,
-                        {},
-                        make_tls_options(
-                            job, With == handshake::full ? sessions::full : sessions::resumed_if_possible)};
+            return pool{
+                context.get_executor(),
+                origin,
+                {},
+                make_tls_options(job, With == handshake::full ? sessions::full : sessions::resumed_if_possible)};
     }
 
     void run_checked(std::uint64_t requests, handshake expected) {
@@ -53,8 +53,7 @@ private:
     asio::awaitable<void> fetch(std::uint64_t requests, handshake expected) {
         for (; requests > 0; --requests) {
             auto connection = co_await pool_.async_get(asio::use_awaitable);
-            const hotpool::response reply =
-                co_await hotpool::async_exchange(connection, request_, asio::use_awaitable);
+            const hotpool::response reply = co_await hotpool::async_exchange(connection, request_, asio::use_awaitable);
             if (reply.status() != 200 || reply.body().size() != body_bytes_)
                 throw std::runtime_error{"hotpool: unexpected response"};
             if constexpr (With != handshake::none)

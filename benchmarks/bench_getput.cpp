@@ -106,10 +106,9 @@ int main(int argc, char** argv) {
         std::cerr << "bench_getput [ROUNDS]\n";
         return 2;
     }
-    std::vector<shelf_kind> kinds{
-        {"std::mutex + std::vector", [](std::size_t connections) -> std::unique_ptr<shelf> {
-             return std::make_unique<vector_shelf>(connections);
-         }}};
+    std::vector<shelf_kind> kinds{{"std::mutex + std::vector", [](std::size_t connections) -> std::unique_ptr<shelf> {
+                                       return std::make_unique<vector_shelf>(connections);
+                                   }}};
 #ifdef BENCH_HOTPOOL
     add_hotpool_shelves(kinds);
 #endif

@@ -13,16 +13,13 @@ std::size_t drop(char*, std::size_t, std::size_t bytes, void*) { return bytes; }
 
 class cached final : public idle_set {
 public:
-    explicit cached(const job& job)
-        : url_{url_of(job)},
-          ca_file_{job.ca_file} {
+    explicit cached(const job& job) : url_{url_of(job)}, ca_file_{job.ca_file} {
         check(curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, 2000L));
     }
     ~cached() override { curl_multi_cleanup(multi_); }
 
     void grow_to(std::size_t connections) override {
-        for (std::size_t i = open_; i < connections; ++i)
-            check(curl_multi_add_handle(multi_, make_transfer()));
+        for (std::size_t i = open_; i < connections; ++i) check(curl_multi_add_handle(multi_, make_transfer()));
         for (std::size_t unanswered = connections - std::exchange(open_, connections); unanswered > 0;) {
             int running = 0;
             check(curl_multi_perform(multi_, &running));

@@ -46,8 +46,7 @@ private:
     asio::awaitable<void> use_all(std::size_t connections) {
         {
             std::vector<typename Pool::lease_type> leases;
-            while (leases.size() < connections)
-                leases.push_back(co_await pool_.async_get(asio::use_awaitable));
+            while (leases.size() < connections) leases.push_back(co_await pool_.async_get(asio::use_awaitable));
             for (auto& lease : leases) co_await hotpool::async_exchange(lease, request_, asio::use_awaitable);
             for (auto& lease : leases) pool_.put(std::move(lease));
         }
@@ -64,11 +63,11 @@ private:
 
 void add_idle_hotpool(std::vector<idle_kind>& kinds) {
     kinds.push_back({"hotpool", layer::plain, "hotpool", open_idle<pooled<hotpool::tcp_pool>>});
-    kinds.push_back({"hotpool-full", layer::tls, "hotpool, full handshakes",
-                     open_idle<pooled<hotpool::tls_pool, sessions::full>>});
+    kinds.push_back(
+        {"hotpool-full", layer::tls, "hotpool, full handshakes", open_idle<pooled<hotpool::tls_pool, sessions::full>>});
     if constexpr (can_resume<hotpool::tls_options>)
-        kinds.push_back({"hotpool-resumed", layer::tls, "hotpool, sessions resumed",
-                         open_idle<pooled<hotpool::tls_pool>>});
+        kinds.push_back(
+            {"hotpool-resumed", layer::tls, "hotpool, sessions resumed", open_idle<pooled<hotpool::tls_pool>>});
 }
 
 }  // namespace bench

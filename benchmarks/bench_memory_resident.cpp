@@ -43,8 +43,7 @@ void allow_descriptors() {
     limit.rlim_cur = limit.rlim_max;
     require(::setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
     if (limit.rlim_max < connections + 100)
-        throw std::runtime_error{"a process may have only " + std::to_string(limit.rlim_max) +
-                                 " descriptors"};
+        throw std::runtime_error{"a process may have only " + std::to_string(limit.rlim_max) + " descriptors"};
 }
 
 class acceptor {

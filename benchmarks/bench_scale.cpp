@@ -56,16 +56,15 @@ void report_getput(int rounds) {
             middle.add({seen[0].median_ns, seen[1].median_ns});
             tail.add({seen[0].p99_ns, seen[1].p99_ns});
         }
-        std::printf("| %s | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f |\n", each.title,
-                    median(middle.figures[0]), median(middle.figures[1]), median(middle.ratios),
-                    median(tail.figures[0]), median(tail.figures[1]), median(tail.ratios));
+        std::printf("| %s | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f |\n", each.title, median(middle.figures[0]),
+                    median(middle.figures[1]), median(middle.ratios), median(tail.figures[0]), median(tail.figures[1]),
+                    median(tail.ratios));
     }
 }
 
 void report_sweep(int rounds) {
     comparison sweep;
-    for (int round = 0; round < rounds; ++round)
-        sweep.add({sweep_ns(sizes[0]) / 1e3, sweep_ns(sizes[1]) / 1e3});
+    for (int round = 0; round < rounds; ++round) sweep.add({sweep_ns(sizes[0]) / 1e3, sweep_ns(sizes[1]) / 1e3});
     std::printf(
         "\nThe timer's turn in which the 100 connections opened first expire and are closed:\n\n"
         "| | µs, of 100 | µs, of 100,000 | ratio |\n| --- | ---: | ---: | ---: |\n"

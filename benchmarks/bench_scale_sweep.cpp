@@ -45,9 +45,8 @@ void warm(asio::io_context& context, pool& to_fill, std::size_t connections, hot
 
 double sweep_ns(std::size_t connections) {
     asio::io_context context;
-    pool swept{context.get_executor(),
-               hotpool::origin{.host = "simulated", .port = "1"},
-               {.max_connections = connections}};
+    pool swept{
+        context.get_executor(), hotpool::origin{.host = "simulated", .port = "1"}, {.max_connections = connections}};
     warm(context, swept, expiring, short_life);
     const clock::time_point due = clock::now() + short_life;
     if (connections > expiring) warm(context, swept, connections, std::chrono::hours{1});

@@ -146,8 +146,7 @@ private:
 class pool_for_each final : public way {
 public:
     pool_for_each(const char* port, const budget& shared) {
-        for (auto& each : sites_)
-            each = std::make_unique<site>(make_job(port, connections / thread_count), 1, shared);
+        for (auto& each : sites_) each = std::make_unique<site>(make_job(port, connections / thread_count), 1, shared);
     }
     cost run() override {
         return measure_threads([this](std::size_t thread) {
@@ -170,12 +169,10 @@ void report_exchanges(int rounds, const char* port) {
     std::vector<line> lines;
     lines.push_back({"one thread: bare sockets, epoll", std::make_unique<bare_loops>(port, 1), 0});
     lines.push_back({"one thread: hotpool", std::make_unique<one_thread>(port), 0});
-    lines.push_back(
-        {"two: bare sockets, epoll, a loop each", std::make_unique<bare_loops>(port, thread_count), 2});
+    lines.push_back({"two: bare sockets, epoll, a loop each", std::make_unique<bare_loops>(port, thread_count), 2});
     lines.push_back({"two: hotpool, one pool for both", std::make_unique<one_pool>(port), 2});
     const auto shared = std::make_shared<hotpool::connection_budget>(connections);
-    lines.push_back(
-        {"two: hotpool, a pool each, one budget", std::make_unique<pool_for_each>(port, shared), 2});
+    lines.push_back({"two: hotpool, a pool each, one budget", std::make_unique<pool_for_each>(port, shared), 2});
     lines.push_back({"two: hotpool, a pool each", std::make_unique<pool_for_each>(port, nullptr), 2});
     for (int round = 0; round < rounds; ++round) {
         for (line& each : lines) {

@@ -125,15 +125,14 @@ public:
 
 private:
     void ask() {
-        source_.get(
-            [this, number = asked_++, others = served_, since = clock::now()](typename Source::lease given) {
-                waits_.push_back(std::chrono::duration<double, std::micro>(clock::now() - since).count());
-                turns_.push_back(static_cast<double>(served_ - others));
-                if (number != served_) throw std::runtime_error{"a caller was served out of order"};
-                source_.put(std::move(given));
-                if (++served_ == hand_overs) return context_.stop();
-                if (asked_ < hand_overs) ask();
-            });
+        source_.get([this, number = asked_++, others = served_, since = clock::now()](typename Source::lease given) {
+            waits_.push_back(std::chrono::duration<double, std::micro>(clock::now() - since).count());
+            turns_.push_back(static_cast<double>(served_ - others));
+            if (number != served_) throw std::runtime_error{"a caller was served out of order"};
+            source_.put(std::move(given));
+            if (++served_ == hand_overs) return context_.stop();
+            if (asked_ < hand_overs) ask();
+        });
     }
 
     asio::io_context context_{1};

@@ -27,8 +27,7 @@ plain_dial::plain_dial(const job& job) : fd_{::socket(AF_INET, SOCK_STREAM | SOC
 plain_dial::~plain_dial() { ::close(fd_); }
 
 void plain_dial::write(std::string_view bytes) {
-    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
-        fail("send");
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) fail("send");
 }
 
 std::size_t plain_dial::read(char* to, std::size_t size) {

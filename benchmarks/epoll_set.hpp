@@ -26,8 +26,7 @@ public:
         std::vector<char> response;  // where it is kept
     };
 
-    explicit epoll_set(const job& job)
-        : request_{request_bytes(job)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
+    explicit epoll_set(const job& job) : request_{request_bytes(job)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
         connections_.reserve(job.connections);
         for (std::size_t i = 0; i < job.connections; ++i) {
             connection& added = connections_.emplace_back(Stream{job, blocking::no});
@@ -60,8 +59,7 @@ public:
     void wait(Visitor&& visit) {
         std::array<epoll_event, 128> events;
         const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
-        for (int i = 0; i < ready; ++i)
-            visit(*static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr));
+        for (int i = 0; i < ready; ++i) visit(*static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr));
     }
 
 private:

@@ -11,9 +11,7 @@
 
 namespace bench {
 
-[[noreturn]] inline void fail(const char* what) {
-    throw std::system_error{errno, std::generic_category(), what};
-}
+[[noreturn]] inline void fail(const char* what) { throw std::system_error{errno, std::generic_category(), what}; }
 
 [[noreturn]] inline void fail_tls(const char* what) {
     std::array<char, 256> text{};

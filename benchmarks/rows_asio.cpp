@@ -49,11 +49,10 @@ struct usual : session<usual<Stream>, Stream> {
     using session<usual, Stream>::session;
 
     void send() {
-        asio::async_write(this->stream(), this->request(),
-                          [this](const asio::error_code& error, std::size_t) {
-                              throw_on(error);
-                              receive();
-                          });
+        asio::async_write(this->stream(), this->request(), [this](const asio::error_code& error, std::size_t) {
+            throw_on(error);
+            receive();
+        });
     }
     void receive() { this->stream().async_read_some(this->room(), this->on_received()); }
 };
@@ -75,8 +74,7 @@ template <class Session>
 class asio_row final : public row {
 public:
     explicit asio_row(const job& job) {
-        for (std::size_t i = 0; i < job.connections; ++i)
-            sessions_.push_back(std::make_unique<Session>(context_, job));
+        for (std::size_t i = 0; i < job.connections; ++i) sessions_.push_back(std::make_unique<Session>(context_, job));
     }
 
     void run(std::uint64_t requests) override {
@@ -94,10 +92,8 @@ private:
 
 void add_asio_rows(registry& rows) {
     rows.push_back({"asio", layer::plain, flow::both, "bare Asio", open<asio_row<usual<tcp_socket>>>});
-    rows.push_back(
-        {"asio-inline", layer::plain, flow::both, "bare Asio, inline write", open<asio_row<inline_write>>});
-    rows.push_back(
-        {"asio", layer::tls, flow::both, "bare asio::ssl::stream", open<asio_row<usual<tls_socket>>>});
+    rows.push_back({"asio-inline", layer::plain, flow::both, "bare Asio, inline write", open<asio_row<inline_write>>});
+    rows.push_back({"asio", layer::tls, flow::both, "bare asio::ssl::stream", open<asio_row<usual<tls_socket>>>});
 }
 
 }  // namespace bench

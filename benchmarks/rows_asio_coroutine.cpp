@@ -43,8 +43,8 @@ private:
 }  // namespace
 
 void add_asio_coroutine_rows(registry& rows) {
-    rows.push_back({"asio-coroutine", layer::plain, flow::both, "bare Asio, coroutine",
-                    open<coroutine_row<tcp_socket>>});
+    rows.push_back(
+        {"asio-coroutine", layer::plain, flow::both, "bare Asio, coroutine", open<coroutine_row<tcp_socket>>});
     rows.push_back({"asio-coroutine", layer::tls, flow::both, "bare asio::ssl::stream, coroutine",
                     open<coroutine_row<tls_socket>>});
 }

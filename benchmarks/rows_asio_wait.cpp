@@ -73,10 +73,8 @@ private:
 }  // namespace
 
 void add_asio_wait_rows(registry& rows) {
-    rows.push_back(
-        {"asio-wait", layer::plain, flow::both, "sockets, Asio waits", open<asio_wait_row<plain_stream>>});
-    rows.push_back(
-        {"asio-wait", layer::tls, flow::both, "OpenSSL, Asio waits", open<asio_wait_row<openssl_stream>>});
+    rows.push_back({"asio-wait", layer::plain, flow::both, "sockets, Asio waits", open<asio_wait_row<plain_stream>>});
+    rows.push_back({"asio-wait", layer::tls, flow::both, "OpenSSL, Asio waits", open<asio_wait_row<openssl_stream>>});
 }
 
 }  // namespace bench

@@ -76,12 +76,11 @@ private:
 
     void receive() {
         response_ = {};
-        http::async_read(stream_, buffer_, response_,
-                         [this](const boost::system::error_code& error, std::size_t) {
-                             throw_on(error);
-                             check_response();
-                             send_next(*unsent_);
-                         });
+        http::async_read(stream_, buffer_, response_, [this](const boost::system::error_code& error, std::size_t) {
+            throw_on(error);
+            check_response();
+            send_next(*unsent_);
+        });
     }
 
     void check_response() const {

@@ -18,8 +18,7 @@ Pool make_pool(asio::io_context& context, const job& job) {
     hotpool::origin origin{.host = job.host, .port = job.port};
     hotpool::pool_options options{.max_connections = job.connections};
     if constexpr (std::is_same_v<Pool, hotpool::tls_pool>)
-        return Pool{context.get_executor(), std::move(origin), options,
-                    hotpool::tls_options{.ca_file = job.ca_file}};
+        return Pool{context.get_executor(), std::move(origin), options, hotpool::tls_options{.ca_file = job.ca_file}};
     else
         return Pool{context.get_executor(), std::move(origin), options};
 }
@@ -100,15 +99,13 @@ private:
 template <class Pool>
 class client_coroutine_row final : public pool_row<client_coroutine_row<Pool>, Pool> {
 public:
-    explicit client_coroutine_row(const job& job)
-        : pool_row<client_coroutine_row, Pool>{job}, client_{this->pool()} {}
+    explicit client_coroutine_row(const job& job) : pool_row<client_coroutine_row, Pool>{job}, client_{this->pool()} {}
 
     void start() { asio::co_spawn(this->context(), send_all(), rethrow); }
 
 private:
     asio::awaitable<void> send_all() {
-        while (this->take_one())
-            this->received({}, co_await client_.async_send(this->request(), asio::use_awaitable));
+        while (this->take_one()) this->received({}, co_await client_.async_send(this->request(), asio::use_awaitable));
     }
 
     decltype(hotpool::http_client{std::declval<Pool&>()}) client_;
@@ -133,12 +130,11 @@ private:
         });
     }
     void exchange(lease& held) {
-        hotpool::async_exchange(held, this->request(),
-                                [this, &held](std::error_code error, hotpool::response reply) {
-                                    this->received(error, reply);
-                                    this->pool().put(std::move(held));
-                                    send_next(held);
-                                });
+        hotpool::async_exchange(held, this->request(), [this, &held](std::error_code error, hotpool::response reply) {
+            this->received(error, reply);
+            this->pool().put(std::move(held));
+            send_next(held);
+        });
     }
 
     std::vector<lease> leases_;  // one for each request under way
@@ -156,8 +152,7 @@ private:
     asio::awaitable<void> send_all() {
         while (this->take_one()) {
             auto connection = co_await this->pool().async_get(asio::use_awaitable);
-            this->received(
-                {}, co_await hotpool::async_exchange(connection, this->request(), asio::use_awaitable));
+            this->received({}, co_await hotpool::async_exchange(connection, this->request(), asio::use_awaitable));
             this->pool().put(std::move(connection));
         }
     }
@@ -176,8 +171,7 @@ private:
         std::vector<char> buffer(64 * 1024);
         while (this->take_one()) {
             auto connection = co_await this->pool().async_get(asio::use_awaitable);
-            auto reader =
-                co_await hotpool::async_start_exchange(connection, this->request(), asio::use_awaitable);
+            auto reader = co_await hotpool::async_start_exchange(connection, this->request(), asio::use_awaitable);
             std::size_t bytes = 0;
             while (!reader.at_end()) {
                 std::error_code error;
@@ -195,10 +189,9 @@ private:
 template <class Pool>
 void add_rows(registry& rows, layer on) {
     rows.push_back({"hotpool-client", on, flow::both, "hotpool client", open<client_row<Pool>>});
-    rows.push_back({"hotpool-client-coroutine", on, flow::both, "hotpool client, coroutine",
-                    open<client_coroutine_row<Pool>>});
     rows.push_back(
-        {"hotpool-exchange", on, flow::both, "hotpool get/put + exchange", open<exchange_row<Pool>>});
+        {"hotpool-client-coroutine", on, flow::both, "hotpool client, coroutine", open<client_coroutine_row<Pool>>});
+    rows.push_back({"hotpool-exchange", on, flow::both, "hotpool get/put + exchange", open<exchange_row<Pool>>});
     rows.push_back({"hotpool-exchange-coroutine", on, flow::both, "hotpool get/put + exchange, coroutine",
                     open<exchange_coroutine_row<Pool>>});
     rows.push_back({"hotpool-reader", on, flow::both, "hotpool reader, coroutine", open<reader_row<Pool>>});

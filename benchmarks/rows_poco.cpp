@@ -17,8 +17,8 @@ namespace {
 std::unique_ptr<Poco::Net::HTTPClientSession> make_session(const job& job) {
     const auto port = static_cast<Poco::UInt16>(std::stoul(job.port));
     if (job.on == layer::plain) return std::make_unique<Poco::Net::HTTPClientSession>(job.host, port);
-    const Poco::Net::Context::Ptr tls{new Poco::Net::Context{Poco::Net::Context::TLS_CLIENT_USE, "", "",
-                                                             job.ca_file, Poco::Net::Context::VERIFY_STRICT}};
+    const Poco::Net::Context::Ptr tls{new Poco::Net::Context{Poco::Net::Context::TLS_CLIENT_USE, "", "", job.ca_file,
+                                                             Poco::Net::Context::VERIFY_STRICT}};
     return std::make_unique<Poco::Net::HTTPSClientSession>(job.host, port, tls);
 }
 

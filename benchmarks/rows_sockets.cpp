@@ -89,20 +89,20 @@ private:
 }  // namespace
 
 void add_sockets_rows(registry& rows) {
-    rows.push_back({"blocking", layer::plain, flow::sequential, "bare sockets, blocking",
-                    open<blocking_row<plain_stream>>});
+    rows.push_back(
+        {"blocking", layer::plain, flow::sequential, "bare sockets, blocking", open<blocking_row<plain_stream>>});
     rows.push_back({"epoll", layer::plain, flow::both, "bare sockets, epoll", open<epoll_row<plain_stream>>});
     rows.push_back({"epoll-keep", layer::plain, flow::both, "bare sockets, epoll, bodies kept",
                     open<epoll_row<plain_stream, bodies::kept>>, 16 * 1024});
-    rows.push_back({"epoll-batch", layer::plain, flow::concurrent,
-                    "bare sockets, epoll, all read before written", open<epoll_batch_row<plain_stream>>});
-    rows.push_back({"blocking", layer::tls, flow::sequential, "bare OpenSSL, blocking",
-                    open<blocking_row<openssl_stream>>});
+    rows.push_back({"epoll-batch", layer::plain, flow::concurrent, "bare sockets, epoll, all read before written",
+                    open<epoll_batch_row<plain_stream>>});
+    rows.push_back(
+        {"blocking", layer::tls, flow::sequential, "bare OpenSSL, blocking", open<blocking_row<openssl_stream>>});
     rows.push_back({"epoll", layer::tls, flow::both, "bare OpenSSL, epoll", open<epoll_row<openssl_stream>>});
     rows.push_back({"epoll-keep", layer::tls, flow::both, "bare OpenSSL, epoll, bodies kept",
                     open<epoll_row<openssl_stream, bodies::kept>>, 16 * 1024});
-    rows.push_back({"epoll-batch", layer::tls, flow::concurrent,
-                    "bare OpenSSL, epoll, all read before written", open<epoll_batch_row<openssl_stream>>});
+    rows.push_back({"epoll-batch", layer::tls, flow::concurrent, "bare OpenSSL, epoll, all read before written",
+                    open<epoll_batch_row<openssl_stream>>});
 }
 
 }  // namespace bench

@@ -23,12 +23,8 @@ public:
     explicit simulated_stream(const Executor& executor) : executor_{executor} {}
 
     executor_type get_executor() const { return executor_; }
-    hotpool::io_result try_read(hotpool::net::mutable_buffer) noexcept {
-        return {.want = hotpool::io_want::read};
-    }
-    hotpool::io_result try_write(hotpool::net::const_buffer bytes) noexcept {
-        return {.bytes = bytes.size()};
-    }
+    hotpool::io_result try_read(hotpool::net::mutable_buffer) noexcept { return {.want = hotpool::io_want::read}; }
+    hotpool::io_result try_write(hotpool::net::const_buffer bytes) noexcept { return {.bytes = bytes.size()}; }
     hotpool::io_result try_write(hotpool::net::const_buffer head, hotpool::net::const_buffer body) noexcept {
         return {.bytes = head.size() + body.size()};
     }

@@ -71,8 +71,7 @@ plain_stream::~plain_stream() {
 }
 
 void plain_stream::write(std::string_view bytes) {
-    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
-        fail("send");
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) fail("send");
 }
 
 std::size_t plain_stream::read(char* to, std::size_t size) {

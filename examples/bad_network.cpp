@@ -24,8 +24,8 @@ void log_event(const hotpool::pool_event& event) {
 }
 
 hotpool::pool_services services_for(hotpool::endpoint_list addresses, const hotpool::ip_block& forbidden) {
-    const auto access = std::make_shared<hotpool::access_controller>(
-        hotpool::access_options{}, hotpool::status_denial_options{.statuses = {403}});
+    const auto access = std::make_shared<hotpool::access_controller>(hotpool::access_options{},
+                                                                     hotpool::status_denial_options{.statuses = {403}});
     access->deny(forbidden);
     return {.endpoints = hotpool::static_endpoints(std::move(addresses)),
             .local_addresses = {hotpool::ip_address::parse("127.0.0.1").value()},
@@ -65,18 +65,19 @@ int main() {
     const std::uint16_t port = hotpool::port_number(origin.target().port);
     const auto loopback = hotpool::ip_address::parse("127.0.0.1").value();
     const auto forbidden = hotpool::ip_address::parse("127.0.0.9").value();
-    hotpool::tcp_pool pool{context.get_executor(),
-                           origin.target(),
-                           {.ejection_failures = 2},
-                           {},
-                           services_for({{loopback, closed.local_endpoint().port()}, {forbidden, port}, {loopback, port}},
-                                        hotpool::ip_block{forbidden})};
+    hotpool::tcp_pool pool{
+        context.get_executor(),
+        origin.target(),
+        {.ejection_failures = 2},
+        {},
+        services_for({{loopback, closed.local_endpoint().port()}, {forbidden, port}, {loopback, port}},
+                     hotpool::ip_block{forbidden})};
     std::size_t served = 0;
     asio::co_spawn(context, visit(pool), [&](std::exception_ptr failure, std::size_t n) {
         served = failure ? 0 : n;
         for (const hotpool::endpoint_state& e : pool.endpoints())
-            std::cout << e.where.to_string() << ": " << e.load.connections << " connections, " << e.failures << " failures"
-                      << (e.standing == hotpool::endpoint_standing::ejected ? ", ejected" : "") << '\n';
+            std::cout << e.where.to_string() << ": " << e.load.connections << " connections, " << e.failures
+                      << " failures" << (e.standing == hotpool::endpoint_standing::ejected ? ", ejected" : "") << '\n';
         pool.close();
     });
     context.run();

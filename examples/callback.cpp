@@ -25,8 +25,8 @@ public:
     void start() {
         client_.async_get("/", [this](std::error_code error, hotpool::response page) {
             if (error) return give_up("the page", error);
-            std::cout << page.status() << ' ' << page.header("content-type").value_or("") << ", "
-                      << page.body().size() << " bytes\n";
+            std::cout << page.status() << ' ' << page.header("content-type").value_or("") << ", " << page.body().size()
+                      << " bytes\n";
             ask_for_the_head();
         });
     }
@@ -50,8 +50,7 @@ private:
         };
         client_.async_get("/slow", asio::bind_cancellation_slot(cancellation_.slot(), cancelled));
         impatience_.expires_after(20ms);
-        impatience_.async_wait(
-            [this](std::error_code) { cancellation_.emit(asio::cancellation_type::terminal); });
+        impatience_.async_wait([this](std::error_code) { cancellation_.emit(asio::cancellation_type::terminal); });
     }
 
     void give_up(const char* what, std::error_code error) {

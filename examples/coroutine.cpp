@@ -27,9 +27,8 @@ asio::awaitable<void> visit(hotpool::tls_pool& pool, int visitor) {
     request.reset("GET", "/bytes/100000");
     const hotpool::response image = co_await hotpool::async_exchange(conn, request, asio::use_awaitable);
 
-    std::cout << "visitor " << visitor << " on a " << (hot ? "hot" : "new")
-              << " connection: " << page.status() << ", " << page.body().size() << " bytes, and "
-              << image.body().size() << " bytes\n";
+    std::cout << "visitor " << visitor << " on a " << (hot ? "hot" : "new") << " connection: " << page.status() << ", "
+              << page.body().size() << " bytes, and " << image.body().size() << " bytes\n";
     pool.put(std::move(conn));
 }
 
@@ -50,8 +49,7 @@ asio::awaitable<void> run() {
     hotpool::tls_pool pool(executor, origin.target(), {.max_connections = 2}, origin.trust());
     co_await pool.async_warm(2, asio::use_awaitable);
 
-    for (int visitor = 1; visitor < 8; ++visitor)
-        asio::co_spawn(executor, visit(pool, visitor), asio::detached);
+    for (int visitor = 1; visitor < 8; ++visitor) asio::co_spawn(executor, visit(pool, visitor), asio::detached);
     co_await visit(pool, 8);  // the last in the queue
     co_await give_up_soon(pool);
 

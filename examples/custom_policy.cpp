@@ -27,8 +27,7 @@ struct cautious_idle_timeout {
 /// Few connections take turns; among many, those used last are preferred and the others grow old.
 class turns_among_few {
 public:
-    explicit turns_among_few(const hotpool::pool_options& options) noexcept
-        : few_(options.max_connections / 2) {}
+    explicit turns_among_few(const hotpool::pool_options& options) noexcept : few_(options.max_connections / 2) {}
     hotpool::idle_end lend_from(std::size_t idle) const noexcept {
         return idle <= few_ ? hotpool::idle_end::oldest : hotpool::idle_end::newest;
     }
@@ -73,8 +72,7 @@ asio::awaitable<bool> fail_steadily(hotpool::origin nobody) {
     my_pool pool(co_await asio::this_coro::executor, nobody, {.min_idle = 1});
     co_await pause(220ms);
     const hotpool::pool_stats stats = pool.stats();
-    std::cout << stats.total.open_failures
-              << " openings failed in 220 ms: " << stats.last_open_error.message() << '\n';
+    std::cout << stats.total.open_failures << " openings failed in 220 ms: " << stats.last_open_error.message() << '\n';
     co_return stats.total.open_failures >= 1 && stats.total.open_failures <= 5;
 }
 

@@ -29,8 +29,8 @@ public:
         const auto marks = total_ == 0 ? width : static_cast<std::size_t>(done_ * width / total_);
         if (marks == marks_) return;  // nothing new to see
         marks_ = marks;
-        std::cout << "\r[" << std::string(marks, '#') << std::string(width - marks, '.') << "] "
-                  << done_ / 1'000'000 << " MB" << std::flush;
+        std::cout << "\r[" << std::string(marks, '#') << std::string(width - marks, '.') << "] " << done_ / 1'000'000
+                  << " MB" << std::flush;
     }
 
 private:
@@ -40,8 +40,7 @@ private:
     std::size_t marks_ = width + 1;
 };
 
-asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& target,
-                               const std::filesystem::path& path) {
+asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& target, const std::filesystem::path& path) {
     auto conn = co_await pool.async_get(asio::use_awaitable);
     const hotpool::request_builder request("GET", target);
     auto reader = co_await hotpool::async_start_exchange(conn, request, asio::use_awaitable);
@@ -55,8 +54,8 @@ asio::awaitable<void> download(hotpool::tls_pool& pool, const std::string& targe
     std::ofstream file(path, std::ios::binary);
     std::array<char, 64 * 1024> block;
     for (std::error_code error; !error;) {
-        const std::size_t bytes = co_await reader.async_read_some(
-            asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
+        const std::size_t bytes =
+            co_await reader.async_read_some(asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
         file.write(block.data(), static_cast<std::streamsize>(bytes));
         bar.add(bytes);
         if (error && error != hotpool::errc::end_of_body) throw std::system_error(error);

@@ -31,8 +31,7 @@ int main() {
     std::vector<std::thread> customers;
     for (int i = 0; i < 4; ++i)
         customers.emplace_back([&] {
-            for (int k = 0; k < 25; ++k)
-                good += client.async_get("/", asio::use_future).get().status() == 200;
+            for (int k = 0; k < 25; ++k) good += client.async_get("/", asio::use_future).get().status() == 200;
         });
     for (std::thread& customer : customers) customer.join();
 

@@ -114,13 +114,12 @@ int serve_until_signal(char** arguments) {
     // What may throw stands on a line of its own: where an initialiser inside braces throws, g++ 12 destroys the members
     // before it twice.
     const inbound::admission_options admission = inbound::admission_options::from_environment();
-    plan p{.port = port_from(arguments[1]),
-           .tls_port = port_from(arguments[2]),
-           .tls = {.certificate_file = arguments[3],
-                   .private_key_file = arguments[4],
-                   .alpn = {"http/1.1", "http/1.0"}},
-           .directory = arguments[5],
-           .admission = admission};
+    plan p{
+        .port = port_from(arguments[1]),
+        .tls_port = port_from(arguments[2]),
+        .tls = {.certificate_file = arguments[3], .private_key_file = arguments[4], .alpn = {"http/1.1", "http/1.0"}},
+        .directory = arguments[5],
+        .admission = admission};
     guarded_server server(io, p);
     std::printf("http://127.0.0.1:%u/ https://127.0.0.1:%u/\n", server.port(), server.tls_port());
     std::fflush(stdout);
@@ -137,9 +136,10 @@ asio::awaitable<unsigned> show(Pool& pool, const char* target) {
     auto lease = co_await pool.async_get(asio::use_awaitable);
     const hotpool::request_builder request("GET", target);
     const hotpool::response reply = co_await hotpool::async_exchange(lease, request, asio::use_awaitable);
-    std::printf("%-12s %u %s\n", target, reply.status(),
-                std::string(reply.header("Retry-After") ? "(come back later)" : reply.body().substr(0, reply.body().find('\n')))
-                    .c_str());
+    std::printf(
+        "%-12s %u %s\n", target, reply.status(),
+        std::string(reply.header("Retry-After") ? "(come back later)" : reply.body().substr(0, reply.body().find('\n')))
+            .c_str());
     pool.put(std::move(lease));
     co_return reply.status();
 }

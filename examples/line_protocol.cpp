@@ -24,8 +24,8 @@ asio::awaitable<std::string> ask(Stream& stream, std::string question) {
     question += '\n';
     co_await asio::async_write(stream, asio::buffer(question), asio::use_awaitable);
     std::string answer;
-    const std::size_t size = co_await asio::async_read_until(stream, asio::dynamic_buffer(answer, 1024), '\n',
-                                                             asio::use_awaitable);
+    const std::size_t size =
+        co_await asio::async_read_until(stream, asio::dynamic_buffer(answer, 1024), '\n', asio::use_awaitable);
     if (size != answer.size()) throw std::runtime_error("more than one line was answered");
     answer.pop_back();
     co_return answer;
@@ -45,10 +45,9 @@ asio::awaitable<bool> run() {
 
     // Idle connections are asked now and then whether their server is still well.
     hotpool::health_checker<hotpool::tcp_pool> checker(pool, [executor](auto& lease, auto verdict) {
-        asio::co_spawn(executor, ask(lease, "PING"),
-                       [verdict](std::exception_ptr failure, const std::string& answer) {
-                           verdict(!failure && answer == "PONG");
-                       });
+        asio::co_spawn(executor, ask(lease, "PING"), [verdict](std::exception_ptr failure, const std::string& answer) {
+            verdict(!failure && answer == "PONG");
+        });
     });
 
     int sum = 0;
@@ -58,12 +57,11 @@ asio::awaitable<bool> run() {
     asio::steady_timer timer(executor, 100ms);
     co_await timer.async_wait(asio::use_awaitable);
     const hotpool::pool_stats stats = pool.stats();
-    std::cout << stats.total.opened << " connection for " << stats.total.leases << " questions; "
-              << stats.total.probes << " probes, " << stats.total.probe_failures << " of them failed\n";
+    std::cout << stats.total.opened << " connection for " << stats.total.leases << " questions; " << stats.total.probes
+              << " probes, " << stats.total.probe_failures << " of them failed\n";
     pool.close();
     server.close();
-    co_return sum == 55 && stats.total.opened == 1 && stats.total.probes != 0 &&
-        stats.total.probe_failures == 0;
+    co_return sum == 55 && stats.total.opened == 1 && stats.total.probes != 0 && stats.total.probe_failures == 0;
 }
 
 int main() {

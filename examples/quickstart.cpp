@@ -34,8 +34,8 @@ struct measurement {
     unsigned status = 0;
 
     milliseconds at(double share) {
-        const auto nth = latencies.begin() +
-                         static_cast<std::ptrdiff_t>(share * static_cast<double>(latencies.size() - 1));
+        const auto nth =
+            latencies.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(latencies.size() - 1));
         std::nth_element(latencies.begin(), nth, latencies.end());
         return *nth;
     }
@@ -58,13 +58,12 @@ asio::awaitable<measurement> measure(Pool& pool, const std::string& target, int 
 
 void print_row(const char* name, measurement& m) {
     std::printf("%-5s %9zu %12llu %11.1f %% %10.3f ms %8.3f ms\n", name, m.latencies.size(),
-                static_cast<unsigned long long>(m.stats.total.opened), 100 * m.stats.reuse_rate(),
-                m.at(0.5).count(), m.at(0.9).count());
+                static_cast<unsigned long long>(m.stats.total.opened), 100 * m.stats.reuse_rate(), m.at(0.5).count(),
+                m.at(0.9).count());
 }
 
 template <class Pool, class TransportOptions>
-asio::awaitable<void> compare(hotpool::origin origin, std::string target, TransportOptions transport,
-                              plan n) {
+asio::awaitable<void> compare(hotpool::origin origin, std::string target, TransportOptions transport, plan n) {
     const auto executor = co_await asio::this_coro::executor;
     Pool cold_pool(executor, origin, {.max_idle = 0, .connect_timeout = 5s}, transport);  // keeps nothing
     Pool hot_pool(executor, origin, {.connect_timeout = 5s}, transport);
@@ -79,8 +78,7 @@ asio::awaitable<void> compare(hotpool::origin origin, std::string target, Transp
     std::printf("\na cold request takes %.1f times as long as a hot one (medians); the last answer was %u\n",
                 cold.at(0.5) / hot.at(0.5), hot.status);
     if (hot.stats.total.retired_for(hotpool::retire_reason::connection_close) != 0)
-        std::printf(
-            "note: this server closes connections after their response, so that few or none can be kept\n");
+        std::printf("note: this server closes connections after their response, so that few or none can be kept\n");
 }
 
 asio::awaitable<void> run(std::string url) {
@@ -92,8 +90,7 @@ asio::awaitable<void> run(std::string url) {
         co_return;
     }
     hotpool::http::uri parts;
-    if (const hotpool::errc e = hotpool::http::parse_uri(url, parts); e != hotpool::errc{})
-        throw std::system_error(e);
+    if (const hotpool::errc e = hotpool::http::parse_uri(url, parts); e != hotpool::errc{}) throw std::system_error(e);
     std::printf("%s\n", url.c_str());
     std::fflush(stdout);
     const hotpool::origin origin{parts.host, parts.port};

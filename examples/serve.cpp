@@ -24,10 +24,12 @@
 namespace inbound = hotpool::inbound;
 
 void serve(asio::io_context& context, inbound::tls_acceptor& acceptor) {
-    inbound::http_server server{acceptor, [](const inbound::request& asked, inbound::responder answer) {
-        if (asked.path() != "/hello") return answer.send(inbound::reply(404));
-        answer.send(inbound::reply().header("Content-Type", "text/plain").body("hello, " + asked.client().to_string()));
-    }};
+    inbound::http_server server{
+        acceptor, [](const inbound::request& asked, inbound::responder answer) {
+            if (asked.path() != "/hello") return answer.send(inbound::reply(404));
+            answer.send(
+                inbound::reply().header("Content-Type", "text/plain").body("hello, " + asked.client().to_string()));
+        }};
 
     asio::signal_set stop{context, SIGTERM};
     stop.async_wait([&](std::error_code, int) {
@@ -45,7 +47,8 @@ asio::awaitable<void> visit(asio::any_io_executor executor, hotpool::origin site
     for (const char* path : {"/hello", "/nothing"}) {
         const hotpool::response reply = co_await client.async_get(path, asio::use_awaitable);
         std::cout << reply.status() << ' ' << reply.body() << '\n';
-        if (reply.status() != (path == std::string("/hello") ? 200 : 404)) throw std::runtime_error("not as it should be");
+        if (reply.status() != (path == std::string("/hello") ? 200 : 404))
+            throw std::runtime_error("not as it should be");
     }
     std::raise(SIGTERM);
 }
@@ -57,11 +60,13 @@ int main() {
                                    {.addresses = {"127.0.0.1"}},
                                    {.certificate_pem = identity.pem, .private_key_pem = identity.key_pem}};
     std::exception_ptr failure;
-    asio::co_spawn(context, visit(context.get_executor(), {"127.0.0.1", std::to_string(acceptor.port())}, {.ca_pem = identity.pem}),
-                   [&](std::exception_ptr e) {
-                       failure = e;
-                       if (e) acceptor.close();
-                   });
+    asio::co_spawn(
+        context,
+        visit(context.get_executor(), {"127.0.0.1", std::to_string(acceptor.port())}, {.ca_pem = identity.pem}),
+        [&](std::exception_ptr e) {
+            failure = e;
+            if (e) acceptor.close();
+        });
     serve(context, acceptor);
     return failure || acceptor.stats().now.total() != 0 ? 1 : 0;
 }

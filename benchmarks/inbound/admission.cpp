@@ -79,8 +79,7 @@ cost measure(std::size_t batches, Before before, Work work, After after) {
         const std::uint64_t allocations = allocation_count;
         const clock::time_point start = clock::now();
         for (std::size_t i = 0; i < batch; ++i) work(i);
-        each = std::chrono::duration<double, std::nano>(clock::now() - start).count() /
-               static_cast<double>(batch);
+        each = std::chrono::duration<double, std::nano>(clock::now() - start).count() / static_cast<double>(batch);
         result.allocations += allocation_count - allocations;
         after();
     }
@@ -101,8 +100,7 @@ public:
                     .max_handshakes = 0,
                     .max_requests_per_group = 1'000'000'000},
                    begun, 1) {
-        for (std::uint32_t i = 0; i < groups; ++i)
-            check(request(address_of(i)), "a new group may make a request");
+        for (std::uint32_t i = 0; i < groups; ++i) check(request(address_of(i)), "a new group may make a request");
         check(machine_.counts().groups == groups, "all groups are known");
     }
 
@@ -145,9 +143,7 @@ public:
                 pick();
                 for (std::size_t i = 0; i < batch; ++i) connect(i);
             },
-            [&](std::size_t i) {
-                admissions += machine_.request_offered(verdicts_[i].ticket, now_).admitted();
-            },
+            [&](std::size_t i) { admissions += machine_.request_offered(verdicts_[i].ticket, now_).admitted(); },
             [this] { end(); });
         check(admissions == batches * batch, "requests are admitted");
         return result;
@@ -208,8 +204,8 @@ void print_verdicts(std::size_t batches) {
         "allocations | one read of memory |\n|---:|---:|---:|---:|---:|---:|---:|\n");
     for (const std::size_t groups : {std::size_t{10}, std::size_t{10'000}, std::size_t{65'536}}) {
         known_groups<fixed_window> known{groups};
-        const cost costs[] = {known.admitted(batches), known.refused(batches),
-                              known.requests_by_ticket(batches), known.requests_by_address(batches)};
+        const cost costs[] = {known.admitted(batches), known.refused(batches), known.requests_by_ticket(batches),
+                              known.requests_by_address(batches)};
         std::printf("| %zu |", groups);
         std::uint64_t allocations = 0;
         for (const cost& each : costs) {
@@ -251,8 +247,7 @@ void print_access(std::size_t batches) {
     known_groups<fixed_window> known{10'000};
     std::uint32_t entries = 0;
     for (const std::uint32_t size : {0u, 10u, 1000u}) {
-        for (; entries < size; ++entries)
-            known.machine().access().deny(address_of(0xe0000000u + entries * 4 + 1));
+        for (; entries < size; ++entries) known.machine().access().deny(address_of(0xe0000000u + entries * 4 + 1));
         const cost c = known.admitted(batches);
         check(c.allocations == 0, "a verdict allocates nothing");
         std::printf("| %u | %.0f ns |\n", size, c.ns);
@@ -278,12 +273,10 @@ void print_flood() {
         const ip_address spent = address_of(special + i), blocked = address_of(special + 100 + i);
         for (int request = 0; request < 1000; ++request)
             check(machine.request_offered(spent, now).admitted(), "a quota is 1,000 requests");
-        check(machine.block(blocked, now + std::chrono::hours(1), now) == block_result::blocked,
-              "a group is blocked");
+        check(machine.block(blocked, now + std::chrono::hours(1), now) == block_result::blocked, "a group is blocked");
     }
     for (std::uint32_t i = 0; i < 10; ++i)
-        for (int n = 0; n < 10; ++n)
-            held.push_back(machine.connection_offered(address_of(special + 200 + i), now));
+        for (int n = 0; n < 10; ++n) held.push_back(machine.connection_offered(address_of(special + 200 + i), now));
 
     const std::uint64_t allocations = allocation_count;
     std::size_t admitted = 0, let_in = 0;

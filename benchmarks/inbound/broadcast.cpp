@@ -78,10 +78,8 @@ bool compare(const char* where, slow_reader when_full, std::size_t times, int ro
     Group free(group_size, when_full, false), stuck(group_size, when_full, true);
     std::vector<double> free_rates, stuck_rates, ratios;
     for (int round = -1; round < rounds; ++round) {
-        const double free_one =
-            free.broadcast(times, text).count() / static_cast<double>(times * free.awake());
-        const double stuck_one =
-            stuck.broadcast(times, text).count() / static_cast<double>(times * stuck.awake());
+        const double free_one = free.broadcast(times, text).count() / static_cast<double>(times * free.awake());
+        const double stuck_one = stuck.broadcast(times, text).count() / static_cast<double>(times * stuck.awake());
         if (round < 0) continue;  // first contact with memory and sockets
         free_rates.push_back(1 / free_one);
         stuck_rates.push_back(1 / stuck_one);
@@ -113,8 +111,7 @@ int report(bool quick) {
         "| where | its queue full | all read | one stuck | ratio |\n|---|---|---:|---:|---:|\n",
         rounds, most);
     bool kept = true;
-    for (const slow_reader when_full :
-         {slow_reader::drop_oldest, slow_reader::drop_newest, slow_reader::disconnect}) {
+    for (const slow_reader when_full : {slow_reader::drop_oldest, slow_reader::drop_newest, slow_reader::disconnect}) {
         kept &= compare<machine_group>("registry alone", when_full, quick ? 100 : 500, rounds);
         kept &= compare<loopback_group>("sockets on loopback", when_full, quick ? 20 : 100, rounds);
     }

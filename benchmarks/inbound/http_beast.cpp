@@ -3,19 +3,19 @@
 // One thread, the file in memory, no limits, no timeouts: what Beast costs by itself.
 #if __has_include(<boost/beast.hpp>)
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl.hpp>
-#include <boost/beast.hpp>
-#include <boost/beast/ssl.hpp>
+#    include <boost/asio/io_context.hpp>
+#    include <boost/asio/ip/tcp.hpp>
+#    include <boost/asio/ssl.hpp>
+#    include <boost/beast.hpp>
+#    include <boost/beast/ssl.hpp>
 
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <memory>
-#include <optional>
-#include <string>
-#include <utility>
+#    include <cstdlib>
+#    include <fstream>
+#    include <iterator>
+#    include <memory>
+#    include <optional>
+#    include <string>
+#    include <utility>
 
 namespace {
 

@@ -76,8 +76,7 @@ public:
 
 private:
     struct reader {
-        explicit reader(loopback_group& group)
-            : owner(group), near(group.context_), far(group.far_context_) {}
+        explicit reader(loopback_group& group) : owner(group), near(group.context_), far(group.far_context_) {}
 
         void write(message text) {
             asio::async_write(near, asio::buffer(*text), [this, text](std::error_code error, std::size_t) {
@@ -99,8 +98,7 @@ private:
     };
 
     void write_all() {
-        while (auto next = registry_.next_delivery())
-            (*registry_.state(next->to))->write(std::move(next->message));
+        while (auto next = registry_.next_delivery()) (*registry_.state(next->to))->write(std::move(next->message));
         while (const auto ended = registry_.next_disconnect()) registry_.leave(*ended);
     }
     void written(reader& by) {

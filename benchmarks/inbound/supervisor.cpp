@@ -65,8 +65,7 @@ double measure(std::size_t rounds, std::size_t count, Work work) {
     for (double& each : taken) {
         const clock::time_point start = clock::now();
         work();
-        each = std::chrono::duration<double, std::nano>(clock::now() - start).count() /
-               static_cast<double>(count);
+        each = std::chrono::duration<double, std::nano>(clock::now() - start).count() / static_cast<double>(count);
     }
     return median(std::move(taken));
 }
@@ -94,8 +93,7 @@ void print_row(std::size_t size, std::size_t rounds) {
             c.machine.time_passed(now);
         }
     });
-    if (c.machine.counters().examined != examined)
-        throw std::runtime_error{"a sweep with nothing due looked at some"};
+    if (c.machine.counters().examined != examined) throw std::runtime_error{"a sweep with nothing due looked at some"};
     const double expiry = measure(1, size, [&] {
         c.machine.time_passed(now + 1h);
         while (c.machine.next_action()) {

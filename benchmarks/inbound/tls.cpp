@@ -387,19 +387,21 @@ struct bench {
 int main(int argc, char** argv) {
     const bool quick = argc > 1 && std::strcmp(argv[1], "--quick") == 0;
     const bench b{.times = quick ? 100u : 2'000u};
-    std::printf("## TLS, accepting\n\nFrom connecting to the server's first byte as clients see it, and the processor "
-                "time of the server's one thread.\n\n"
-                "| handshake | at once | median ms | p99 ms | server's CPU ms |\n| --- | --- | --- | --- | --- |\n");
+    std::printf(
+        "## TLS, accepting\n\nFrom connecting to the server's first byte as clients see it, and the processor "
+        "time of the server's one thread.\n\n"
+        "| handshake | at once | median ms | p99 ms | server's CPU ms |\n| --- | --- | --- | --- | --- |\n");
     b.handshakes("TLS 1.3, in full", {});
     b.handshakes("TLS 1.3, resumed", {.resume = true});
     b.handshakes("TLS 1.3, with a client's certificate", {.certificate = true});
     b.handshakes("TLS 1.2, in full", {.version = TLS1_2_VERSION});
     b.handshakes("TLS 1.2, resumed", {.version = TLS1_2_VERSION, .resume = true});
     b.handshakes("TLS 1.3, in full", {.threads = 50});
-    std::printf("\nHeap of an idle connection in bytes, buffers freed: a `tls_stream` that waits for bytes, bare "
-                "OpenSSL with the same settings, a `tcp_stream` that waits. `sizeof(tls_stream)`: %zu.\n\n"
-                "| connection | ours | bare OpenSSL | plain TCP | what is left |\n| --- | --- | --- | --- | --- |\n",
-                sizeof(tls_stream<net::io_context::executor_type>));
+    std::printf(
+        "\nHeap of an idle connection in bytes, buffers freed: a `tls_stream` that waits for bytes, bare "
+        "OpenSSL with the same settings, a `tcp_stream` that waits. `sizeof(tls_stream)`: %zu.\n\n"
+        "| connection | ours | bare OpenSSL | plain TCP | what is left |\n| --- | --- | --- | --- | --- |\n",
+        sizeof(tls_stream<net::io_context::executor_type>));
     b.idle("TLS 1.3", {});
     b.idle("TLS 1.2", {.version = TLS1_2_VERSION});
     b.idle("TLS 1.3, with a client's certificate", {.certificate = true});

@@ -26,8 +26,7 @@ listener::listener(asio::io_context& context, bool every_address, std::uint16_t 
         listen(context, {every_address ? address_v6::any() : address_v6::loopback(), this->port()});
     } catch (const boost::system::system_error& error) {
         const error_code why = error.code();
-        if (why != asio::error::address_family_not_supported &&
-            why != boost::system::errc::address_not_available)
+        if (why != asio::error::address_family_not_supported && why != boost::system::errc::address_not_available)
             throw;
     }
     for (listening& each : sockets_) asio::co_spawn(context, accept(each), asio::detached);
@@ -54,8 +53,7 @@ asio::awaitable<void> listener::accept(listening& on) {
     hotpool::inbound::accept_backoff backoff;
     while (on.acceptor.is_open()) {
         error_code error;
-        tcp::socket socket =
-            co_await on.acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+        tcp::socket socket = co_await on.acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
         if (!error) {
             backoff.accepted();
             take_(std::move(socket));

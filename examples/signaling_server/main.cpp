@@ -56,16 +56,14 @@ int run(const options& with) {
         all.drain();
     };
     listener door(
-        context, with.every_address, with.port,
-        [&](asio::ip::tcp::socket socket) { all.connected(std::move(socket)); },
+        context, with.every_address, with.port, [&](asio::ip::tcp::socket socket) { all.connected(std::move(socket)); },
         [&](const std::string& why) {
             std::cerr << "signaling_server: cannot accept any more: " << why << '\n';
             lost = true;
             stop(door);
         });
 
-    std::function<void(boost::system::error_code, int)> signalled = [&](boost::system::error_code error,
-                                                                        int) {
+    std::function<void(boost::system::error_code, int)> signalled = [&](boost::system::error_code error, int) {
         if (error) return;
         signals.async_wait(signalled);
         stop(door);

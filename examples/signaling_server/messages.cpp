@@ -62,8 +62,7 @@ std::optional<sdp> read_sdp(const json& object, sdp_kind kind) {
 }
 
 json shown(const peer& p) {
-    json object{
-        {"id", to_uuid(p.id)}, {"alias", p.info.alias}, {"version", p.info.version}, {"token", p.info.token}};
+    json object{{"id", to_uuid(p.id)}, {"alias", p.info.alias}, {"version", p.info.version}, {"token", p.info.token}};
     if (p.info.model) object["deviceModel"] = *p.info.model;
     if (p.info.type) object["deviceType"] = *p.info.type;
     return object;

@@ -32,8 +32,7 @@ Number number(std::string_view option, std::string_view written) {
     const char* const end = written.data() + written.size();
     const auto [stop, error] = std::from_chars(written.data(), end, value);
     if (error != std::errc{} || stop != end)
-        throw std::invalid_argument(std::string(option) + " takes a number, not \"" + std::string(written) +
-                                    '"');
+        throw std::invalid_argument(std::string(option) + " takes a number, not \"" + std::string(written) + '"');
     return value;
 }
 

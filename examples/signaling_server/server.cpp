@@ -60,8 +60,7 @@ close_code code_of(inbound::close_reason why) {
 
 }  // namespace
 
-server::server(asio::io_context& context, const options& with, asio::ssl::context tls,
-               std::function<void()> gone)
+server::server(asio::io_context& context, const options& with, asio::ssl::context tls, std::function<void()> gone)
     : options_(with),
       tls_(std::move(tls)),
       gone_(std::move(gone)),
@@ -101,8 +100,7 @@ std::variant<device, server::refusal> server::upgrade_offered(session& s, const 
 }
 
 inbound::admission_verdict server::admit(session& s, const upgrade& head) {
-    inbound::client_finder client(s.peer(), inbound::forwarded_field::x_forwarded_for,
-                                  options_.admission.proxies);
+    inbound::client_finder client(s.peer(), inbound::forwarded_field::x_forwarded_for, options_.admission.proxies);
     const auto [begin, end] = head.equal_range("X-Forwarded-For");
     for (auto line = begin; line != end; ++line) client.line_received(as_view(line->value()));
     auto verdict = admission_.client_named(s.ticket(), client.client(), now());
@@ -194,8 +192,7 @@ void server::act() {
     while (const auto action = supervisor_.next_action()) act(action);
     deliver();
     while (const auto id = registry_.next_disconnect())
-        supervisor_.end_requested(*registry_.state(*id)->connection, inbound::close_reason::slow_reader,
-                                  now());
+        supervisor_.end_requested(*registry_.state(*id)->connection, inbound::close_reason::slow_reader, now());
     if (supervisor_.has_action()) return act();
     if (supervisor_.is_draining() && supervisor_.all_gone()) {
         timer_.cancel();
@@ -219,8 +216,7 @@ void server::act(const inbound::life_action& action) {
 }
 
 void server::deliver() {
-    while (const auto next = registry_.next_delivery())
-        registry_.state(next->to)->connection->write(next->message);
+    while (const auto next = registry_.next_delivery()) registry_.state(next->to)->connection->write(next->message);
 }
 
 void server::wait() {

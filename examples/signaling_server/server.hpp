@@ -35,8 +35,7 @@ public:
     using refusal = beast::http::response<beast::http::string_body>;
 
     /// @param gone called when no connection is left after `drain`
-    server(asio::io_context& context, const options& with, asio::ssl::context tls,
-           std::function<void()> gone);
+    server(asio::io_context& context, const options& with, asio::ssl::context tls, std::function<void()> gone);
 
     /// A connection was accepted.
     void connected(asio::ip::tcp::socket socket);

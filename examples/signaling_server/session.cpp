@@ -32,9 +32,8 @@ auto to(error_code& error) { return asio::redirect_error(asio::use_awaitable, er
 
 }  // namespace
 
-session::session(server& owner, asio::ip::tcp::socket socket, asio::ssl::context& tls,
-                 const hotpool::ip_address& peer, hotpool::inbound::admission_ticket ticket,
-                 const connection_id& id)
+session::session(server& owner, asio::ip::tcp::socket socket, asio::ssl::context& tls, const hotpool::ip_address& peer,
+                 hotpool::inbound::admission_ticket ticket, const connection_id& id)
     : owner_(owner), stream_(std::move(socket), tls), peer_(peer), ticket_(std::move(ticket)), id_(id) {
     stream_.read_message_max(max_message_bytes);
     stream_.text(true);
@@ -70,8 +69,7 @@ asio::awaitable<session::close_reason> session::establish() {
     parser.header_limit(max_head_bytes);
     co_await beast::http::async_read(tls, received_, parser, to(error));
     if (error)
-        co_return error == beast::http::error::end_of_stream ? close_reason::peer_closed
-                                                             : close_reason::protocol_error;
+        co_return error == beast::http::error::end_of_stream ? close_reason::peer_closed : close_reason::protocol_error;
     // Whoever sends more before the answer does not speak WebSocket.
     if (received_.size() != 0) co_return close_reason::protocol_error;
     auto answer = owner_.upgrade_offered(*this, parser.get());
@@ -95,8 +93,7 @@ asio::awaitable<session::close_reason> session::read_messages() {
         error_code error;
         const std::size_t bytes = co_await stream_.async_read(received_, to(error));
         if (error == websocket::error::closed) co_return close_reason::peer_closed;
-        if (error.category() == error_code(websocket::error::closed).category())
-            co_return close_reason::protocol_error;
+        if (error.category() == error_code(websocket::error::closed).category()) co_return close_reason::protocol_error;
         if (error) co_return close_reason::transport_error;
         bytes_seen(hotpool::clock_type::now());
         // Clients keep their connection alive with messages of nothing, too.
@@ -112,13 +109,12 @@ asio::awaitable<session::close_reason> session::read_messages() {
 void session::write(const text& message) {
     if (closing_) return;
     writing_ = true;
-    stream_.async_write(asio::buffer(*message),
-                        [self = shared_from_this(), message](error_code error, std::size_t) {
-                            self->writing_ = false;
-                            if (error) return self->cut();
-                            self->owner_.written(*self);
-                            if (!self->writing_ && self->last_word_) self->close();
-                        });
+    stream_.async_write(asio::buffer(*message), [self = shared_from_this(), message](error_code error, std::size_t) {
+        self->writing_ = false;
+        if (error) return self->cut();
+        self->owner_.written(*self);
+        if (!self->writing_ && self->last_word_) self->close();
+    });
 }
 
 void session::ping() {
@@ -134,8 +130,7 @@ void session::finish(websocket::close_code why) {
 void session::close() {
     if (std::exchange(closing_, true)) return;
     // Reading ends then too, mostly: with what comes behind a close frame, Beast's may stay suspended for good.
-    stream_.async_close(*last_word_,
-                        [self = shared_from_this()](error_code) { self->end(close_reason::finished); });
+    stream_.async_close(*last_word_, [self = shared_from_this()](error_code) { self->end(close_reason::finished); });
 }
 
 void session::cut() {

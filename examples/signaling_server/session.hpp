@@ -35,9 +35,8 @@ class server;
 /// It does what it is told and tells what happened; the server decides.
 class session : public hotpool::inbound::supervised, public std::enable_shared_from_this<session> {
 public:
-    session(server& owner, asio::ip::tcp::socket socket, asio::ssl::context& tls,
-            const hotpool::ip_address& peer, hotpool::inbound::admission_ticket ticket,
-            const connection_id& id);
+    session(server& owner, asio::ip::tcp::socket socket, asio::ssl::context& tls, const hotpool::ip_address& peer,
+            hotpool::inbound::admission_ticket ticket, const connection_id& id);
 
     /// The address that it comes from, which may be a proxy's.
     const hotpool::ip_address& peer() const noexcept { return peer_; }

@@ -51,15 +51,14 @@ inline certificate make_certificate() {
     X509_gmtime_adj(X509_getm_notBefore(c), -60 * 60);
     X509_gmtime_adj(X509_getm_notAfter(c), 24 * 60 * 60);
     X509_NAME* const name = X509_get_subject_name(c);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
-                               -1, -1, 0);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1,
+                               0);
     X509_set_issuer_name(c, name);
     X509_set_pubkey(c, key.get());
     const owned<X509_EXTENSION> names(
         X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"),
         &X509_EXTENSION_free);
-    require(names != nullptr && X509_add_ext(c, names.get(), -1) == 1 &&
-            X509_sign(c, key.get(), EVP_sha256()) > 0);
+    require(names != nullptr && X509_add_ext(c, names.get(), -1) == 1 && X509_sign(c, key.get(), EVP_sha256()) > 0);
     return {to_pem([&](BIO* out) { return PEM_write_bio_X509(out, c); }), to_pem([&](BIO* out) {
                 return PEM_write_bio_PKCS8PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
             })};

@@ -36,8 +36,7 @@ enum class scheme { http, https };
 /// Just enough HTTP for the examples: no body is expected in a request.
 class embedded_origin {
 public:
-    explicit embedded_origin(scheme s = scheme::https)
-        : acceptor_(context_, {asio::ip::make_address("127.0.0.1"), 0}) {
+    explicit embedded_origin(scheme s = scheme::https) : acceptor_(context_, {asio::ip::make_address("127.0.0.1"), 0}) {
         if (s == scheme::https) use_tls();
         asio::co_spawn(context_, accept(), asio::detached);
         thread_ = std::thread([this] { context_.run(); });
@@ -49,9 +48,7 @@ public:
         thread_.join();
     }
 
-    hotpool::origin target() const {
-        return {"127.0.0.1", std::to_string(acceptor_.local_endpoint().port())};
-    }
+    hotpool::origin target() const { return {"127.0.0.1", std::to_string(acceptor_.local_endpoint().port())}; }
     /// Trusts this server, and nobody else.
     hotpool::tls_options trust() const {
         hotpool::tls_options options;
@@ -74,8 +71,7 @@ private:
             socket accepted = co_await acceptor_.async_accept(asio::use_awaitable);
             accepted.set_option(asio::ip::tcp::no_delay(true));
             if (tls_)
-                asio::co_spawn(context_, serve(asio::ssl::stream<socket>(std::move(accepted), *tls_)),
-                               asio::detached);
+                asio::co_spawn(context_, serve(asio::ssl::stream<socket>(std::move(accepted), *tls_)), asio::detached);
             else
                 asio::co_spawn(context_, serve(std::move(accepted)), asio::detached);
         }
@@ -88,8 +84,8 @@ private:
             co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
         std::string received;
         for (;;) {
-            const std::size_t size = co_await asio::async_read_until(stream, asio::dynamic_buffer(received),
-                                                                     "\r\n\r\n", asio::use_awaitable);
+            const std::size_t size = co_await asio::async_read_until(stream, asio::dynamic_buffer(received), "\r\n\r\n",
+                                                                     asio::use_awaitable);
             const std::string head = received.substr(0, size);
             received.erase(0, size);
             co_await respond(stream, head);
@@ -108,8 +104,7 @@ private:
         std::size_t left = page.size();
         if (!is_page) std::from_chars(target.data() + 7, target.data() + target.size(), left);
         std::string block =
-            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: " + std::to_string(left) +
-            "\r\n\r\n";
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: " + std::to_string(left) + "\r\n\r\n";
         if (request.starts_with("HEAD "))
             left = 0;
         else if (is_page)

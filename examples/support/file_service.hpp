@@ -31,7 +31,8 @@ public:
 private:
     void add(const std::filesystem::path& file) {
         std::ifstream in(file, std::ios::binary);
-        auto text = std::make_shared<const std::string>(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+        auto text =
+            std::make_shared<const std::string>(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
         hotpool::inbound::reply made;
         made.header("Content-Type", type_of(file.extension().string())).body(std::move(text));
         files_.emplace('/' + file.filename().string(), std::move(made));

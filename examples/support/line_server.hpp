@@ -28,9 +28,7 @@ public:
     }
     void close() { acceptor_.close(); }
 
-    hotpool::origin target() const {
-        return {"127.0.0.1", std::to_string(acceptor_.local_endpoint().port())};
-    }
+    hotpool::origin target() const { return {"127.0.0.1", std::to_string(acceptor_.local_endpoint().port())}; }
 
 private:
     asio::awaitable<void> accept() {
@@ -43,8 +41,8 @@ private:
     static asio::awaitable<void> serve(asio::ip::tcp::socket socket) {
         std::string received;
         for (;;) {
-            const std::size_t size = co_await asio::async_read_until(socket, asio::dynamic_buffer(received),
-                                                                     '\n', asio::use_awaitable);
+            const std::size_t size =
+                co_await asio::async_read_until(socket, asio::dynamic_buffer(received), '\n', asio::use_awaitable);
             const std::string reply = answer(received.substr(0, size));
             received.erase(0, size);
             co_await asio::async_write(socket, asio::buffer(reply), asio::use_awaitable);

@@ -26,7 +26,9 @@ std::string text_of(const std::error_code& e) { return e ? "\"" + e.message() + 
 class cell_run {
 public:
     cell_run(ends_world& w, const cell& c, stage_plan plan)
-        : world_(w), cell_(c), op_(*c.operation),
+        : world_(w),
+          cell_(c),
+          op_(*c.operation),
           s_(c.executor, c.thread, w.server, w.black_hole.endpoint(), std::move(plan)) {}
 
     void set_up() {
@@ -252,7 +254,8 @@ private:
             require(s_.loop.until([&] {
                 char byte = 0;
                 return ::recv(s_.peers.back().fd(), &byte, 1, MSG_DONTWAIT) == 1;
-            }), "the next request is never answered");
+            }),
+                    "the next request is never answered");
             return;
         }
         std::atomic<bool> done = false;
@@ -281,8 +284,7 @@ private:
     void judge_counts(int completions) {
         if (op_.has(takes_no_handler)) return;
         completions = std::min(completions, expected_completions_);
-        require(s_.out->completions == completions,
-                std::to_string(s_.out->completions) + " completions at the end");
+        require(s_.out->completions == completions, std::to_string(s_.out->completions) + " completions at the end");
         require(s_.out->handlers == 0, "a handler is left at the end");
     }
 

@@ -43,8 +43,8 @@ expectation cut(const row& o, executor_kind, ending_thread) {
     switch (o.family) {
         case f::exchange:
         case f::client:
-            return ends_with({errc::response_missing, errc::response_truncated, errc::connection_reset,
-                              errc::maybe_processed});
+            return ends_with(
+                {errc::response_missing, errc::response_truncated, errc::connection_reset, errc::maybe_processed});
         case f::reading:
         case f::body_close: return ends_with({errc::response_truncated, errc::connection_reset});
         case f::acceptor_drain: return goes_on();  // until somebody reads
@@ -237,7 +237,8 @@ const std::vector<ending_row>& all_endings() {
         {"no_slot", nothing, without_slot, [](stage_plan& p) { p.with_slot = false; }},
         {"peer_cuts", cut_by_peer, cut},
 
-        {"lease_put", [](stage& s) { on_lease(s, [&](ends_lease& l) { s.own->pool->put(std::move(l)); }); }, lease_over},
+        {"lease_put", [](stage& s) { on_lease(s, [&](ends_lease& l) { s.own->pool->put(std::move(l)); }); },
+         lease_over},
         {"lease_dropped", [](stage& s) { on_lease(s, [](ends_lease& l) { l = {}; }); }, lease_over},
         {"lease_discarded", [](stage& s) { on_lease(s, [](ends_lease& l) { l.discard(); }); }, lease_over},
         {"lease_moved", [](stage& s) { on_lease(s, [&](ends_lease& l) { s.own->beside = std::move(l); }); },

@@ -140,9 +140,7 @@ void run(executor_kind executor, ending_thread thread) {
 
 }  // namespace
 
-TEST_CASE("every_ending_is_safe_on_an_io_context", "[ends]") {
-    run(executor_kind::io_context, ending_thread::same);
-}
+TEST_CASE("every_ending_is_safe_on_an_io_context", "[ends]") { run(executor_kind::io_context, ending_thread::same); }
 TEST_CASE("every_ending_is_safe_on_a_strand", "[ends]") { run(executor_kind::strand, ending_thread::same); }
 TEST_CASE("every_ending_from_another_thread_is_safe_on_an_io_context", "[ends][thread]") {
     run(executor_kind::io_context, ending_thread::other);

@@ -162,9 +162,8 @@ void start_body_close(stage& s) { s.own->reader.async_close(s.handler()); }
 /// Writes bytes of a request, as for a protocol of its own.
 void write_raw(stage& s, const std::string& bytes) {
     std::atomic<bool> done = false;
-    s.loop.call([&] {
-        s.own->lease.async_write_some(net::buffer(bytes), [&](std::error_code, std::size_t) { done = true; });
-    });
+    s.loop.call(
+        [&] { s.own->lease.async_write_some(net::buffer(bytes), [&](std::error_code, std::size_t) { done = true; }); });
     require(s.loop.until([&] { return done.load(); }), "a write never completes");
 }
 void set_up_lease_read(stage& s) {

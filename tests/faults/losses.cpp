@@ -20,18 +20,8 @@ struct loss {
 };
 
 const std::vector<loss> losses{
-    {"request lost, reset",
-     way::up,
-     {.what = fault::reset},
-     false,
-     errc::connection_reset,
-     errc::connection_reset},
-    {"response lost, reset",
-     way::down,
-     {.what = fault::reset},
-     true,
-     errc::connection_reset,
-     errc::connection_reset},
+    {"request lost, reset", way::up, {.what = fault::reset}, false, errc::connection_reset, errc::connection_reset},
+    {"response lost, reset", way::down, {.what = fault::reset}, true, errc::connection_reset, errc::connection_reset},
     {"request lost, half closed",
      way::up,
      {.what = fault::half_close},

@@ -26,8 +26,7 @@ TEMPLATE_TEST_CASE("what_comes_late_or_drop_by_drop_is_as_good", "[faults]", ove
     for (request_id sent = 1; sent < id; ++sent) CHECK(s.times_in_the_end(sent) == 1);
 }
 
-TEMPLATE_TEST_CASE("silence_ends_with_the_deadline_and_nothing_is_sent_again", "[faults]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("silence_ends_with_the_deadline_and_nothing_is_sent_again", "[faults]", over_tcp, over_tls) {
     const descriptors_kept no_leak;
     const way w = GENERATE(way::up, way::down);
     const bool posted = GENERATE(false, true);
@@ -45,8 +44,8 @@ TEMPLATE_TEST_CASE("silence_ends_with_the_deadline_and_nothing_is_sent_again", "
     CHECK(s.times_in_the_end(1) == (w == way::down ? 1 : 0));
 }
 
-TEMPLATE_TEST_CASE("refused_connection_is_named_and_later_ones_are_not_held_back_for_long", "[faults]",
-                   over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("refused_connection_is_named_and_later_ones_are_not_held_back_for_long", "[faults]", over_tcp,
+                   over_tls) {
     fault_stage<TestType> s;
     s.bench.proxy().refuse(true);
     for (const request_id id : {request_id{1}, request_id{2}}) {
@@ -114,14 +113,14 @@ TEST_CASE("faults_of_a_handshake_are_named", "[faults]") {
         fault_order order;
         errc expected;
     };
-    for (const auto& [where, order, expected] : std::vector<broken_handshake>{
-             {way::up, {.what = fault::reset}, errc::handshake_closed},
-             {way::down, {.what = fault::reset}, errc::handshake_closed},
-             {way::down, {.what = fault::half_close}, errc::handshake_closed},
-             {way::down, {.what = fault::truncate, .at = 50}, errc::handshake_closed},
-             {way::down, {.what = fault::corrupt, .at = 100'000}, errc::handshake_failed},
-             {way::up, {.what = fault::silence}, errc::handshake_timed_out},
-             {way::down, {.what = fault::silence}, errc::handshake_timed_out}}) {
+    for (const auto& [where, order, expected] :
+         std::vector<broken_handshake>{{way::up, {.what = fault::reset}, errc::handshake_closed},
+                                       {way::down, {.what = fault::reset}, errc::handshake_closed},
+                                       {way::down, {.what = fault::half_close}, errc::handshake_closed},
+                                       {way::down, {.what = fault::truncate, .at = 50}, errc::handshake_closed},
+                                       {way::down, {.what = fault::corrupt, .at = 100'000}, errc::handshake_failed},
+                                       {way::up, {.what = fault::silence}, errc::handshake_timed_out},
+                                       {way::down, {.what = fault::silence}, errc::handshake_timed_out}}) {
         const int direction = where == way::up ? 1 : 2;
         CAPTURE(to_string(order.what), direction);
         fault_stage<over_tls> s({.connect_timeout = 1s});

@@ -67,8 +67,7 @@ TEMPLATE_TEST_CASE("long_storm", "[.][storm]", over_tcp, over_tls) {
     const std::size_t heap_before = heap_in_use();
     for (const int threads : {1, 4}) blow<TestType>(settings_for(requests, threads, patience));
     const std::size_t heap_after = heap_in_use();
-    std::printf("%12zu  KB of heap in use before, %zu KB after all is closed\n", heap_before / 1024,
-                heap_after / 1024);
+    std::printf("%12zu  KB of heap in use before, %zu KB after all is closed\n", heap_before / 1024, heap_after / 1024);
     CAPTURE(heap_before, heap_after);
     CHECK(heap_after < heap_before + 128 * 1024);
 }

@@ -37,11 +37,10 @@ ip_block take_block(fuzz::input& from) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::input from(data, size);
     const unsigned flags = from.byte();
-    const access_options options{
-        .default_verdict = flags % 2 == 0 ? access_verdict::allowed : access_verdict::denied,
-        .max_entries = 1 + flags / 2};
+    const access_options options{.default_verdict = flags % 2 == 0 ? access_verdict::allowed : access_verdict::denied,
+                                 .max_entries = 1 + flags / 2};
     access_list list{options};
-    testing::reference_access reference{options};
+    test::reference_access reference{options};
     time_point now{};
     while (!from.empty()) {
         const unsigned step = from.byte();
@@ -50,8 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         switch (step % 4) {
             case 0: {
                 const ip_block block = take_block(from);
-                const auto change =
-                    verdict == access_verdict::allowed ? list.allow(block, end) : list.deny(block, end);
+                const auto change = verdict == access_verdict::allowed ? list.allow(block, end) : list.deny(block, end);
                 require(change == reference.put(block, verdict, end), "both say the same of a new entry");
                 break;
             }
@@ -70,12 +68,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 const ip_address address = take_address(from);
                 const access_judgement judgement = list.judge(address, now);
                 require(judgement.verdict == reference.verdict(address, now), "both give the same verdict");
-                require(!judgement.block || judgement.block->contains(address.unmapped()),
-                        "the block has the address");
+                require(!judgement.block || judgement.block->contains(address.unmapped()), "the block has the address");
             }
         }
-        require(list.size() == reference.size() && list.size() <= options.max_entries,
-                "both are of one size");
+        require(list.size() == reference.size() && list.size() <= options.max_entries, "both are of one size");
         require(list.next_expiry() == reference.next_expiry(), "both wait for the same");
     }
     return 0;

@@ -20,8 +20,7 @@ namespace {
 /// 1 to `digits` digits of that base with a value of at most `most`; -1 if it is anything else.
 long plain_number(std::string_view text, std::size_t digits, int base, long most) {
     const std::string_view known = base == 16 ? "0123456789abcdefABCDEF" : "0123456789";
-    if (text.empty() || text.size() > digits || text.find_first_not_of(known) != std::string_view::npos)
-        return -1;
+    if (text.empty() || text.size() > digits || text.find_first_not_of(known) != std::string_view::npos) return -1;
     const long value = std::stol(std::string(text), nullptr, base);
     return value <= most ? value : -1;
 }
@@ -107,8 +106,7 @@ void check_address(std::string_view text) {
     const auto wanted = plain_address(digits);
     const bool zone_is_good = has_zone && wanted && wanted->size() == 16 && text[digits.size() + 1] != '0' &&
                               plain_number(text.substr(digits.size() + 1), 10, 10, 0xffffffffl) > 0;
-    require(address.has_value() == (wanted.has_value() && (!has_zone || zone_is_good)),
-            "both take or refuse it");
+    require(address.has_value() == (wanted.has_value() && (!has_zone || zone_is_good)), "both take or refuse it");
     if (!address) return;
     plain_bytes bytes;
     if (address->is_v4())

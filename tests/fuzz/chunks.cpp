@@ -50,8 +50,8 @@ plain_chunks read(std::string_view bytes, const std::vector<std::size_t>& ends, 
 
 void check_reading(std::string_view bytes, const std::vector<std::size_t>& ends, const http::limits& bounds) {
     const plain_chunks seen = read(bytes, ends, bounds);
-    const plain_chunks wanted = fuzz::read_plain_chunks(
-        bytes, {bounds.max_chunk_line_bytes, bounds.max_trailer_bytes, bounds.max_body_bytes});
+    const plain_chunks wanted =
+        fuzz::read_plain_chunks(bytes, {bounds.max_chunk_line_bytes, bounds.max_trailer_bytes, bounds.max_body_bytes});
     require(seen.how == wanted.how, "both take or refuse it");
     require(seen.body == wanted.body, "both read the same body");
     require(seen.consumed == wanted.consumed, "both stop at the same byte");

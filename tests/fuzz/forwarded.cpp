@@ -40,8 +40,7 @@ hop plain_address(const std::string& text) {
     static constexpr char v4[] = "([0-9.]+)(:[0-9]{1,5})?", v6[] = "([0-9A-Fa-f:.]+)";
     static constexpr char bracketed[] = "\\[([0-9A-Fa-f:.]+)\\](:[0-9]{1,5})?";
     std::smatch parts;
-    if (std::regex_match(text, parts, plain(v4)) && is_plain_port(parts[2]))
-        return plain_host(parts[1], ip_family::v4);
+    if (std::regex_match(text, parts, plain(v4)) && is_plain_port(parts[2])) return plain_host(parts[1], ip_family::v4);
     if (std::regex_match(text, parts, plain(bracketed)) && is_plain_port(parts[2]))
         return plain_host(parts[1], ip_family::v6);
     if (std::regex_match(text, parts, plain(v6))) return plain_host(parts[1], ip_family::v6);
@@ -55,8 +54,7 @@ hop plain_node(const std::string& text) {
         return (!port.empty() && port[1] == '_') || is_plain_port(port);
     };
     std::smatch parts;
-    if (std::regex_match(text, parts, plain(v4)) && port_fits(parts[2]))
-        return plain_host(parts[1], ip_family::v4);
+    if (std::regex_match(text, parts, plain(v4)) && port_fits(parts[2])) return plain_host(parts[1], ip_family::v4);
     if (std::regex_match(text, parts, plain(bracketed)) && port_fits(parts[2]))
         return plain_host(parts[1], ip_family::v6);
     return std::nullopt;
@@ -66,9 +64,7 @@ hop plain_node(const std::string& text) {
 hop plain_forwarded(const std::string& text) {
     static constexpr std::string_view token =
         "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    const auto skip_token = [&](std::size_t at) {
-        return std::min(text.find_first_not_of(token, at), text.size());
-    };
+    const auto skip_token = [&](std::size_t at) { return std::min(text.find_first_not_of(token, at), text.size()); };
     std::vector<std::string> nodes;
     for (std::size_t at = 0; at < text.size(); ++at) {
         if (text[at] == ';') continue;

@@ -28,9 +28,7 @@ inline bool plain_is_token(char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
            (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
 }
-inline bool plain_is_text(char c) {
-    return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
-}
+inline bool plain_is_text(char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f); }
 
 /// chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
 inline bool plain_is_extension(std::string_view s) {
@@ -105,18 +103,15 @@ inline plain_chunks read_plain_chunks(std::string_view s, chunk_bounds left) {
         if (state != end::complete) return over(state);
         std::uint64_t size = 0;
         std::size_t digits = 0;
-        for (; digits < line.size() && std::isxdigit(static_cast<unsigned char>(line[digits])) != 0;
-             ++digits) {
+        for (; digits < line.size() && std::isxdigit(static_cast<unsigned char>(line[digits])) != 0; ++digits) {
             const char c = line[digits];
             if (size > (UINT64_MAX >> 4)) return over(end::wrong);
             size = size * 16 + static_cast<std::uint64_t>(c <= '9' ? c - '0' : (c & 0x5f) - 'A' + 10);
         }
-        if (digits == 0 || !plain_is_extension(line.substr(digits)) || size > left.body)
-            return over(end::wrong);
+        if (digits == 0 || !plain_is_extension(line.substr(digits)) || size > left.body) return over(end::wrong);
         left.body -= size;
         if (size == 0) break;
-        const std::string_view data =
-            s.substr(at, size > s.size() ? s.size() : static_cast<std::size_t>(size));
+        const std::string_view data = s.substr(at, size > s.size() ? s.size() : static_cast<std::size_t>(size));
         result.body += data;
         at += data.size();
         if (data.size() < size) return over(end::unfinished);

@@ -45,8 +45,7 @@ description describe(fuzz::input from) {
     while (!from.empty()) {
         const std::string name{from.text(mark)};
         const std::string value{fuzz::plain_trim(from.text(mark))};
-        if (d.has(replacing))
-            std::erase_if(d.fields, [&](const plain_field& f) { return plain_equal(f.first, name); });
+        if (d.has(replacing)) std::erase_if(d.fields, [&](const plain_field& f) { return plain_equal(f.first, name); });
         d.fields.emplace_back(name, value);
     }
     return d;
@@ -72,14 +71,12 @@ void check_fields(const plain_request& sent, const description& d) {
         ++next;
     }
     const auto is_added = [](const plain_field& f) {
-        for (const char* name :
-             {"host", "connection", "expect", "content-length", "transfer-encoding", "x-default"})
+        for (const char* name : {"host", "connection", "expect", "content-length", "transfer-encoding", "x-default"})
             if (plain_equal(f.first, name)) return true;
         return false;
     };
     for (const plain_field& f : sent.fields)
-        require(is_added(f) || std::find(d.fields.begin(), d.fields.end(), f) != d.fields.end(),
-                "no other is sent");
+        require(is_added(f) || std::find(d.fields.begin(), d.fields.end(), f) != d.fields.end(), "no other is sent");
     require(sent.all("host").size() == 1, "one Host");
     require(!sent.all("connection").empty(), "a Connection");
     require(sent.all("x-default").size() >= (d.has(with_defaults) ? 1u : 0u), "the default");
@@ -96,8 +93,7 @@ void check_framing(const plain_request& sent, const request_builder& request, co
     if (!lengths.empty()) {
         for (const char c : lengths.front()) require(c >= '0' && c <= '9', "a length is a number");
         const bool known = !d.has(streamed) || d.has(length_given);
-        require(!known || std::strtoull(lengths.front().c_str(), nullptr, 10) == d.body.size(),
-                "the length is right");
+        require(!known || std::strtoull(lengths.front().c_str(), nullptr, 10) == d.body.size(), "the length is right");
     }
     const auto expectations = sent.all("expect");
     require(expectations.size() == (request.expects_continue() ? 1u : 0u), "Expect");

@@ -50,7 +50,10 @@ void check_request(const test::seen_request& seen, const http::limits& bounds, b
     require(count_of(seen, "host") == 1 || (count_of(seen, "host") == 0 && seen.version_minor == 0), "one Host");
     const std::size_t lengths = count_of(seen, "content-length"), codings = count_of(seen, "transfer-encoding");
     require(lengths + codings <= 1, "one framing");
-    require(seen.kind == (codings != 0 ? body_kind::chunked : lengths != 0 ? body_kind::length : body_kind::none), "its kind");
+    require(seen.kind == (codings != 0   ? body_kind::chunked
+                          : lengths != 0 ? body_kind::length
+                                         : body_kind::none),
+            "its kind");
     require(codings == 0 || seen.version_minor == 1, "chunks are of HTTP/1.1");
     require(!seen.expects_continue || seen.version_minor == 1, "expectations are of HTTP/1.1");
     for (const auto& [name, value] : seen.fields)

@@ -46,8 +46,7 @@ std::size_t check_head(const test::seen_head& head, const http::limits& bounds) 
         require(!name.empty() && name.find_first_of(" \t:\r\n") == std::string::npos, "a name is a token");
         for (const char c : name) require(c > ' ' && c < 0x7f, "a name is a token");
         for (const char c : value)
-            require(c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != 0x7f),
-                    "a value has no controls");
+            require(c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != 0x7f), "a value has no controls");
         require(value == http::trim(value), "a value has no spaces around it");
     }
     return bytes;
@@ -90,8 +89,7 @@ void check_reuse(std::string_view bytes, const test::situation& s) {
             const bool over = step.event == parse_event::need_more || step.event == parse_event::end ||
                               step.event == parse_event::failed;
             if (!over) continue;
-            require(step.event == parse_event::need_more || parser.parse(window).event == step.event,
-                    "an end stays");
+            require(step.event == parse_event::need_more || parser.parse(window).event == step.event, "an end stays");
             return trace + std::to_string(static_cast<int>(step.error)) + (parser.keep_alive() ? "k" : "c");
         }
     };

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "fuzz/fuzz.hpp"
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/authority.hpp"
+#include "hotpool/base/origin.hpp"
 #include "hotpool/http/request_target.hpp"
 #include "hotpool/http/uri.hpp"
 
@@ -67,8 +67,7 @@ void check_authority(std::string_view text) {
     if (!place) return;
     check_host(place->host);
     require(place->port.empty() || is_port(place->port), "an authority's port is one");
-    const std::string again =
-        bracketed(place->host) + (place->port.empty() ? "" : ":" + std::string(place->port));
+    const std::string again = bracketed(place->host) + (place->port.empty() ? "" : ":" + std::string(place->port));
     require(again == text, "an authority is its host and its port");
 }
 

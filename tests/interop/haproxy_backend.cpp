@@ -80,8 +80,8 @@ struct haproxy_stage {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("haproxy_that_changes_its_servers_under_load_fails_no_request", "[interop][haproxy]",
-                   front_tcp, front_tls) {
+TEMPLATE_TEST_CASE("haproxy_that_changes_its_servers_under_load_fails_no_request", "[interop][haproxy]", front_tcp,
+                   front_tls) {
     haproxy_stage<TestType> s;
     auto& [books, first, second, front, io, pool, client] = s;
     steady_load load(client);
@@ -114,8 +114,8 @@ TEMPLATE_TEST_CASE("haproxy_that_changes_its_servers_under_load_fails_no_request
     CHECK(pool.stats().total.opened <= connections);
 }
 
-TEMPLATE_TEST_CASE("haproxy_without_any_server_answers_503_until_there_is_one", "[interop][haproxy]",
-                   front_tcp, front_tls) {
+TEMPLATE_TEST_CASE("haproxy_without_any_server_answers_503_until_there_is_one", "[interop][haproxy]", front_tcp,
+                   front_tls) {
     haproxy_stage<TestType> s;
     auto& [books, first, second, front, io, pool, client] = s;
     const auto get = [&] {

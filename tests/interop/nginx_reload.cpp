@@ -33,8 +33,7 @@ std::map<std::string, int> processed(const nginx& server) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("nginx_reloaded_under_load_fails_no_request_that_may_be_repeated", "[interop]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("nginx_reloaded_under_load_fails_no_request_that_may_be_repeated", "[interop]", over_tcp, over_tls) {
     constexpr int reloads = 8;
     constexpr std::size_t connections = 16;
     const std::string large(300'000, 'n');
@@ -45,8 +44,7 @@ TEMPLATE_TEST_CASE("nginx_reloaded_under_load_fails_no_request_that_may_be_repea
     server.serve("large", large);
     net::io_context io;
     typename TestType::pool_type pool(io.get_executor(), origin{"127.0.0.1", TestType::port(server)},
-                                      pool_options{.max_connections = connections},
-                                      TestType::options(server));
+                                      pool_options{.max_connections = connections}, TestType::options(server));
     http_client client(pool);
     steady_load load(client);
     int whole = 0;

@@ -134,8 +134,8 @@ TEMPLATE_TEST_CASE("nginx_serves_many_concurrent_requests", "[interop]", over_tc
     CHECK(v.pool.stats().now.leased == 0);
 }
 
-TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_no_request", "[interop]",
-                   over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_no_request", "[interop]", over_tcp,
+                   over_tls) {
     nginx server("keepalive_timeout 1s;");
     visitor<TestType> v(server);
     for (const auto pause : {0ms, 300ms, 950ms, 1'000ms, 1'050ms, 1'500ms}) {
@@ -149,8 +149,7 @@ TEMPLATE_TEST_CASE("nginx_that_keeps_connections_for_less_time_than_we_do_fails_
     CHECK(v.pool.stats().total.retired_for(retire_reason::peer_closed) >= 2);
 }
 
-TEMPLATE_TEST_CASE("nginx_that_allows_few_requests_per_connection_fails_none", "[interop]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("nginx_that_allows_few_requests_per_connection_fails_none", "[interop]", over_tcp, over_tls) {
     nginx server("keepalive_requests 3;");
     visitor<TestType> v(server);
     for (int i = 0; i < 20; ++i) {

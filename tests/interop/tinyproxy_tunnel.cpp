@@ -23,10 +23,7 @@ public:
         process_.start();
     }
     proxy_options options(std::string username = "", std::string password = "") const {
-        return {.host = "127.0.0.1",
-                .port = port_,
-                .username = std::move(username),
-                .password = std::move(password)};
+        return {.host = "127.0.0.1", .port = port_, .username = std::move(username), .password = std::move(password)};
     }
 
 private:
@@ -84,8 +81,7 @@ TEMPLATE_TEST_CASE("tinyproxy_makes_tunnels_that_are_reused", "[interop][tinypro
     CHECK(v.pool.stats().now.idle == 1);
 }
 
-TEMPLATE_TEST_CASE("tinyproxy_that_wants_credentials_gets_them", "[interop][tinyproxy]", nginx_tcp,
-                   nginx_tls) {
+TEMPLATE_TEST_CASE("tinyproxy_that_wants_credentials_gets_them", "[interop][tinyproxy]", nginx_tcp, nginx_tls) {
     const nginx server;
     const tinyproxy proxy("BasicAuth user secret\n");
     CHECK(visit<TestType>(server, proxy.options()).get().error == errc::proxy_unauthorized);
@@ -96,8 +92,7 @@ TEMPLATE_TEST_CASE("tinyproxy_that_wants_credentials_gets_them", "[interop][tiny
     CHECK(a.body() == hello);
 }
 
-TEMPLATE_TEST_CASE("tinyproxy_that_may_not_or_cannot_connect_refuses", "[interop][tinyproxy]", nginx_tcp,
-                   nginx_tls) {
+TEMPLATE_TEST_CASE("tinyproxy_that_may_not_or_cannot_connect_refuses", "[interop][tinyproxy]", nginx_tcp, nginx_tls) {
     const nginx server;
     const tinyproxy strict("ConnectPort 443\n");
     CHECK(visit<TestType>(server, strict.options()).get().error == errc::proxy_refused);

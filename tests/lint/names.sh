@@ -19,7 +19,7 @@ function complain(text) { print "tests/" FILENAME ":" FNR ": " text; failures++ 
     sub(/^(inline )?namespace /, "", name)
     sub(/ *\{.*/, "", name)
     # Specialisations and what argument-dependent lookup must find stand with their types.
-    if (name !~ /^(hotpool(::inbound)?|hotpool::test(::[a-z_]+)?|hotpool::fuzz|std)$/) complain("namespace " name)
+    if (name !~ /^(hotpool(::inbound|::detail)?|hotpool::test(::[a-z_]+)?|hotpool::fuzz|std)$/) complain("namespace " name)
 }
 END {
     printf "names: %d test cases, %d failures\n", cases, failures

@@ -12,8 +12,8 @@ using namespace hotpool::test;
 namespace {
 
 template <class Side>
-void start(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request,
-           answer& a, asio::cancellation_signal& stop) {
+void start(stage<Side>& s, http_client<typename Side::pool_type>& client, const request_builder& request, answer& a,
+           asio::cancellation_signal& stop) {
     client.async_send(request, asio::bind_cancellation_slot(stop.slot(), s.into(a)));
     CHECK(a.completions == 0);
 }

@@ -22,8 +22,7 @@ struct proxied_client {
 
     explicit proxied_client(proxy_manner manner = {}, const pool_options& options = {})
         : proxy(manner),
-          pool(io.get_executor(), origin{"127.0.0.1", server.port()}, options,
-               through(proxy.options(), manner)),
+          pool(io.get_executor(), origin{"127.0.0.1", server.port()}, options, through(proxy.options(), manner)),
           client(pool) {}
 
     static transport_options through(proxy_options proxy, const proxy_manner& manner) {

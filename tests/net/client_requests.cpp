@@ -27,8 +27,7 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
     stage<TestType> s([](server_connection& c) {
         for (;;) {
             const std::string request = read_request(c);
-            c.write(request.starts_with("HEAD") ? "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
-                                                : ok(request));
+            c.write(request.starts_with("HEAD") ? "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" : ok(request));
         }
     });
     http_client client(s.pool);
@@ -45,8 +44,7 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
     CHECK(head.body().empty());
     client.async_post("/p", "a=b", "application/x-www-form-urlencoded", s.into(post));
     REQUIRE(s.finish(post));
-    CHECK(post.body() == "POST /p HTTP/1.1\r\n" + host +
-                             "Content-Type: application/x-www-form-urlencoded\r\n" + agent +
+    CHECK(post.body() == "POST /p HTTP/1.1\r\n" + host + "Content-Type: application/x-www-form-urlencoded\r\n" + agent +
                              "Connection: keep-alive\r\nContent-Length: 3\r\n\r\na=b");
     CHECK(s.one_idle());
     CHECK(s.server.accepted() == 1);
@@ -55,15 +53,14 @@ TEMPLATE_TEST_CASE("client_sends_what_it_is_told_and_keeps_the_connection", "[cl
 
 TEST_CASE("default_fields_yield_to_those_of_the_request", "[client]") {
     stage<over_tcp> s(echo());
-    http_client client(
-        s.pool, {.user_agent = "mine", .default_headers = {{"Accept", "text/html"}, {"X-A", "default"}}});
+    http_client client(s.pool,
+                       {.user_agent = "mine", .default_headers = {{"Accept", "text/html"}, {"X-A", "default"}}});
     const std::string plain = send(s, client, request_builder("GET", "/")).body();
     CHECK(plain.find("\r\nUser-Agent: mine\r\n") != plain.npos);
     CHECK(plain.find("\r\nAccept: text/html\r\n") != plain.npos);
     CHECK(plain.find("\r\nX-A: default\r\n") != plain.npos);
     const std::string own =
-        send(s, client, request_builder("GET", "/").header("x-a", "own").header("user-agent", "other"))
-            .body();
+        send(s, client, request_builder("GET", "/").header("x-a", "own").header("user-agent", "other")).body();
     CHECK(own.find("\r\nx-a: own\r\n") != own.npos);
     CHECK(own.find("default") == own.npos);
     CHECK(own.find("\r\nuser-agent: other\r\n") != own.npos);
@@ -84,8 +81,7 @@ TEST_CASE("bad_client_options_are_refused_by_name", "[client]") {
     CHECK(message({.user_agent = "a\r\nb"}).find("user_agent") != std::string::npos);
     CHECK(message({.default_headers = {{"A b", "c"}}}).find("default_headers A b") != std::string::npos);
     CHECK(message({.default_headers = {{"Host", "c"}}}).find("default_headers Host") != std::string::npos);
-    CHECK(message({.default_headers = {{"Content-Length", "1"}}}).find("Content-Length") !=
-          std::string::npos);
+    CHECK(message({.default_headers = {{"Content-Length", "1"}}}).find("Content-Length") != std::string::npos);
     CHECK(message({.request_timeout = -1ns}).find("request_timeout") != std::string::npos);
     CHECK(message({.continue_timeout = 0ns}).find("continue_timeout") != std::string::npos);
     CHECK(message({.limits = {.max_head_bytes = 1}}).find("max_head_bytes") != std::string::npos);
@@ -152,8 +148,7 @@ TEST_CASE("failed_opening_is_the_request_s_error", "[client]") {
     CHECK(a.error == condition::open_failed);
 }
 
-TEMPLATE_TEST_CASE("closed_pool_refuses_requests_and_finishes_those_under_way", "[client]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("closed_pool_refuses_requests_and_finishes_those_under_way", "[client]", over_tcp, over_tls) {
     fact asked, answer_now;
     stage<TestType> s([&](server_connection& c) {
         read_request(c);
@@ -203,8 +198,7 @@ TEMPLATE_TEST_CASE("many_requests_share_few_connections", "[client]", over_tcp, 
     CHECK(s.retired() == 0);
 }
 
-TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", "[client]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("reader_of_a_client_holds_the_connection_and_gives_it_back", "[client]", over_tcp, over_tls) {
     stage<TestType> s(answering(ok("hello")));
     http_client client(s.pool);
     const request_builder get("GET", "/");

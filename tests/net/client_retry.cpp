@@ -96,8 +96,7 @@ void fill_one_by_one(stage<Side>& s, std::size_t n) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("idempotent_request_on_a_stale_connection_succeeds_on_another", "[client]", over_tcp, over_tls) {
     const manner how = GENERATE(manner::closes, manner::resets);
     two_timer origin(how);
     stage<TestType> s(origin.script());
@@ -132,8 +131,7 @@ TEMPLATE_TEST_CASE("request_that_may_have_been_processed_is_not_resent", "[clien
     }
 }
 
-TEMPLATE_TEST_CASE("request_of_which_nothing_left_is_sent_again_whatever_it_is", "[client]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("request_of_which_nothing_left_is_sent_again_whatever_it_is", "[client]", over_tcp, over_tls) {
     fact may_close, over;
     std::atomic<int> posts{0};
     stage<TestType> s(
@@ -262,8 +260,7 @@ TEMPLATE_TEST_CASE("retries_end_with_the_budget", "[client]", over_tcp, over_tls
     CHECK_FALSE(send(s, other, request_builder("GET", "/")).error);
 }
 
-TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_again", "[client]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("streamed_body_is_read_again_from_its_beginning_or_not_sent_again", "[client]", over_tcp, over_tls) {
     two_timer origin;
     stage<TestType> s(origin.script());
     http_client client(s.pool);

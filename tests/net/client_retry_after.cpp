@@ -66,8 +66,8 @@ const client_options heeds_seconds{.max_retry_after = 5s};
 
 TEMPLATE_TEST_CASE("request_comes_back_when_it_was_asked_to", "[client]", over_tcp, over_tls) {
     const std::string status = GENERATE("503 Busy", "429 Too Many");
-    const std::string when = GENERATE("0", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
-                                      "Sun Nov  6 08:49:37 1994");
+    const std::string when =
+        GENERATE("0", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994");
     busy_origin origin(2, "Retry-After: " + when + "\r\n", status);
     stage<TestType> s(origin.script());
     const answer a = served(s, get_request, heeds_seconds);
@@ -111,10 +111,12 @@ TEMPLATE_TEST_CASE("response_is_the_caller_s_where_the_request_must_not_come_bac
     SECTION("the status has another meaning") { status = "500 Broken"; }
     SECTION("its body cannot be read again") {
         request = request_builder("PUT", "/");
-        request.body_source([n = 0](std::span<char> room) mutable {
-            room[0] = 'x';
-            return std::size_t{n++ == 0};
-        }, 1);
+        request.body_source(
+            [n = 0](std::span<char> room) mutable {
+                room[0] = 'x';
+                return std::size_t{n++ == 0};
+            },
+            1);
     }
     busy_origin origin(9, fields, status);
     stage<TestType> s(origin.script());

@@ -59,10 +59,9 @@ TEMPLATE_TEST_CASE("each_request_has_one_answer_over_many_threads", "[client][th
     constexpr int rounds = 60;
     stage<TestType> s(moody, {.max_connections = 8});
     using client_type = http_client<typename TestType::pool_type>;
-    client_type client(s.pool, {.request_timeout = 500ms,
-                                .first_byte_timeout = 3ms,
-                                .between_bytes_timeout = 3ms,
-                                .max_retry_after = 10ms});
+    client_type client(
+        s.pool,
+        {.request_timeout = 500ms, .first_byte_timeout = 3ms, .between_bytes_timeout = 3ms, .max_retry_after = 10ms});
     std::atomic<int> answered{0}, whole{0}, named{0};
 
     /// One request after the other, some of them cancelled by whichever thread comes by.
@@ -91,12 +90,13 @@ TEMPLATE_TEST_CASE("each_request_has_one_answer_over_many_threads", "[client][th
             const auto arrive = [this, &c, parties] {
                 if (parties->fetch_sub(1) == 1) next(c);
             };
-            c.to.async_send(c.request, asio::bind_cancellation_slot(c.stop->slot(), [=, this](std::error_code e, response r) {
-                ++answered;
-                if (!e && r.body() == "helloagain") ++whole;
-                if (!e || &e.category() == &hotpool_category()) ++named;
-                arrive();
-            }));
+            c.to.async_send(c.request,
+                            asio::bind_cancellation_slot(c.stop->slot(), [=, this](std::error_code e, response r) {
+                                ++answered;
+                                if (!e && r.body() == "helloagain") ++whole;
+                                if (!e || &e.category() == &hotpool_category()) ++named;
+                                arrive();
+                            }));
             if (!cancels) return;
             auto timer = std::make_shared<asio::steady_timer>(io, std::chrono::microseconds(c.dice.next() % 6000));
             timer->async_wait([=, &c](std::error_code) {

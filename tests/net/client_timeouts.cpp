@@ -91,9 +91,9 @@ TEMPLATE_TEST_CASE("first_byte_has_its_limit", "[client]", over_tcp, over_tls) {
 }
 
 TEMPLATE_TEST_CASE("silence_within_a_response_has_its_limit", "[client]", over_tcp, over_tls) {
-    const std::string begun = GENERATE("H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-                                       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-                                       "HTTP/1.1 200 OK\r\n\r\nuntil close");
+    const std::string begun = GENERATE(
+        "H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "HTTP/1.1 200 OK\r\n\r\nuntil close");
     stage<TestType> s(saying(begun));
     check_cut(s, post_request, {.first_byte_timeout = 10s, .between_bytes_timeout = 30ms}, errc::response_stalled);
 }

@@ -26,8 +26,8 @@ public:
     /// False when it was the last round.
     bool count(std::error_code error, bool right) {
         failed_ = failed_ || error || !right;
-        if (round_ == warm_up) before_ = hotpool::testing::allocations();
-        if (round_ == warm_up + rounds) after_ = hotpool::testing::allocations();
+        if (round_ == warm_up) before_ = hotpool::test::allocations();
+        if (round_ == warm_up + rounds) after_ = hotpool::test::allocations();
         return !failed_ && round_++ < warm_up + rounds;
     }
     bool done() const { return failed_ || round_ > warm_up + rounds; }
@@ -139,7 +139,8 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
     SECTION("in pieces") { check(s, in_pieces<TestType>{client}); }
     SECTION("within limits") {
         const std::chrono::seconds second(1);
-        http_client limited(s.pool, {.first_byte_timeout = second, .between_bytes_timeout = second, .max_retry_after = second});
+        http_client limited(s.pool,
+                            {.first_byte_timeout = second, .between_bytes_timeout = second, .max_retry_after = second});
         check(s, through_a_client<TestType>{limited});
         check(s, in_pieces<TestType>{limited});
     }
@@ -147,10 +148,7 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
     SECTION("in a coroutine, on a lease") {
         auto lease = s.get();
         check_coroutine(
-            s,
-            [&]() -> asio::awaitable<response> {
-                return async_exchange(lease, get_request, asio::use_awaitable);
-            },
+            s, [&]() -> asio::awaitable<response> { return async_exchange(lease, get_request, asio::use_awaitable); },
             cancellable);
     }
     SECTION("in a coroutine, through the pool") {
@@ -164,10 +162,7 @@ TEMPLATE_TEST_CASE("hot_exchanges_allocate_nothing", "[http][allocations]", over
     }
     SECTION("in a coroutine, through a client") {
         check_coroutine(
-            s,
-            [&]() -> asio::awaitable<response> {
-                return client.async_send(get_request, asio::use_awaitable);
-            },
+            s, [&]() -> asio::awaitable<response> { return client.async_send(get_request, asio::use_awaitable); },
             cancellable);
     }
     CHECK(s.server.accepted() == 1);

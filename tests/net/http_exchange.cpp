@@ -25,8 +25,7 @@ std::string chunked(std::string_view body, std::size_t chunk_bytes) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("exchange_brings_the_response_and_leaves_the_connection_hot", "[http]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("exchange_brings_the_response_and_leaves_the_connection_hot", "[http]", over_tcp, over_tls) {
     stage<TestType> s([](server_connection& c) {
         for (;;) c.write(ok(read_request(c), "X-Kind: echo\r\n"));
     });
@@ -73,8 +72,7 @@ TEMPLATE_TEST_CASE("every_framing_gives_its_body_and_keeps_the_connection", "[ht
         {"GET", chunked(megabytes, 5'000), 200, megabytes},
         {"GET", chunked(megabytes, 700'000), 200, megabytes},
         {"DELETE", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"},
-        {"GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok("hi"), 200,
-         "hi"},
+        {"GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok("hi"), 200, "hi"},
     };
     stage<TestType> s([&all](server_connection& c) {
         for (const framing& f : all) {
@@ -96,8 +94,7 @@ TEMPLATE_TEST_CASE("every_framing_gives_its_body_and_keeps_the_connection", "[ht
 }
 
 TEMPLATE_TEST_CASE("response_in_drips_of_one_byte_is_the_same", "[http]", over_tcp, over_tls) {
-    const std::string texts[]{"HTTP/1.1 103 Early Hints\r\n\r\n" + ok("hello", "A: b\r\n"),
-                              chunked("hello", 2)};
+    const std::string texts[]{"HTTP/1.1 103 Early Hints\r\n\r\n" + ok("hello", "A: b\r\n"), chunked("hello", 2)};
     stage<TestType> s([&texts](server_connection& c) {
         for (const std::string& text : texts) {
             read_request(c);
@@ -153,8 +150,8 @@ TEMPLATE_TEST_CASE("request_that_asks_to_close_ends_the_connection", "[http]", o
     CHECK(s.ended_for(retire_reason::connection_close));
 }
 
-TEMPLATE_TEST_CASE("invalid_request_is_refused_with_nothing_sent_and_the_connection_clean", "[http]",
-                   over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("invalid_request_is_refused_with_nothing_sent_and_the_connection_clean", "[http]", over_tcp,
+                   over_tls) {
     stage<TestType> s([](server_connection& c) {
         for (;;) c.write(ok(read_request(c).substr(0, 7)));
     });
@@ -162,8 +159,7 @@ TEMPLATE_TEST_CASE("invalid_request_is_refused_with_nothing_sent_and_the_connect
     CHECK(s.exchange(lease, request_builder("GE T", "/")).error == errc::invalid_method);
     CHECK(s.exchange(lease, request_builder("GET", "/ x")).error == errc::invalid_target);
     CHECK(s.exchange(lease, request_builder("GET", "/").header("A:", "b")).error == errc::invalid_field_name);
-    CHECK(s.exchange(lease, request_builder("GET", "/").header("A", "b\r\nC: d")).error ==
-          errc::invalid_field_value);
+    CHECK(s.exchange(lease, request_builder("GET", "/").header("A", "b\r\nC: d")).error == errc::invalid_field_value);
     CHECK(s.exchange(lease, request_builder("POST", "/").header("Content-Length", "3").body("four")).error ==
           errc::body_length_mismatch);
     CHECK(s.exchange(lease, request_builder("GET", "/ok")).body() == "GET /ok");

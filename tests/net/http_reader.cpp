@@ -75,9 +75,8 @@ const std::string chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\
 }  // namespace
 
 TEMPLATE_TEST_CASE("body_is_read_in_pieces_of_the_callers_size", "[http]", over_tcp, over_tls) {
-    const std::string text =
-        GENERATE(ok(alphabet), chunked_head + chunk(alphabet.substr(0, 10)) + chunk(alphabet.substr(10)) +
-                                   "0\r\nTrailer: x\r\n\r\n");
+    const std::string text = GENERATE(ok(alphabet), chunked_head + chunk(alphabet.substr(0, 10)) +
+                                                        chunk(alphabet.substr(10)) + "0\r\nTrailer: x\r\n\r\n");
     const std::size_t size = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{100});
     stage<TestType> s(answering(text));
     for (int round = 0; round < 2; ++round) {
@@ -217,16 +216,12 @@ TEMPLATE_TEST_CASE("unread_rest_that_is_too_much_ends_the_connection", "[http]",
     const std::string large(400'000, 'l');
     const std::vector<rest> all{
         {ok(large), {.drain_timeout = plenty}, retire_reason::body_not_drained},
-        {chunked_head + chunk(large) + "0\r\n\r\n",
-         {.drain_timeout = plenty},
-         retire_reason::body_not_drained},
+        {chunked_head + chunk(large) + "0\r\n\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
         {ok(alphabet), {.drain_limit_bytes = 0}, retire_reason::body_not_drained},
         {ok(large).substr(0, 1'000),
          {.drain_limit_bytes = 1'000'000, .drain_timeout = std::chrono::milliseconds(5)},
          retire_reason::body_not_drained},
-        {chunked_head + "5\r\nhel",
-         {.drain_timeout = std::chrono::milliseconds(5)},
-         retire_reason::body_not_drained},
+        {chunked_head + "5\r\nhel", {.drain_timeout = std::chrono::milliseconds(5)}, retire_reason::body_not_drained},
         {chunked_head + "x\r\n", {.drain_timeout = plenty}, retire_reason::body_not_drained},
         {ok(alphabet, "Connection: close\r\n"), {.drain_timeout = plenty}, retire_reason::connection_close},
         {"HTTP/1.1 200 OK\r\n\r\nuntil close", {.drain_timeout = plenty}, retire_reason::connection_close},
@@ -255,8 +250,7 @@ TEMPLATE_TEST_CASE("body_that_fails_stays_failed", "[http]", over_tcp, over_tls)
     const std::vector<failure> all{
         {ok(alphabet).substr(0, 50), true, errc::response_truncated, retire_reason::peer_closed},
         {chunked_head + chunk(alphabet), true, errc::response_truncated, retire_reason::peer_closed},
-        {chunked_head + chunk(alphabet) + "x\r\n", false, errc::bad_chunk_size,
-         retire_reason::protocol_error},
+        {chunked_head + chunk(alphabet) + "x\r\n", false, errc::bad_chunk_size, retire_reason::protocol_error},
     };
     for (const failure& f : all) {
         CAPTURE(f.text);

@@ -78,7 +78,7 @@ template <class Start>
 ending without_memory(tcp_stage& s, std::uint64_t calls, Start start) {
     ending e;
     {
-        const testing::scarce_memory memory(calls);
+        const test::scarce_memory memory(calls);
         try {
             start(e);
         } catch (const std::bad_alloc&) {
@@ -169,7 +169,7 @@ TEST_CASE("reading_without_memory_ends_once_and_harms_nobody", "[http]") {
                 }
                 succeeded += !e.threw && !e.error;
                 CHECK((!e.error || e.error == std::errc::not_enough_memory));
-                const testing::scarce_memory memory(0);
+                const test::scarce_memory memory(0);
                 reader.reset();
                 lease = {};  // and nothing to drain with
             }

@@ -135,8 +135,7 @@ TEMPLATE_TEST_CASE("fresh_connection_that_is_over_before_the_request_fails_by_it
     }
 }
 
-TEMPLATE_TEST_CASE("reused_connection_that_is_over_before_the_request_is_stale", "[http]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("reused_connection_that_is_over_before_the_request_is_stale", "[http]", over_tcp, over_tls) {
     for (const manner how : manners) {
         CAPTURE(static_cast<int>(how));
         fact over, may_close;
@@ -195,8 +194,7 @@ TEMPLATE_TEST_CASE("garbage_is_refused_by_name", "[http]", over_tcp, over_tls) {
         {std::string(100, '\0'), errc::bad_status_line},
         {"HTTP/2.0 200 OK\r\n\r\n", errc::bad_version},
         {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", errc::bad_field_name},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-         errc::conflicting_content_length},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", errc::conflicting_content_length},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", errc::bad_chunk_size},
         {"HTTP/1.1 200 OK\r\n" + std::string(100'000, 'a'), errc::head_too_large},
         {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", errc::upgrade_not_requested},

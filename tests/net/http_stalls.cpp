@@ -124,7 +124,8 @@ TEMPLATE_TEST_CASE("silent_origin_is_left_at_the_limit_of_its_phase", "[http]", 
         auto lease = s.get();
         const bool begun = !how.sends.empty() && how.sends.find("103") == std::string::npos;
         const duration first = begun ? 10s : 30ms;
-        const answer a = s.exchange(lease, request_for(how), {.first_byte_timeout = first, .between_bytes_timeout = 30ms});
+        const answer a =
+            s.exchange(lease, request_for(how), {.first_byte_timeout = first, .between_bytes_timeout = 30ms});
         CHECK(a.error == (begun ? errc::response_stalled : errc::first_byte_timed_out));
         CHECK(a.error == condition::timed_out);
         s.pool.put(std::move(lease));

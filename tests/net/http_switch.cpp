@@ -56,8 +56,7 @@ constexpr const char* switching_head =
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp, over_tls) {
     const std::string behind = GENERATE(std::string(), std::string("hi"), std::string(100, 'b'));
     const bool detached = GENERATE(false, true);
     stage<TestType> s(switching(switching_head, behind));
@@ -67,8 +66,7 @@ TEMPLATE_TEST_CASE("upgraded_connection_is_handed_over_with_what_came_behind_the
     CHECK(a.reply.status() == 101);
     CHECK(a.reply.header("Upgrade") == "echo");
     CHECK(a.body().empty());
-    CHECK(s.exchange(lease, request_builder("GET", "/")).error ==
-          errc::connection_closed);  // no HTTP any more
+    CHECK(s.exchange(lease, request_builder("GET", "/")).error == errc::connection_closed);  // no HTTP any more
 
     if (detached) {
         lease.detach();
@@ -94,8 +92,7 @@ TEMPLATE_TEST_CASE("switched_connection_never_comes_back_to_the_pool", "[http]",
 }
 
 TEMPLATE_TEST_CASE("tunnel_is_handed_over_with_what_came_behind_the_head", "[http]", over_tcp, over_tls) {
-    stage<TestType> s(
-        switching("HTTP/1.1 200 Connection established\r\nContent-Length: 9\r\n\r\n", "banner"));
+    stage<TestType> s(switching("HTTP/1.1 200 Connection established\r\nContent-Length: 9\r\n\r\n", "banner"));
     auto lease = s.get();
     const answer a = s.exchange(lease, request_builder("CONNECT", "example.com:443"));
     REQUIRE_FALSE(a.error);

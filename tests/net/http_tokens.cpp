@@ -118,9 +118,8 @@ TEMPLATE_TEST_CASE("completion_runs_on_the_handler_s_executor", "[http]", over_t
 
     const auto where = [&](auto start) {
         std::promise<std::thread::id> ran;
-        start(asio::bind_executor(another.get_executor(), [&](std::error_code, auto&&) {
-            ran.set_value(std::this_thread::get_id());
-        }));
+        start(asio::bind_executor(another.get_executor(),
+                                  [&](std::error_code, auto&&) { ran.set_value(std::this_thread::get_id()); }));
         return ran.get_future().get();
     };
     std::promise<std::thread::id> own;
@@ -200,9 +199,8 @@ TEMPLATE_TEST_CASE("requests_are_cancelled_from_other_threads", "[http][thread]"
         asio::post(strand, [&] {
             client.async_send(
                 get, asio::bind_cancellation_slot(
-                         stop.slot(), asio::bind_executor(strand, [&](std::error_code e, const response&) {
-                             outcome.set_value(e);
-                         })));
+                         stop.slot(), asio::bind_executor(
+                                          strand, [&](std::error_code e, const response&) { outcome.set_value(e); })));
         });
         std::promise<void> emitted;
         asio::post(strand, [&] {
@@ -214,8 +212,7 @@ TEMPLATE_TEST_CASE("requests_are_cancelled_from_other_threads", "[http][thread]"
         CHECK((!error || error == errc::cancelled));
     }
     const auto deadline = std::chrono::steady_clock::now() + plenty;
-    while (s.pool.stats().now.leased != 0 && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::yield();
+    while (s.pool.stats().now.leased != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
     CHECK(s.pool.stats().now.leased == 0);
     CHECK(s.pool.stats().now.waiting == 0);
     s.pool.close();

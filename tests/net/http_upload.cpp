@@ -16,8 +16,7 @@ namespace {
 constexpr std::size_t large = 8'000'000;
 
 /// `size` bytes made as they are asked for; counts how many were.
-http::body_source generated(std::size_t size,
-                            std::shared_ptr<std::size_t> pulled = std::make_shared<std::size_t>()) {
+http::body_source generated(std::size_t size, std::shared_ptr<std::size_t> pulled = std::make_shared<std::size_t>()) {
     return [size, pulled](std::span<char> room) {
         const std::size_t bytes = std::min(room.size(), size - *pulled);
         std::memset(room.data(), 'g', bytes);
@@ -76,9 +75,9 @@ TEMPLATE_TEST_CASE("streamed_body_arrives_whole_at_a_slow_reader", "[http]", ove
 
 TEMPLATE_TEST_CASE("final_response_ends_an_upload_under_way", "[http]", over_tcp, over_tls) {
     const bool streamed = GENERATE(false, true);
-    const std::string text = GENERATE(
-        ok("too large"), std::string("HTTP/1.1 413 No\r\nContent-Length: 9\r\n\r\ntoo large"),
-        std::string("HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ntoo large\r\n0\r\n\r\n"));
+    const std::string text =
+        GENERATE(ok("too large"), std::string("HTTP/1.1 413 No\r\nContent-Length: 9\r\n\r\ntoo large"),
+                 std::string("HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ntoo large\r\n0\r\n\r\n"));
     stage<TestType> s([&text](server_connection& c) {
         c.read_until("\r\n\r\n");
         c.write(text);
@@ -95,8 +94,7 @@ TEMPLATE_TEST_CASE("final_response_ends_an_upload_under_way", "[http]", over_tcp
     CHECK(s.ended_for(retire_reason::connection_close));  // the rest of the request was not sent
 }
 
-TEMPLATE_TEST_CASE("response_of_an_origin_that_leaves_during_the_upload_is_delivered", "[http]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("response_of_an_origin_that_leaves_during_the_upload_is_delivered", "[http]", over_tcp, over_tls) {
     stage<TestType> s([](server_connection& c) {
         c.read_until("\r\n\r\n");
         c.write(ok("enough", "Connection: close\r\n"));
@@ -195,8 +193,7 @@ TEMPLATE_TEST_CASE("refused_expectation_sends_no_body", "[http][continue]", over
     CHECK_FALSE(more_came);
 }
 
-TEMPLATE_TEST_CASE("body_is_sent_when_the_origin_does_not_say_yes_in_time", "[http][continue]", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("body_is_sent_when_the_origin_does_not_say_yes_in_time", "[http][continue]", over_tcp, over_tls) {
     stage<TestType> s([&](server_connection& c) {
         for (;;) c.write(ok(c.read_exactly(declared_length(c.read_until("\r\n\r\n")))));
     });

@@ -18,8 +18,8 @@ struct counted_service {
     static constexpr int warm_up = 50, rounds = 300;
 
     void operator()(const inbound::request&, inbound::responder answer) {
-        if (round == warm_up) before = testing::allocations();
-        if (round == warm_up + rounds) taken = testing::allocations() - before;
+        if (round == warm_up) before = test::allocations();
+        if (round == warm_up + rounds) taken = test::allocations() - before;
         ++round;
         answer.send(ready);
     }

@@ -32,7 +32,7 @@ TEMPLATE_TEST_CASE("an_acceptor_outlives_a_time_without_memory", "[inbound]", ac
         acceptor_type acceptor(io.get_executor(), options, TestType::options(), services);
         auto early = std::async(std::launch::async, [&] { return TestType::connect(acceptor.port()); });
         {
-            const testing::scarce_memory memory(calls);
+            const test::scarce_memory memory(calls);
             for (int i = 0; i < 10; ++i) {
                 try {
                     io.run_one_for(2ms);
@@ -87,7 +87,7 @@ std::size_t until_it_succeeds(Operation operation, Settle settle) {
         const auto a = std::make_shared<attempt>();
         net::cancellation_signal signal;  // so that the operation has a slot to fill
         try {
-            const testing::scarce_memory memory(calls);
+            const test::scarce_memory memory(calls);
             operation(net::bind_cancellation_slot(signal.slot(), [a](std::error_code e, auto&&...) {
                 ++a->completions;
                 a->error = e;
@@ -189,7 +189,7 @@ TEMPLATE_TEST_CASE("a_server_serves_the_next_client_after_a_time_without_memory"
         // What the loop's thread may have, until the client is through; afterwards as much as it wants.
         const auto deadline = clock_type::now() + 200ms;
         {
-            const testing::scarce_memory memory(calls);
+            const test::scarce_memory memory(calls);
             while (!over && clock_type::now() < deadline) {
                 try {
                     if (io.stopped()) io.restart();

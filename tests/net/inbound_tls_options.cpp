@@ -18,7 +18,7 @@
 
 using namespace hotpool;
 using namespace hotpool::test;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 static_assert(server_for<tcp_server, net::any_io_executor>);
 static_assert(server_for<tcp_server, net::io_context::executor_type>);

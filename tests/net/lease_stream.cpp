@@ -61,12 +61,11 @@ TEMPLATE_TEST_CASE("asios_composed_operations_run_over_a_lease", "[lease]", tcp_
                     co_await net::async_write(lease, net::buffer(sent), net::use_awaitable);
                 },
                 net::detached);
-            const std::size_t line = co_await net::async_read_until(lease, net::dynamic_buffer(received),
-                                                                    '\n', net::use_awaitable);
+            const std::size_t line =
+                co_await net::async_read_until(lease, net::dynamic_buffer(received), '\n', net::use_awaitable);
             CHECK(line == sent.size());
             CHECK(received == sent);
-            co_await net::async_write(lease, std::array{net::buffer("a", 1), net::buffer("bc", 2)},
-                                      net::use_awaitable);
+            co_await net::async_write(lease, std::array{net::buffer("a", 1), net::buffer("bc", 2)}, net::use_awaitable);
             std::array<char, 3> reply{};
             co_await net::async_read(lease, net::buffer(reply), net::use_awaitable);
             CHECK(std::string(reply.data(), 3) == "abc");
@@ -129,8 +128,7 @@ TEST_CASE("cancelled_read_loses_nothing_and_the_lease_goes_on", "[lease]") {
     std::array<char, 8> room{};
     net::cancellation_signal signal;
     transfer cancelled, next;
-    s.lease.async_read_some(net::buffer(room),
-                            net::bind_cancellation_slot(signal.slot(), cancelled.handler()));
+    s.lease.async_read_some(net::buffer(room), net::bind_cancellation_slot(signal.slot(), cancelled.handler()));
     s.turn();
     CHECK_FALSE(cancelled.done());
     signal.emit(net::cancellation_type::total);
@@ -153,8 +151,7 @@ TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
     s.link().takes_writes = false;
     net::cancellation_signal signal;
     transfer write;
-    s.lease.async_write_some(net::buffer("abc", 3),
-                             net::bind_cancellation_slot(signal.slot(), write.handler()));
+    s.lease.async_write_some(net::buffer("abc", 3), net::bind_cancellation_slot(signal.slot(), write.handler()));
     s.turn();
     CHECK_FALSE(write.done());
     signal.emit(net::cancellation_type::terminal);

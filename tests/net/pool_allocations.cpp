@@ -36,15 +36,14 @@ class getter {
 public:
     explicit getter(Pool& pool) : pool_(pool) {}
     void operator()(std::error_code, typename Pool::lease_type lease) {
-        if (round_ == warm_up) before_ = hotpool::testing::allocations();
-        if (round_ == warm_up + rounds) after_ = hotpool::testing::allocations();
+        if (round_ == warm_up) before_ = hotpool::test::allocations();
+        if (round_ == warm_up + rounds) after_ = hotpool::test::allocations();
         pool_.put(std::move(lease));
         if (round_++ < warm_up + rounds) next();
     }
     void next() {
-        pool_.async_get([this](std::error_code error, typename Pool::lease_type lease) {
-            (*this)(error, std::move(lease));
-        });
+        pool_.async_get(
+            [this](std::error_code error, typename Pool::lease_type lease) { (*this)(error, std::move(lease)); });
     }
     bool done() const { return round_ > warm_up + rounds; }
     std::uint64_t allocated() const { return after_ - before_; }
@@ -57,9 +56,9 @@ private:
 
 }  // namespace
 
-std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count; }
-hotpool::testing::scarce_memory::scarce_memory(std::uint64_t calls) noexcept { allocations_left = calls; }
-hotpool::testing::scarce_memory::~scarce_memory() { allocations_left = no_end; }
+std::uint64_t hotpool::test::allocations() noexcept { return allocation_count; }
+hotpool::test::scarce_memory::scarce_memory(std::uint64_t calls) noexcept { allocations_left = calls; }
+hotpool::test::scarce_memory::~scarce_memory() { allocations_left = no_end; }
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
@@ -68,18 +67,16 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
     ++allocation_count;
     return std::malloc(bytes == 0 ? 1 : bytes);
 }
-void* operator new[](std::size_t bytes, const std::nothrow_t& quietly) noexcept {
-    return operator new(bytes, quietly);
-}
+void* operator new[](std::size_t bytes, const std::nothrow_t& quietly) noexcept { return operator new(bytes, quietly); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 
 TEMPLATE_TEST_CASE("get_and_put_on_a_hot_pool_allocate_nothing", "[pool]", tcp_transport, tls_transport) {
-    const std::uint64_t before = hotpool::testing::allocations();
+    const std::uint64_t before = hotpool::test::allocations();
     delete new int;
-    CHECK(hotpool::testing::allocations() > before);
+    CHECK(hotpool::test::allocations() > before);
 
     site<TestType> server;
     net::io_context io;
@@ -97,10 +94,10 @@ TEMPLATE_TEST_CASE("get_and_put_on_a_hot_pool_allocate_nothing", "[pool]", tcp_t
 
         std::uint64_t taken = 0;
         for (int i = 0; i < warm_up + rounds; ++i) {
-            if (i == warm_up) taken = hotpool::testing::allocations();
+            if (i == warm_up) taken = hotpool::test::allocations();
             pool.put(pool.try_get());
         }
-        taken = hotpool::testing::allocations() - taken;
+        taken = hotpool::test::allocations() - taken;
         if (base::recycling) CHECK(taken == 0);
     }
 }
@@ -115,10 +112,10 @@ TEST_CASE("awaited_get_takes_no_memory_from_the_allocator", "[pool]") {
         io,
         [&]() -> net::awaitable<void> {
             for (int i = 0; i < warm_up + rounds; ++i) {
-                if (i == warm_up) taken = hotpool::testing::allocations();
+                if (i == warm_up) taken = hotpool::test::allocations();
                 pool.put(co_await pool.async_get(net::use_awaitable));
             }
-            taken = hotpool::testing::allocations() - taken;
+            taken = hotpool::test::allocations() - taken;
             done = true;
         },
         net::detached);

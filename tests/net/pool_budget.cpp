@@ -235,8 +235,7 @@ TEST_CASE("random_use_of_three_pools_never_exceeds_the_budget_and_serves_all", "
                 case 1: ask(); break;
                 case 2: end_one(); break;
                 case 3:
-                    if (!s.net.openings.empty())
-                        s.net.openings[dice.next() % s.net.openings.size()].succeed();
+                    if (!s.net.openings.empty()) s.net.openings[dice.next() % s.net.openings.size()].succeed();
                     break;
                 case 4:
                     if (!s.net.openings.empty()) s.net.openings[dice.next() % s.net.openings.size()].fail();

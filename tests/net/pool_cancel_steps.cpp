@@ -110,15 +110,17 @@ TEMPLATE_TEST_CASE("get_is_cancelled_at_every_step_of_a_race", "[pool][cancel]",
     const descriptor_check no_leak;
     using run_type = cancel_run<TestType>;
     const auto slow_first = [&](net::io_context&, const site<TestType>& server) {
-        return pool_services{.endpoints = static_endpoints({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)})};
+        return pool_services{.endpoints =
+                                 static_endpoints({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)})};
     };
     CHECK(cancel_at_every_step<TestType>(
               {.options = {.attempt_delay = 3ms}, .services = slow_first, .start = start_get<run_type>}) > 1);
     // Without room for a race, the slow attempt is given up.
-    CHECK(cancel_at_every_step<TestType>({.options = {.max_connections = 1, .connect_timeout = 40ms, .attempt_delay = 3ms},
-                                          .services = slow_first,
-                                          .start = start_get<run_type>,
-                                          .outcomes = {std::error_code(), errc::connect_timed_out}}) > 1);
+    CHECK(cancel_at_every_step<TestType>(
+              {.options = {.max_connections = 1, .connect_timeout = 40ms, .attempt_delay = 3ms},
+               .services = slow_first,
+               .start = start_get<run_type>,
+               .outcomes = {std::error_code(), errc::connect_timed_out}}) > 1);
     const auto refusing_first = [](net::io_context&, const site<TestType>& server) {
         return pool_services{.endpoints = static_endpoints({closed_endpoint(), endpoint_of(server)})};
     };
@@ -167,9 +169,10 @@ TEMPLATE_TEST_CASE("get_is_cancelled_at_every_step_of_a_failing_pool", "[pool][c
     for (const unsigned breaker : {0u, 1u, 3u}) {
         CAPTURE(breaker);
         const pool_options options{.breaker_failures = breaker, .backoff_first = 10ms, .backoff_limit = 10ms};
-        CHECK(cancel_at_every_step<TestType>(
-                  {.options = options, .services = nobody, .start = start_get<run_type>, .outcomes = {errc::connect_refused}}) >
-              0);
+        CHECK(cancel_at_every_step<TestType>({.options = options,
+                                              .services = nobody,
+                                              .start = start_get<run_type>,
+                                              .outcomes = {errc::connect_refused}}) > 0);
         const auto fail_first = [](run_type& run) {
             got<typename run_type::pool_type> answer;
             run.pool.async_get(answer.handler());
@@ -225,7 +228,8 @@ TEMPLATE_TEST_CASE("reading_a_body_is_cancelled_at_every_step", "[client][cancel
     CHECK(cancels_more_than<TestType>(0, {.prepare = head, .start = close}));
 }
 
-TEMPLATE_TEST_CASE("warming_and_draining_go_on_whenever_they_are_cancelled", "[pool][cancel]", tcp_transport, tls_transport) {
+TEMPLATE_TEST_CASE("warming_and_draining_go_on_whenever_they_are_cancelled", "[pool][cancel]", tcp_transport,
+                   tls_transport) {
     const descriptor_check no_leak;
     using run_type = cancel_run<TestType>;
     const auto warm = [](run_type& run) { run.pool.async_warm(3, run.handler()); };
@@ -253,10 +257,11 @@ TEMPLATE_TEST_CASE("probe_is_cancelled_at_every_step", "[pool][cancel]", tcp_tra
             // Only the first probe is this operation.
             if (run.completions != 0) return verdict(true);
             async_exchange(lease, run.request,
-                           net::bind_cancellation_slot(run.signal.slot(), [whole, verdict](std::error_code error, response) mutable {
-                               verdict(!error);
-                               whole.get()(error);
-                           }));
+                           net::bind_cancellation_slot(run.signal.slot(),
+                                                       [whole, verdict](std::error_code error, response) mutable {
+                                                           verdict(!error);
+                                                           whole.get()(error);
+                                                       }));
         });
         run.pool.async_warm(1, [](std::error_code) {});
     };

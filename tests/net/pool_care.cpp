@@ -52,7 +52,8 @@ TEST_CASE("lease_held_for_long_is_reported_once_with_the_place_where_it_was_lent
     site<tcp_transport> server;
     net::io_context io;
     event_log log;
-    tcp_pool pool(io.get_executor(), server.target(), {.leak_after = 20ms}, {}, pool_services{.listener = log.listener()});
+    tcp_pool pool(io.get_executor(), server.target(), {.leak_after = 20ms}, {},
+                  pool_services{.listener = log.listener()});
     got<tcp_pool> answer;
     pool.async_get(answer.handler());
     const unsigned line = __LINE__ - 1;
@@ -77,7 +78,8 @@ TEST_CASE("lease_held_for_long_is_reported_once_with_the_place_where_it_was_lent
     CHECK(pool.stats().total.leaks == 2);
 }
 
-TEMPLATE_TEST_CASE("leaked_lease_may_lose_its_place_and_does_no_harm_later", "[pool][leak]", tcp_transport, tls_transport) {
+TEMPLATE_TEST_CASE("leaked_lease_may_lose_its_place_and_does_no_harm_later", "[pool][leak]", tcp_transport,
+                   tls_transport) {
     const descriptor_check no_leak;
     site<TestType> server([](server_connection& c) { answer_requests(c); });
     net::io_context io;
@@ -210,7 +212,8 @@ TEST_CASE("warm_completes_with_the_first_or_with_all", "[pool][warm]") {
 TEST_CASE("descriptors_that_run_out_lower_the_pace_and_fail_nobody_who_can_be_served", "[pool][warm]") {
     net::io_context io;
     mock_network net;
-    mock_pool pool(io.get_executor(), mock_origin, {.max_openings = 8, .backoff_first = 1ms, .backoff_limit = 2ms}, {&net});
+    mock_pool pool(io.get_executor(), mock_origin, {.max_openings = 8, .backoff_first = 1ms, .backoff_limit = 2ms},
+                   {&net});
     const auto turn = [&] { io.restart(), io.poll(); };
     got<mock_pool> holder, waiter;
     pool.async_get(holder.handler());
@@ -261,8 +264,9 @@ TEST_CASE("address_that_answers_403_is_denied_and_readmitted_by_a_trial", "[pool
         const int number = ++connections;
         answer_requests(c, number <= 2 ? std::vector<int>{200, 403} : std::vector<int>{});
     });
-    pool_services services{.access = std::make_shared<access_controller>(
-                               access_options{}, status_denial_options{.statuses = {403}, .deny_for = 50ms, .deny_for_limit = 1s})};
+    pool_services services{
+        .access = std::make_shared<access_controller>(
+            access_options{}, status_denial_options{.statuses = {403}, .deny_for = 50ms, .deny_for_limit = 1s})};
     tcp_pool pool(io.get_executor(), server.target(), {.breaker_failures = 0}, {}, services);
     http_client<tcp_pool> client(pool);
     const auto fetch = [&] {

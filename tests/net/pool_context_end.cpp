@@ -71,8 +71,7 @@ TEST_CASE("pool_that_its_context_leaves_behind_has_destroyed_its_waiters", "[poo
         net::io_context io;
         tcp_pool pool{io.get_executor(), s.target(), pool_options{.max_connections = 1}};
         auto held = get(io, pool);
-        for (int i = 0; i < 3; ++i)
-            pool.async_get([alive, &calls](std::error_code, tcp_pool::lease_type) { ++calls; });
+        for (int i = 0; i < 3; ++i) pool.async_get([alive, &calls](std::error_code, tcp_pool::lease_type) { ++calls; });
         pool.async_warm(7, [alive, &calls](std::error_code) { ++calls; });
         io.poll();
         CHECK(alive.use_count() == 4);  // a warm-up that the limits allow no further has been told so
@@ -119,13 +118,13 @@ TEST_CASE("warm_and_drain_are_cancelled_by_every_type", "[pool][endings]") {
         std::error_code warm_error, drain_error;
         int calls = 0;
         slow.async_warm(1, net::bind_cancellation_slot(of_warm.slot(), [&](std::error_code e) {
-            ++calls;
-            warm_error = e;
-        }));
+                            ++calls;
+                            warm_error = e;
+                        }));
         draining.async_drain(1h, net::bind_cancellation_slot(of_drain.slot(), [&](std::error_code e) {
-            ++calls;
-            drain_error = e;
-        }));
+                                 ++calls;
+                                 drain_error = e;
+                             }));
         io.restart();
         io.run_for(5ms);
         CHECK(calls == 0);
@@ -175,7 +174,8 @@ TEST_CASE("operations_on_an_empty_lease_complete_on_its_pools_executor", "[pool]
     CHECK_THROWS_AS(nobodys.async_read_some(net::buffer(&byte, 1), [](std::error_code, std::size_t) {}),
                     std::system_error);
     std::error_code error;
-    nobodys.async_read_some(net::buffer(&byte, 1), net::bind_executor(io, [&](std::error_code e, std::size_t) { error = e; }));
+    nobodys.async_read_some(net::buffer(&byte, 1),
+                            net::bind_executor(io, [&](std::error_code e, std::size_t) { error = e; }));
     REQUIRE(run_until(io, [&] { return static_cast<bool>(error); }));
     CHECK(error == errc::lease_empty);
 }
@@ -191,7 +191,8 @@ TEST_CASE("empty_lease_whose_pool_is_gone_says_so_by_the_handlers_executor", "[p
     }
     CHECK(run_dry(io));
     char byte = 0;
-    CHECK_THROWS_AS(spent.async_read_some(net::buffer(&byte, 1), [](std::error_code, std::size_t) {}), std::system_error);
+    CHECK_THROWS_AS(spent.async_read_some(net::buffer(&byte, 1), [](std::error_code, std::size_t) {}),
+                    std::system_error);
 }
 
 TEST_CASE("context_and_pool_may_end_while_pools_elsewhere_press_their_budget", "[pool][endings][thread]") {

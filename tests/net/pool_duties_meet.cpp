@@ -16,8 +16,7 @@ TEST_CASE("status_counts_against_an_address_that_closes_with_it", "[pool][access
         c.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
     net::io_context io;
-    const auto access =
-        std::make_shared<access_controller>(access_options{}, status_denial_options{.statuses = {403}});
+    const auto access = std::make_shared<access_controller>(access_options{}, status_denial_options{.statuses = {403}});
     tcp_pool pool(io.get_executor(), server.target(), {}, {}, pool_services{.access = access});
     http_client client(pool);
     const request_builder request("GET", "/");

@@ -77,7 +77,8 @@ TEST_CASE("slow_address_is_given_up_where_there_is_no_room_for_a_race", "[pool][
     black_hole hole(io);
     site<tcp_transport> server;
     network n({hotpool::detail::from_asio(hole.endpoint()), endpoint_of(server)});
-    auto pool = pool_over<tcp_transport>(io, n, {.max_connections = 1, .connect_timeout = 600ms, .attempt_delay = 50ms});
+    auto pool =
+        pool_over<tcp_transport>(io, n, {.max_connections = 1, .connect_timeout = 600ms, .attempt_delay = 50ms});
     const auto started = clock_type::now();
     auto lease = get(io, pool);
     CHECK(clock_type::now() - started >= 280ms);

@@ -20,8 +20,7 @@ TEMPLATE_TEST_CASE("connection_put_back_is_lent_again", "[pool]", tcp_transport,
         for (int round = 0; round < 5; ++round) {
             auto lease = get(io, pool);
             CHECK(lease.reused() == (round != 0));
-            CHECK(round_trip(io, lease, "hello " + std::to_string(round)) ==
-                  "hello " + std::to_string(round));
+            CHECK(round_trip(io, lease, "hello " + std::to_string(round)) == "hello " + std::to_string(round));
             pool.put(std::move(lease));
             CHECK_FALSE(lease);
         }
@@ -92,8 +91,8 @@ TEST_CASE("completion_never_runs_inside_the_initiating_call", "[pool]") {
 TEST_CASE("get_that_times_out_says_why", "[pool]") {
     net::io_context io;
     mock_network net;
-    mock_pool pool(io.get_executor(), mock_origin,
-                   {.max_connections = 2, .get_timeout = 20ms, .backoff_first = 1ms}, {&net});
+    mock_pool pool(io.get_executor(), mock_origin, {.max_connections = 2, .get_timeout = 20ms, .backoff_first = 1ms},
+                   {&net});
     got<mock_pool> unlucky, lucky;
     pool.async_get(unlucky.handler());
     net.openings.at(0).fail(errc::connect_refused);
@@ -115,9 +114,9 @@ TEST_CASE("get_that_times_out_says_why", "[pool]") {
         },
         net::detached);
     CHECK(run_until(io, [&] { return !text.empty(); }));
-    for (const char* part : {"2 connections (1 opening, 0 idle, 1 leased, 0 probing, 0 closing)", "0 waiting",
-                             "last open error: the peer refused the connection",
-                             "no connection became available before the get timeout"})
+    for (const char* part :
+         {"2 connections (1 opening, 0 idle, 1 leased, 0 probing, 0 closing)", "0 waiting",
+          "last open error: the peer refused the connection", "no connection became available before the get timeout"})
         CHECK_THAT(text, Catch::Matchers::Contains(part));
     pool.close();
 }
@@ -159,8 +158,7 @@ TEST_CASE("refused_connect_fails_one_waiter", "[pool]") {
         net::ip::tcp::acceptor taken(io, {net::ip::address_v4::loopback(), 0});
         nobody.port = std::to_string(taken.local_endpoint().port());
     }
-    tcp_pool pool(io.get_executor(), nobody,
-                  {.max_connections = 1, .backoff_first = 1h, .backoff_limit = 1h});
+    tcp_pool pool(io.get_executor(), nobody, {.max_connections = 1, .backoff_first = 1h, .backoff_limit = 1h});
     got<tcp_pool> first, second;
     pool.async_get(first.handler());
     pool.async_get(second.handler());

@@ -43,8 +43,7 @@ void expect_noticed(Act act, retire_reason why) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("idle_connection_closed_by_the_peer_is_noticed_at_once", "[pool]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("idle_connection_closed_by_the_peer_is_noticed_at_once", "[pool]", tcp_transport, tls_transport) {
     SECTION("with an orderly end") {
         expect_noticed<TestType>(
             [](server_connection& c) {

@@ -175,8 +175,7 @@ TEST_CASE("lease_used_raw_needs_a_put_to_be_kept", "[pool]") {
     CHECK(is_spent(pool));
 }
 
-TEMPLATE_TEST_CASE("detached_lease_frees_its_place_once_and_still_works", "[pool]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("detached_lease_frees_its_place_once_and_still_works", "[pool]", tcp_transport, tls_transport) {
     const descriptor_check no_leak;
     site<TestType> server;
     net::io_context io;

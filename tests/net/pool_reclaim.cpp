@@ -68,14 +68,15 @@ TEMPLATE_TEST_CASE("unread_body_of_a_reclaimed_lease_is_not_drained", "[pool][le
     auto reader = start_reading(io, client, request);
     REQUIRE(run_until(io, [&] { return events.reclaimed == 1; }));
     reader = {};
-    CHECK(run_until(io, [&] { return server.live() == 0; }, 5s));
+    CHECK(run_until(
+        io, [&] { return server.live() == 0; }, 5s));
     pool.close();
     CHECK(run_dry(io, 5s));
     CHECK(is_spent(pool));
 }
 
-TEMPLATE_TEST_CASE("lease_that_its_caller_has_given_up_is_not_leaked_while_it_is_drained", "[pool][leak]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("lease_that_its_caller_has_given_up_is_not_leaked_while_it_is_drained", "[pool][leak]",
+                   tcp_transport, tls_transport) {
     const descriptor_check no_leak;
     site<TestType> server(stalled_body);
     net::io_context io;
@@ -86,7 +87,8 @@ TEMPLATE_TEST_CASE("lease_that_its_caller_has_given_up_is_not_leaked_while_it_is
     http_client client(pool, {.request_timeout = 0s});
     const request_builder request("GET", "/");
     start_reading(io, client, request).close();
-    CHECK(run_until(io, [&] { return server.live() == 0; }, 5s));
+    CHECK(run_until(
+        io, [&] { return server.live() == 0; }, 5s));
     CHECK(retired(pool, retire_reason::body_not_drained) == 1);
     CHECK(events.leaked == 0);
     pool.close();
@@ -94,7 +96,8 @@ TEMPLATE_TEST_CASE("lease_that_its_caller_has_given_up_is_not_leaked_while_it_is
     CHECK(is_spent(pool));
 }
 
-TEMPLATE_TEST_CASE("deadline_of_a_request_holds_when_its_lease_is_reclaimed", "[pool][leak]", tcp_transport, tls_transport) {
+TEMPLATE_TEST_CASE("deadline_of_a_request_holds_when_its_lease_is_reclaimed", "[pool][leak]", tcp_transport,
+                   tls_transport) {
     const descriptor_check no_leak;
     site<TestType> server([](server_connection& c) { c.stay(); });
     net::io_context io;
@@ -105,7 +108,8 @@ TEMPLATE_TEST_CASE("deadline_of_a_request_holds_when_its_lease_is_reclaimed", "[
     const request_builder request("GET", "/");
     answer a;
     client.async_send(request, stage<over_tcp>::into(a));
-    CHECK(run_until(io, [&] { return a.completions == 1; }, 5s));
+    CHECK(run_until(
+        io, [&] { return a.completions == 1; }, 5s));
     CHECK(a.error == errc::request_timed_out);
     pool.close();
     CHECK(run_dry(io, 5s));

@@ -38,7 +38,7 @@ struct tally {
 
 /// Runs the loop without memory, as a program would that catches what comes out of it.
 void run_without(net::io_context& io, std::uint64_t calls, const std::function<void()>& begin) {
-    const testing::scarce_memory memory(calls);
+    const test::scarce_memory memory(calls);
     begin();
     for (int i = 0; i < 12; ++i) {
         try {
@@ -96,7 +96,8 @@ void at_each_allocation(const pool_options& options, bool named, Use use) {
             origin target = s.target();
             if (named) target.host = "localhost";
             pool_services services{.budget = budget, .listener = [](const pool_event&) {}};
-            connection_pool<Transport> pool{io.get_executor(), target, options, trusting_options<Transport>(), services};
+            connection_pool<Transport> pool{io.get_executor(), target, options, trusting_options<Transport>(),
+                                            services};
             tally t;
             use(io, pool, calls, t);
             CHECK(run_until(io, [&] { return t.completed == t.started; }));
@@ -113,7 +114,8 @@ void at_each_allocation(const pool_options& options, bool named, Use use) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("get_without_memory_throws_or_completes", "[pool][memory]", tcp_transport, tls_transport) {
-    const pool_options options{.max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
+    const pool_options options{
+        .max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
     at_each_allocation<TestType>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
         run_without(io, calls, [&] {
             for (int i = 0; i < 3; ++i)
@@ -125,7 +127,8 @@ TEMPLATE_TEST_CASE("get_without_memory_throws_or_completes", "[pool][memory]", t
 TEST_CASE("resolving_without_memory_fails_no_more_than_it_must", "[pool][memory]") {
     const pool_options options{.get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
     at_each_allocation<tcp_transport>(options, true, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
-        run_without(io, calls, [&] { t.start([&] { pool.async_get([&t](std::error_code, auto) { ++t.completed; }); }); });
+        run_without(io, calls,
+                    [&] { t.start([&] { pool.async_get([&t](std::error_code, auto) { ++t.completed; }); }); });
     });
 }
 
@@ -140,7 +143,8 @@ TEST_CASE("warm_and_drain_without_memory_throw_or_complete", "[pool][memory]") {
         auto pool = s.pool(io);
         auto held = get(io, pool);
         tally t;
-        run_without(io, calls, [&] { t.start([&] { pool.async_drain(1ms, [&t](std::error_code) { ++t.completed; }); }); });
+        run_without(io, calls,
+                    [&] { t.start([&] { pool.async_drain(1ms, [&t](std::error_code) { ++t.completed; }); }); });
         held.discard();
         CHECK(run_until(io, [&] { return t.completed == t.started; }));
         pool.close();
@@ -158,14 +162,15 @@ TEMPLATE_TEST_CASE("exchange_without_memory_throws_or_completes", "[pool][memory
         });
         CHECK(run_until(io, [&] { return t.completed == t.started; }));
         {
-            const testing::scarce_memory none(0);
+            const test::scarce_memory none(0);
             pool.put(std::move(lease));
         }
     });
 }
 
 TEST_CASE("request_of_a_client_without_memory_throws_or_completes", "[pool][memory]") {
-    const pool_options options{.max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
+    const pool_options options{
+        .max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
     at_each_allocation<tcp_transport>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
         http_client client{pool};
         const request_builder request{"GET", "/large"};
@@ -188,12 +193,12 @@ TEST_CASE("cancelling_without_memory_completes", "[pool][memory]") {
         CHECK(e == errc::cancelled);
     }));
     {
-        const testing::scarce_memory none(0);
+        const test::scarce_memory none(0);
         signal.emit(net::cancellation_type::terminal);
     }
     CHECK(run_until(io, [&] { return calls == 1; }));
     {
-        const testing::scarce_memory none(0);
+        const test::scarce_memory none(0);
         pool.close();
         held.discard();
     }

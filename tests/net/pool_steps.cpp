@@ -17,8 +17,8 @@ namespace {
 class play {
 public:
     play()
-        : pool(io.get_executor(), mock_origin,
-               {.max_connections = 1, .backoff_first = 1us, .backoff_limit = 1us}, {&net}) {
+        : pool(io.get_executor(), mock_origin, {.max_connections = 1, .backoff_first = 1us, .backoff_limit = 1us},
+               {&net}) {
         for (actor& a : actors) a.get(*this);
     }
     ~play() {
@@ -58,13 +58,14 @@ public:
     }
     /// Somebody waits for the end of a pause between openings.
     bool opening_is_due() {
-        return pool.stats().now.waiting != 0 && run_until(io, [this] { return net.pending() != 0; }, 1s);
+        return pool.stats().now.waiting != 0 && run_until(
+                                                    io, [this] { return net.pending() != 0; }, 1s);
     }
 
     struct actor {
         void get(play& p) {
-            p.pool.async_get(net::bind_cancellation_slot(
-                signal.slot(), [this, &p](std::error_code error, mock_pool::lease_type l) {
+            p.pool.async_get(
+                net::bind_cancellation_slot(signal.slot(), [this, &p](std::error_code error, mock_pool::lease_type l) {
                     ++gets;
                     if (error) return;
                     lease = std::move(l);
@@ -115,8 +116,7 @@ struct disturbance {
 
 const disturbance all[] = {
     {"first is cancelled", [](play& p) { p.actors[0].signal.emit(net::cancellation_type::terminal); }, true},
-    {"second is cancelled", [](play& p) { p.actors[1].signal.emit(net::cancellation_type::terminal); },
-     false},
+    {"second is cancelled", [](play& p) { p.actors[1].signal.emit(net::cancellation_type::terminal); }, false},
     {"both are cancelled",
      [](play& p) {
          for (auto& a : p.actors) a.signal.emit(net::cancellation_type::all);
@@ -150,8 +150,7 @@ const disturbance all[] = {
      true},
     {"the pool is closed", [](play& p) { p.pool.close(); }, false},
     {"the pool is drained", [](play& p) { p.pool.async_drain(1h, [](std::error_code) {}); }, false},
-    {"the pool is drained without mercy", [](play& p) { p.pool.async_drain(0s, [](std::error_code) {}); },
-     false},
+    {"the pool is drained without mercy", [](play& p) { p.pool.async_drain(0s, [](std::error_code) {}); }, false},
     {"the first discards", [](play& p) { p.actors[0].lease.discard(); }, false},
     {"the first detaches", [](play& p) { p.actors[0].lease.detach(); }, false},
     {"a third takes what is idle", [](play& p) { p.pool.put(p.pool.try_get()); }, true},

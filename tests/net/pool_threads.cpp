@@ -46,10 +46,7 @@ class user : public std::enable_shared_from_this<user<Pool>> {
 public:
     using lease_type = typename Pool::lease_type;
     user(std::shared_ptr<Pool> pool, tally& count, std::uint64_t seed)
-        : pool_(std::move(pool)),
-          strand_(net::make_strand(pool_->get_executor())),
-          count_(count),
-          dice_(seed) {}
+        : pool_(std::move(pool)), strand_(net::make_strand(pool_->get_executor())), count_(count), dice_(seed) {}
 
     void start() {
         ++count_.asked;
@@ -66,27 +63,25 @@ private:
         };
         pool_->async_get(net::bind_cancellation_slot(signal_.slot(), net::bind_executor(strand_, answered)));
         if (dice_.next() % 4 == 0)
-            net::post(strand_,
-                      [self = this->shared_from_this()] { self->signal_.emit(net::cancellation_type::all); });
+            net::post(strand_, [self = this->shared_from_this()] { self->signal_.emit(net::cancellation_type::all); });
     }
     void use(lease_type lease) {
         lease_ = std::move(lease);
         if (dice_.next() % 3 == 0) return end();
-        lease_.async_write_some(net::buffer("ping", 4),
-                                net::bind_executor(strand_, [self = this->shared_from_this()](
-                                                                std::error_code error, std::size_t) {
-                                    if (error) return self->end();
-                                    self->read();
-                                }));
+        lease_.async_write_some(
+            net::buffer("ping", 4),
+            net::bind_executor(strand_, [self = this->shared_from_this()](std::error_code error, std::size_t) {
+                if (error) return self->end();
+                self->read();
+            }));
     }
     void read() {
-        lease_.async_read_some(
-            net::buffer(room_),
-            net::bind_executor(strand_, [self = this->shared_from_this()](std::error_code, std::size_t n) {
-                self->got_ += n;
-                if (n != 0 && self->got_ < 4) return self->read();
-                self->end();
-            }));
+        lease_.async_read_some(net::buffer(room_), net::bind_executor(strand_, [self = this->shared_from_this()](
+                                                                                   std::error_code, std::size_t n) {
+                                   self->got_ += n;
+                                   if (n != 0 && self->got_ < 4) return self->read();
+                                   self->end();
+                               }));
     }
     void end() {
         switch (dice_.next() % 16) {
@@ -120,8 +115,7 @@ void moody(server_connection& c) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thread]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thread]", tcp_transport, tls_transport) {
     using pool_type = typename site<TestType>::pool_type;
     const descriptor_check no_leak;
     site<TestType> server(moody);
@@ -162,8 +156,7 @@ TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thr
                     if (count.asked - count.answered < 48)
                         std::make_shared<user<pool_type>>(pool, count, dice.next())->start();
                     if (dice.next() % 4 == 0)
-                        if (auto lease = pool->try_get(); lease && dice.next() % 2 == 0)
-                            pool->put(std::move(lease));
+                        if (auto lease = pool->try_get(); lease && dice.next() % 2 == 0) pool->put(std::move(lease));
                     if (dice.next() % 64 == 0) pool->async_warm(dice.next() % limit, [](std::error_code) {});
                     if (dice.next() % 256 == 0) pool->set_options(pool->options());
                     std::this_thread::yield();
@@ -173,8 +166,7 @@ TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thr
         CHECK(eventually([&] { return count.answered == count.asked; }));
         for (const auto& pool : pools) pool->close();
         CHECK(eventually([&] {
-            return pools[0]->stats().now == connection_counts{} &&
-                   pools[1]->stats().now == connection_counts{};
+            return pools[0]->stats().now == connection_counts{} && pools[1]->stats().now == connection_counts{};
         }));
         workers.join();
         over = true;
@@ -189,8 +181,7 @@ TEMPLATE_TEST_CASE("random_use_by_many_threads_keeps_every_promise", "[pool][thr
     CHECK(eventually([&] { return server.live() == 0; }));
 }
 
-TEMPLATE_TEST_CASE("pool_closed_under_load_answers_everybody", "[pool][thread]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("pool_closed_under_load_answers_everybody", "[pool][thread]", tcp_transport, tls_transport) {
     using pool_type = typename site<TestType>::pool_type;
     const descriptor_check no_leak;
     site<TestType> server;
@@ -209,8 +200,7 @@ TEMPLATE_TEST_CASE("pool_closed_under_load_answers_everybody", "[pool][thread]",
                 for (std::uint64_t i = 0; i < 40; ++i)
                     std::make_shared<user<pool_type>>(pool, count, round * 1000 + t * 100 + i)->start();
                 if (t == round % 2 && round % 3 == 0) pool->close();
-                if (t == round % 2 && round % 3 == 1)
-                    pool->async_drain(5s, [&](std::error_code) { drained = true; });
+                if (t == round % 2 && round % 3 == 1) pool->async_drain(5s, [&](std::error_code) { drained = true; });
             });
         for (std::thread& t : callers) t.join();
         const std::weak_ptr<pool_type> watch = pool;
@@ -238,8 +228,7 @@ TEST_CASE("what_becomes_readable_while_it_is_put_back_is_noticed", "[pool][threa
             tcp_pool::lease_type lease;
             pool.async_get([&](std::error_code, tcp_pool::lease_type l) {
                 lease = std::move(l);
-                lease.async_write_some(net::buffer("x", 1),
-                                       [&](std::error_code, std::size_t) { written = true; });
+                lease.async_write_some(net::buffer("x", 1), [&](std::error_code, std::size_t) { written = true; });
             });
             REQUIRE(eventually([&] { return written.load(); }));
             for (auto spins = dice.next() % 2000; spins > 0; --spins)

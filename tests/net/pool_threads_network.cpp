@@ -50,13 +50,15 @@ void be_busy(const net::any_io_executor& of_pools, const std::vector<Executor>& 
     bad_network<Transport> network;
     auto budget = std::make_shared<connection_budget>(most_connections + 2);
     auto access = std::make_shared<access_controller>(
-        access_options{}, status_denial_options{.statuses = {403}, .deny_for = 2ms, .deny_for_limit = 4ms, .trial_timeout = 5ms});
+        access_options{},
+        status_denial_options{.statuses = {403}, .deny_for = 2ms, .deny_for_limit = 4ms, .trial_timeout = 5ms});
     std::array<event_counts, 2> events;
     std::array<std::unique_ptr<pool_type>, 2> pools;
     for (std::size_t i = 0; i < pools.size(); ++i) {
         pool_services services{.budget = budget, .access = access, .listener = events[i].listener()};
         services.endpoints = i == 0 ? static_endpoints(network.all()) : network.moody_source(of_pools, seed);
-        if (i == 0) services.local_addresses = {ip_address::parse("127.0.0.5").value(), ip_address::parse("127.0.0.6").value()};
+        if (i == 0)
+            services.local_addresses = {ip_address::parse("127.0.0.5").value(), ip_address::parse("127.0.0.6").value()};
         pools[i] = std::make_unique<pool_type>(of_pools, origin{"127.0.0.1", "1"}, busy_options(most_connections),
                                                trusting_options<Transport>(), std::move(services));
     }
@@ -66,7 +68,8 @@ void be_busy(const net::any_io_executor& of_pools, const std::vector<Executor>& 
     for (std::uint64_t i = 0; i < 24; ++i) {
         pool_type& pool = *pools[i % 2];
         // Without a limit of its own, a request may lose its place while it is under way.
-        const http_client<pool_type> client(pool, {.request_timeout = i % 3 == 0 ? 0ms : 200ms, .max_retry_after = 10ms});
+        const http_client<pool_type> client(pool,
+                                            {.request_timeout = i % 3 == 0 ? 0ms : 200ms, .max_retry_after = 10ms});
         std::make_shared<busy_caller<pool_type, Executor>>(pool, client, executors[i % executors.size()], tally, over,
                                                            seed * 100 + i)
             ->start();
@@ -86,9 +89,7 @@ void be_busy(const net::any_io_executor& of_pools, const std::vector<Executor>& 
         });
 
     const time_point begun = clock_type::now();
-    const auto is_enough = [&] {
-        return tally.whole > 20 && tally.held > 10 && pools[0]->stats().total.leaks > 0;
-    };
+    const auto is_enough = [&] { return tally.whole > 20 && tally.held > 10 && pools[0]->stats().total.leaks > 0; };
     CHECK(eventually([&] { return is_enough() && clock_type::now() - begun > 500ms; }));
     over = true;
     std::atomic<int> drained = 0;

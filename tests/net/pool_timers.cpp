@@ -86,8 +86,7 @@ TEST_CASE("pool_keeps_min_idle_filled", "[pool]") {
     CHECK(run_until(s.io, [&] { return s.pool.stats().now.idle == 2; }));
     SECTION("when one is lent") {
         auto lease = get(s.io, s.pool);
-        CHECK(
-            run_until(s.io, [&] { return s.pool.stats().now == connection_counts{.idle = 2, .leased = 1}; }));
+        CHECK(run_until(s.io, [&] { return s.pool.stats().now == connection_counts{.idle = 2, .leased = 1}; }));
     }
     SECTION("when the server closes them") {
         for (const auto& link : std::vector(s.net.links)) link->finish();
@@ -177,9 +176,7 @@ TEST_CASE("health_probe_decides_about_an_idle_connection", "[pool]") {
         CHECK(s.pool.stats().now == connection_counts{});
     }
     SECTION("while it is probed nobody gets it, and it counts") {
-        probe = [&](mock_pool::lease_type&, verdict_type verdict) {
-            open_verdicts.push_back(std::move(verdict));
-        };
+        probe = [&](mock_pool::lease_type&, verdict_type verdict) { open_verdicts.push_back(std::move(verdict)); };
         CHECK(run_until(s.io, [&] { return probes == 1; }));
         CHECK(s.pool.stats().now == connection_counts{.probing = 1});
         CHECK_FALSE(s.pool.try_get());
@@ -210,8 +207,8 @@ TEST_CASE("verdict_may_come_when_the_pool_is_gone", "[pool]") {
     verdict_type verdict;
     {
         mock_pool pool(io.get_executor(), mock_origin, {.min_idle = 1, .health_check_interval = 1ms}, {&net});
-        health_checker<mock_pool> checker(
-            pool, [&](mock_pool::lease_type&, verdict_type v) { verdict = std::move(v); });
+        health_checker<mock_pool> checker(pool,
+                                          [&](mock_pool::lease_type&, verdict_type v) { verdict = std::move(v); });
         CHECK(run_until(io, [&] { return static_cast<bool>(verdict); }));
     }
     verdict(GENERATE(true, false));

@@ -196,8 +196,7 @@ TEST_CASE("completions_run_on_the_handlers_executor", "[pool]") {
     SECTION("warm and drain too") {
         auto strand = net::make_strand(s.io);
         int there = 0;
-        auto note =
-            net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
+        auto note = net::bind_executor(strand, [&](std::error_code) { there += strand.running_in_this_thread(); });
         s.pool.async_warm(2, note);
         CHECK(run_until(s.io, [&] { return there == 1; }));
         s.pool.async_drain(1s, note);

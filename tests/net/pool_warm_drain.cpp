@@ -195,12 +195,9 @@ TEST_CASE("shorter_idle_timeout_counts_for_those_already_idle", "[pool]") {
 
 TEST_CASE("invalid_options_are_refused_and_change_nothing", "[pool]") {
     mock_stage s({.max_connections = 3});
-    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 0}),
-                      Catch::Matchers::Contains("max_connections"));
-    CHECK_THROWS_WITH(s.pool.set_options({.connect_timeout = 0s}),
-                      Catch::Matchers::Contains("connect_timeout"));
-    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 1, .min_idle = 2}),
-                      Catch::Matchers::Contains("min_idle"));
+    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 0}), Catch::Matchers::Contains("max_connections"));
+    CHECK_THROWS_WITH(s.pool.set_options({.connect_timeout = 0s}), Catch::Matchers::Contains("connect_timeout"));
+    CHECK_THROWS_WITH(s.pool.set_options({.max_connections = 1, .min_idle = 2}), Catch::Matchers::Contains("min_idle"));
     CHECK(s.pool.options().max_connections == 3);
     CHECK(s.pool.options().min_idle == 0);
 }

@@ -7,7 +7,7 @@
 
 using namespace hotpool;
 
-TEST_CASE("a strand behind any_io_executor is not taken for its context") {
+TEST_CASE("a_strand_behind_any_io_executor_is_not_taken_for_its_context") {
     net::io_context io;
     const auto strand = net::make_strand(io);
     const net::any_io_executor plain(io.get_executor()), hidden(strand), none;

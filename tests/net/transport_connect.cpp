@@ -36,7 +36,7 @@ outcome_of<tcp_transport> connect(net::io_context& io, const open_request& reque
 
 }  // namespace
 
-TEST_CASE("connect: leads to the endpoint of the request, whatever the origin's name") {
+TEST_CASE("connect_leads_to_the_endpoint_of_the_request_whatever_the_origins_name") {
     net::io_context io;
     loopback_server server([](server_connection& c) { c.stay(); });
     const ip_endpoint to{address("127.0.0.1"), port_number(server.port())};
@@ -46,7 +46,7 @@ TEST_CASE("connect: leads to the endpoint of the request, whatever the origin's 
     REQUIRE(from_asio(opened.stream->remote_endpoint()) == to);
 }
 
-TEST_CASE("connect: comes from the local address of the request") {
+TEST_CASE("connect_comes_from_the_local_address_of_the_request") {
     net::io_context io;
     std::string peer;
     loopback_server server([](server_connection& c) { c.stay(); });
@@ -56,7 +56,7 @@ TEST_CASE("connect: comes from the local address of the request") {
     REQUIRE(from_asio(opened.stream->local_endpoint()).address == address("127.0.0.7"));
 }
 
-TEST_CASE("connect: a local address that this machine does not have is a failure of its own") {
+TEST_CASE("connect_a_local_address_that_this_machine_does_not_have_is_a_failure_of_its_own") {
     net::io_context io;
     const std::size_t before = open_descriptors();
     const auto refused = connect(io, {.to = {address("127.0.0.1"), 1}, .from = address("192.0.2.1")});
@@ -65,7 +65,7 @@ TEST_CASE("connect: a local address that this machine does not have is a failure
     REQUIRE(open_descriptors() <= before + 3);  // what the io_context keeps
 }
 
-TEST_CASE("connect: nobody answers within the time of the request") {
+TEST_CASE("connect_nobody_answers_within_the_time_of_the_request") {
     net::io_context io;
     black_hole hole(io);
     const auto started = clock_type::now();
@@ -74,7 +74,7 @@ TEST_CASE("connect: nobody answers within the time of the request") {
     REQUIRE(clock_type::now() - started >= 100ms);
 }
 
-TEST_CASE("connect: errors of the system get the library's names") {
+TEST_CASE("connect_errors_of_the_system_get_the_librarys_names") {
     const auto named = [](const std::error_code& error) { return connect_error(error); };
     REQUIRE(named({}) == std::error_code{});
     REQUIRE(named(net::error::connection_refused) == errc::connect_refused);
@@ -87,7 +87,7 @@ TEST_CASE("connect: errors of the system get the library's names") {
     REQUIRE(named(errc::connect_timed_out) == errc::connect_timed_out);
 }
 
-TEST_CASE("connect: addresses are the same in Asio and here") {
+TEST_CASE("connect_addresses_are_the_same_in_asio_and_here") {
     for (const char* text : {"127.0.0.1", "192.0.2.255", "::1", "2001:db8::7", "fe80::1%3"}) {
         const ip_endpoint endpoint{address(text), 443};
         REQUIRE(from_asio(to_asio(endpoint)) == endpoint);
@@ -95,7 +95,7 @@ TEST_CASE("connect: addresses are the same in Asio and here") {
     }
 }
 
-TEST_CASE("resolve: errors of the resolver get the library's names") {
+TEST_CASE("resolve_errors_of_the_resolver_get_the_librarys_names") {
     REQUIRE(resolve_error({}, false) == std::error_code{});
     REQUIRE(resolve_error({}, true) == errc::resolve_empty);
     REQUIRE(resolve_error(net::error::no_data, true) == errc::resolve_empty);

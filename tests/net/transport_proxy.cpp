@@ -39,7 +39,6 @@ struct over_tls {
     }
 };
 
-
 /// An io_context that has opened all it keeps for itself.
 struct settled_context : net::io_context {
     net::ip::tcp::socket first{*this};
@@ -83,15 +82,13 @@ const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("proxy: the origin is reached through it, and hears nothing of it", "", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("proxy_the_origin_is_reached_through_it_and_hears_nothing_of_it", "", over_tcp, over_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const bool split = GENERATE(false, true);
-    const connect_proxy proxy(
-        {.answer = "HTTP/1.1 100 Continue\r\n\r\n" + established, .byte_by_byte = split});
+    const connect_proxy proxy({.answer = "HTTP/1.1 100 Continue\r\n\r\n" + established, .byte_by_byte = split});
     net::io_context io;
-    auto opened = open(io, typename TestType::transport({"127.0.0.1", origin_server.port()},
-                                                        TestType::options(proxy.options())));
+    auto opened =
+        open(io, typename TestType::transport({"127.0.0.1", origin_server.port()}, TestType::options(proxy.options())));
     REQUIRE_FALSE(opened.error);
     CHECK(opened.stream->remote_endpoint().port() == port_number(proxy.port()));
     const std::string large(200'000, 'x');
@@ -104,7 +101,7 @@ TEMPLATE_TEST_CASE("proxy: the origin is reached through it, and hears nothing o
     CHECK(proxy.heads()[0] == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy: one that wants credentials gets them, and only it", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_wants_credentials_gets_them_and_only_it", "", over_tcp, over_tls) {
     std::atomic<int> served = 0;
     loopback_server origin_server = TestType::serve([&served](server_connection& c) {
         ++served;
@@ -113,8 +110,8 @@ TEMPLATE_TEST_CASE("proxy: one that wants credentials gets them, and only it", "
     const connect_proxy proxy({.credentials = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="});
     const auto outcome = [&](const proxy_options& options) {
         net::io_context io;
-        auto opened = open(io, typename TestType::transport({"127.0.0.1", origin_server.port()},
-                                                            TestType::options(options)));
+        auto opened =
+            open(io, typename TestType::transport({"127.0.0.1", origin_server.port()}, TestType::options(options)));
         if (!opened.error) {
             // The first that the origin hears is what is written here.
             REQUIRE_FALSE(write_all(io, *opened.stream, "mine"));
@@ -131,7 +128,7 @@ TEMPLATE_TEST_CASE("proxy: one that wants credentials gets them, and only it", "
     CHECK(proxy.heads().size() == 3);
 }
 
-TEMPLATE_TEST_CASE("proxy: every answer but a 2xx alone has its error", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_every_answer_but_a_2xx_alone_has_its_error", "", over_tcp, over_tls) {
     const auto answer = [](std::string text, bool split = false) {
         return verdict<TestType>(
             proxy_manner{.answer = std::move(text), .ending = proxy_ending::stall, .byte_by_byte = split});
@@ -149,8 +146,7 @@ TEMPLATE_TEST_CASE("proxy: every answer but a 2xx alone has its error", "", over
     CHECK(answer("HTTP/1.1 200 OK\r\nX: " + std::string(50'000, 'x')) == errc::proxy_bad_response);
 }
 
-TEMPLATE_TEST_CASE("proxy: one that hangs up before its answer is complete has closed", "", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_hangs_up_before_its_answer_is_complete_has_closed", "", over_tcp, over_tls) {
     const auto after = [](std::string text, proxy_ending ending) {
         return verdict<TestType>(proxy_manner{.answer = std::move(text), .ending = ending});
     };
@@ -165,7 +161,7 @@ TEMPLATE_TEST_CASE("proxy: one that hangs up before its answer is complete has c
     CHECK(after("HTTP/1.1 403 No\r\n\r\n", proxy_ending::close) == errc::proxy_refused);
 }
 
-TEMPLATE_TEST_CASE("proxy: the opening's deadline holds while it is silent or slow", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_the_openings_deadline_holds_while_it_is_silent_or_slow", "", over_tcp, over_tls) {
     const auto answer = [](std::string text, proxy_ending ending) {
         const auto started = clock_type::now();
         const std::error_code error =
@@ -179,17 +175,16 @@ TEMPLATE_TEST_CASE("proxy: the opening's deadline holds while it is silent or sl
     CHECK(answer("HTTP/1.1 200 OK\r\n", proxy_ending::drip) == errc::proxy_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy: one that cannot be reached is not taken for the origin", "", over_tcp, over_tls) {
-    CHECK(verdict<TestType>(proxy_options{.host = "127.0.0.1", .port = closed_port()}) ==
-          errc::proxy_unreachable);
+TEMPLATE_TEST_CASE("proxy_one_that_cannot_be_reached_is_not_taken_for_the_origin", "", over_tcp, over_tls) {
+    CHECK(verdict<TestType>(proxy_options{.host = "127.0.0.1", .port = closed_port()}) == errc::proxy_unreachable);
     net::io_context io;
     const black_hole hole(io);
     const proxy_options silent{.host = "127.0.0.1", .port = std::to_string(hole.endpoint().port())};
     CHECK(verdict<TestType>(silent, 50ms) == errc::proxy_unreachable);
 }
 
-TEMPLATE_TEST_CASE("proxy: cancelled while it is silent, an opening completes once and leaves no descriptor",
-                   "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_cancelled_while_it_is_silent_an_opening_completes_once_and_leaves_no_descriptor", "",
+                   over_tcp, over_tls) {
     const connect_proxy proxy({.answer = "HTTP/1.1 200", .ending = proxy_ending::stall});
     settled_context io;
     const typename TestType::transport transport({"127.0.0.1", "443"}, TestType::options(proxy.options()));
@@ -210,7 +205,7 @@ TEMPLATE_TEST_CASE("proxy: cancelled while it is silent, an opening completes on
     CHECK(proxy.heads().size() >= 4);  // the later ones had come as far as the proxy
 }
 
-TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and verifies it") {
+TEST_CASE("proxy_the_origins_name_is_its_own_to_resolve_tls_asks_for_it_and_verifies_it") {
     std::string asked_for;
     loopback_server named({.own = test_root().issue({.names = {"origin.invalid"}})}, [&](server_connection& c) {
         asked_for = SSL_get_servername(c.ssl(), TLSEXT_NAMETYPE_host_name);
@@ -219,8 +214,7 @@ TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and v
     });
     const connect_proxy proxy;
     net::io_context io;
-    auto opened =
-        open(io, tls_transport({"origin.invalid", named.port()}, over_tls::options(proxy.options())));
+    auto opened = open(io, tls_transport({"origin.invalid", named.port()}, over_tls::options(proxy.options())));
     REQUIRE_FALSE(opened.error);
     CHECK(read_exactly(io, *opened.stream, 1) == "!");
     CHECK(asked_for == "origin.invalid");
@@ -231,21 +225,18 @@ TEST_CASE("proxy: the origin's name is its own to resolve, TLS asks for it and v
     CHECK(opened.error == errc::certificate_host_mismatch);
 }
 
-TEST_CASE("proxy: an origin that closes behind the tunnel has its own error") {
+TEST_CASE("proxy_an_origin_that_closes_behind_the_tunnel_has_its_own_error") {
     loopback_server rude([](server_connection&) {});
     const connect_proxy proxy;
     net::io_context io;
-    const auto opened =
-        open(io, tls_transport({"127.0.0.1", rude.port()}, over_tls::options(proxy.options())));
+    const auto opened = open(io, tls_transport({"127.0.0.1", rude.port()}, over_tls::options(proxy.options())));
     CHECK(opened.error == errc::handshake_closed);
     loopback_server silent([](server_connection& c) { c.stay(); });
-    const auto late =
-        open(io, tls_transport({"127.0.0.1", silent.port()}, over_tls::options(proxy.options())), 50ms);
+    const auto late = open(io, tls_transport({"127.0.0.1", silent.port()}, over_tls::options(proxy.options())), 50ms);
     CHECK(late.error == errc::handshake_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy: an IPv6 origin is named in brackets, an IPv6 proxy is reached", "", over_tcp,
-                   over_tls) {
+TEMPLATE_TEST_CASE("proxy_an_ipv6_origin_is_named_in_brackets_an_ipv6_proxy_is_reached", "", over_tcp, over_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const connect_proxy proxy({}, "::1");
     net::io_context io;
@@ -257,15 +248,12 @@ TEMPLATE_TEST_CASE("proxy: an IPv6 origin is named in brackets, an IPv6 proxy is
     CHECK(proxy.heads().at(0) == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy: bad options are refused where the transport is made", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_bad_options_are_refused_where_the_transport_is_made", "", over_tcp, over_tls) {
     using transport = typename TestType::transport;
-    const auto make = [](const proxy_options& proxy) {
-        transport({"127.0.0.1", "80"}, TestType::options(proxy));
-    };
+    const auto make = [](const proxy_options& proxy) { transport({"127.0.0.1", "80"}, TestType::options(proxy)); };
     make({});
     CHECK_THROWS_WITH(make({.host = "proxy"}),
                       "hotpool::proxy_options::port must be a number from 1 to 65535, http or https");
-    CHECK_THROWS_WITH(
-        make({.host = "proxy", .port = "1", .username = "a:b"}),
-        "hotpool::proxy_options::username must contain neither a colon nor a control character");
+    CHECK_THROWS_WITH(make({.host = "proxy", .port = "1", .username = "a:b"}),
+                      "hotpool::proxy_options::username must contain neither a colon nor a control character");
 }

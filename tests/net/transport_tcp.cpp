@@ -47,10 +47,7 @@ static_assert(!transport_for<unstoppable_transport, net::any_io_executor>);
 
 namespace {
 
-
-tcp_transport to(const loopback_server& server) {
-    return tcp_transport({.host = "127.0.0.1", .port = server.port()});
-}
+tcp_transport to(const loopback_server& server) { return tcp_transport({.host = "127.0.0.1", .port = server.port()}); }
 
 // A port that nobody listens on: it was free a moment ago.
 
@@ -74,7 +71,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("tcp: what is written comes back") {
+TEST_CASE("tcp_what_is_written_comes_back") {
     loopback_server server(echo);
     net::io_context io;
     auto opened = open(io, to(server));
@@ -95,7 +92,7 @@ TEST_CASE("tcp: what is written comes back") {
     REQUIRE(std::to_string(stream.remote_endpoint().port()) == server.port());
 }
 
-TEST_CASE("tcp: reading without bytes wants to read, writing against a full peer wants to write") {
+TEST_CASE("tcp_reading_without_bytes_wants_to_read_writing_against_a_full_peer_wants_to_write") {
     loopback_server server(stay);
     net::io_context io;
     auto opened = open(io, to(server));
@@ -113,7 +110,7 @@ TEST_CASE("tcp: reading without bytes wants to read, writing against a full peer
     REQUIRE(full.want == io_want::write);
 }
 
-TEST_CASE("tcp: large bodies pass in both directions with a slow reader") {
+TEST_CASE("tcp_large_bodies_pass_in_both_directions_with_a_slow_reader") {
     loopback_server server([](server_connection& c) {
         const std::string all = c.read_exactly(4 << 20);
         std::this_thread::sleep_for(20ms);
@@ -124,12 +121,12 @@ TEST_CASE("tcp: large bodies pass in both directions with a slow reader") {
     auto opened = open(io, to(server));
     std::string body(4 << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 4096);
-    REQUIRE_FALSE(write_all(io, *opened.stream, std::string_view(body).substr(0, 100),
-                            std::string_view(body).substr(100)));
+    REQUIRE_FALSE(
+        write_all(io, *opened.stream, std::string_view(body).substr(0, 100), std::string_view(body).substr(100)));
     REQUIRE(read_exactly(io, *opened.stream, body.size()) == body);
 }
 
-TEST_CASE("tcp: the peer's end is connection_closed, its reset connection_reset") {
+TEST_CASE("tcp_the_peers_end_is_connection_closed_its_reset_connection_reset") {
     net::io_context io;
     SECTION("orderly") {
         loopback_server server([](server_connection& c) { c.write("bye"); });
@@ -156,7 +153,7 @@ TEST_CASE("tcp: the peer's end is connection_closed, its reset connection_reset"
     }
 }
 
-TEST_CASE("tcp: a cancelled wait says so, and the stream can be used on") {
+TEST_CASE("tcp_a_cancelled_wait_says_so_and_the_stream_can_be_used_on") {
     loopback_server server(echo);
     net::io_context io;
     auto opened = open(io, to(server));
@@ -170,7 +167,7 @@ TEST_CASE("tcp: a cancelled wait says so, and the stream can be used on") {
     REQUIRE(read_exactly(io, *opened.stream, 1) == "x");
 }
 
-TEST_CASE("tcp: abort resets the connection, close ends it") {
+TEST_CASE("tcp_abort_resets_the_connection_close_ends_it") {
     std::atomic<int> closed = 0;
     {
         loopback_server server([&](server_connection& c) {
@@ -193,16 +190,14 @@ TEST_CASE("tcp: abort resets the connection, close ends it") {
     REQUIRE(closed == 2);
 }
 
-TEST_CASE("tcp: each failure to connect has its name, and leaves no descriptor") {
+TEST_CASE("tcp_each_failure_to_connect_has_its_name_and_leaves_no_descriptor") {
     net::io_context io;
     open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()}));  // opens what the io_context keeps
     const std::size_t before = open_descriptors();
 
     SECTION("nobody listens") {
-        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error ==
-                errc::connect_refused);
-        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error ==
-                condition::open_failed);
+        REQUIRE(open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()})).error == errc::connect_refused);
+        REQUIRE(open(io, tcp_transport({.host = "::1", .port = closed_port()})).error == condition::open_failed);
     }
     SECTION("the host never answers") {
         black_hole hole(io);
@@ -229,7 +224,7 @@ TEST_CASE("tcp: each failure to connect has its name, and leaves no descriptor")
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("tcp: cancelled at any step, an opening completes once and leaves no descriptor") {
+TEST_CASE("tcp_cancelled_at_any_step_an_opening_completes_once_and_leaves_no_descriptor") {
     net::io_context io;
     open(io, tcp_transport({.host = "127.0.0.1", .port = closed_port()}));
     black_hole hole(io);
@@ -276,7 +271,7 @@ TEST_CASE("tcp: cancelled at any step, an opening completes once and leaves no d
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("tcp: an opening that is never run leaves no descriptor") {
+TEST_CASE("tcp_an_opening_that_is_never_run_leaves_no_descriptor") {
     const std::size_t before = open_descriptors();
     {
         net::io_context io;
@@ -289,7 +284,7 @@ TEST_CASE("tcp: an opening that is never run leaves no descriptor") {
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("tcp: handlers may be move-only") {
+TEST_CASE("tcp_handlers_may_be_move_only") {
     loopback_server server(stay);
     net::io_context io;
     bool called = false;

@@ -70,7 +70,7 @@ void open_many(const Transport& transport, tally& outcomes) {
 
 }  // namespace
 
-TEST_CASE("threads: tcp openings complete once, cancelled or not", "[thread]") {
+TEST_CASE("threads_tcp_openings_complete_once_cancelled_or_not", "[thread]") {
     const std::size_t before = open_descriptors();
     tally outcomes;
     {
@@ -83,15 +83,14 @@ TEST_CASE("threads: tcp openings complete once, cancelled or not", "[thread]") {
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("threads: tls openings complete once, cancelled or not", "[thread]") {
+TEST_CASE("threads_tls_openings_complete_once_cancelled_or_not", "[thread]") {
     const std::size_t before = open_descriptors();
     tally outcomes;
     {
         const authority root;
         loopback_server server({.own = root.issue()}, [](server_connection& c) { c.stay(); });
-        open_many(
-            tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
-            outcomes);
+        open_many(tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
+                  outcomes);
     }
     REQUIRE(outcomes.completions == openings);
     REQUIRE(outcomes.opened > 0);

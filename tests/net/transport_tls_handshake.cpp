@@ -17,7 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-
 tls_transport to(const loopback_server& server, tls_options options = {}) {
     if (options.ca_pem.empty()) options.ca_pem = test_root().certificate_pem();
     return tls_transport({.host = "127.0.0.1", .port = server.port()}, std::move(options));
@@ -35,7 +34,7 @@ std::error_code open_to(loopback_server::script script, std::chrono::nanoseconds
 
 }  // namespace
 
-TEST_CASE("tls handshake: a peer without TLS is told by name") {
+TEST_CASE("tls_handshake_a_peer_without_tls_is_told_by_name") {
     const std::size_t before = open_descriptors();
     SECTION("it says nothing") { REQUIRE(open_to(stay, 100ms) == errc::handshake_timed_out); }
     SECTION("it closes at once") {
@@ -71,7 +70,7 @@ TEST_CASE("tls handshake: a peer without TLS is told by name") {
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("tls handshake: a peer that falls silent in its middle is given up at the timeout") {
+TEST_CASE("tls_handshake_a_peer_that_falls_silent_in_its_middle_is_given_up_at_the_timeout") {
     // A TLS server's first flight, cut off in the middle.
     loopback_server real({.own = test_identity()}, stay);
     const std::error_code error = open_to(
@@ -90,7 +89,7 @@ TEST_CASE("tls handshake: a peer that falls silent in its middle is given up at 
     REQUIRE(error == errc::handshake_timed_out);
 }
 
-TEST_CASE("tls handshake: cancelled at any step, an opening completes once and leaves no descriptor") {
+TEST_CASE("tls_handshake_cancelled_at_any_step_an_opening_completes_once_and_leaves_no_descriptor") {
     const std::size_t before = open_descriptors();
     for (int steps = 0; steps < 12; ++steps) {
         loopback_server silent(stay);
@@ -107,17 +106,16 @@ TEST_CASE("tls handshake: cancelled at any step, an opening completes once and l
     REQUIRE(open_descriptors() == before);
 }
 
-TEST_CASE("tls handshake: the oldest version accepted is the option's") {
+TEST_CASE("tls_handshake_the_oldest_version_accepted_is_the_options") {
     loopback_server old({.own = test_identity(), .max_version = TLS1_2_VERSION}, stay);
-    loopback_server older(
-        {.own = test_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
+    loopback_server older({.own = test_identity(), .min_version = TLS1_1_VERSION, .max_version = TLS1_1_VERSION}, stay);
     net::io_context io;
     REQUIRE_FALSE(open(io, to(old)).error);
     REQUIRE(open(io, to(old, {.min_version = tls_version::tls_1_3})).error == errc::handshake_failed);
     REQUIRE(open(io, to(older)).error == errc::handshake_failed);
 }
 
-TEST_CASE("tls handshake: the protocol is the peer's choice among those offered") {
+TEST_CASE("tls_handshake_the_protocol_is_the_peers_choice_among_those_offered") {
     net::io_context io;
     SECTION("it chooses one") {
         loopback_server server({.own = test_identity(), .alpn = "http/1.1"}, stay);
@@ -149,7 +147,7 @@ TEST_CASE("tls handshake: the protocol is the peer's choice among those offered"
     }
 }
 
-TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's") {
+TEST_CASE("tls_handshake_a_peer_that_asks_for_a_certificate_gets_the_options") {
     const authority clients("clients' root");
     const identity own = clients.issue({.common_name = "client", .names = {}});
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
@@ -160,8 +158,7 @@ TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's")
                            echo);
     net::io_context io;
     SECTION("the right one") {
-        auto opened =
-            open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
+        auto opened = open(io, to(server, {.certificate_pem = own.certificate_pem, .private_key_pem = own.key_pem}));
         REQUIRE_FALSE(opened.error);
         REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         REQUIRE(read_exactly(io, *opened.stream, 1) == "x");
@@ -170,8 +167,7 @@ TEST_CASE("tls handshake: a peer that asks for a certificate gets the option's")
         const identity stranger = self_signed();
         const bool shown = GENERATE(false, true);
         tls_options options;
-        if (shown)
-            options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
+        if (shown) options = {.certificate_pem = stranger.certificate_pem, .private_key_pem = stranger.key_pem};
         auto opened = open(io, to(server, options));
         // In TLS 1.3 the client is through before the server has looked at its certificate.
         if (version == TLS1_2_VERSION) {

@@ -30,7 +30,7 @@ std::string profile_refusal(Change change) {
 
 }  // namespace
 
-TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
+TEST_CASE("tls_profile_bad_values_are_refused_by_field_rule_and_profile") {
     for (const tls_profile& profile : given_profiles()) CHECK(profile_refusal(with_profiles({profile})) == "accepted");
     CHECK(profile_refusal(with_profiles({unusual(), only_1_2()})) == "accepted");
     const std::string p = "hotpool::tls_profile::";
@@ -63,9 +63,8 @@ TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
           "AES128-SHA:AES256-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256 ", "!AES128-SHA", "ecdhe-rsa-aes128-gcm-sha256"}) {
         for (const std::ptrdiff_t place : {0, 3, 6}) {
             CAPTURE(cipher, place);
-            const std::string refused = profile_refusal([&](tls_profile& x) {
-                x.ciphers.insert(x.ciphers.begin() + place, cipher);
-            });
+            const std::string refused =
+                profile_refusal([&](tls_profile& x) { x.ciphers.insert(x.ciphers.begin() + place, cipher); });
             CHECK(refused == p + "ciphers" + known + '"' + cipher + '"' + whose);
         }
     }
@@ -85,8 +84,9 @@ TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
               p + "signature_algorithms" + plain + '"' + name + '"' + whose);
     CHECK(profile_refusal([](tls_profile& x) { x.signature_algorithms.push_back("rsa_pkcs1_sha1"); }) ==
           p + "signature_algorithms must be without SHA-1 (RFC 9155): \"rsa_pkcs1_sha1\"" + whose);
-    CHECK(profile_refusal([](tls_profile& x) { x.alpn = {"http/1.1", ""}; }) ==
-          p + "alpn must be names of 1 to 255 bytes" + whose);
+    CHECK(profile_refusal([](tls_profile& x) {
+              x.alpn = {"http/1.1", ""};
+          }) == p + "alpn must be names of 1 to 255 bytes" + whose);
     CHECK(profile_refusal([](tls_profile& x) { x.alpn = {std::string(256, 'x')}; }) ==
           p + "alpn must be names of 1 to 255 bytes" + whose);
 
@@ -96,11 +96,12 @@ TEST_CASE("tls_profile: bad values are refused by field, rule and profile") {
           p + "groups must each be named once: \"X25519\"" + whose);
     CHECK(profile_refusal([](tls_profile& x) { x.signature_algorithms.push_back("rsa_pkcs1_sha256"); }) ==
           p + "signature_algorithms must each be named once: \"rsa_pkcs1_sha256\"" + whose);
-    CHECK(profile_refusal([](tls_profile& x) { x.alpn = {"a", "b", "a"}; }) ==
-          p + "alpn must each be named once: \"a\"" + whose);
+    CHECK(profile_refusal([](tls_profile& x) {
+              x.alpn = {"a", "b", "a"};
+          }) == p + "alpn must each be named once: \"a\"" + whose);
 }
 
-TEST_CASE("tls_profile: options that say otherwise are refused") {
+TEST_CASE("tls_profile_options_that_say_otherwise_are_refused") {
     const std::string o = "hotpool::tls_options::";
     CHECK(profile_refusal(with_profiles({tls_profile::modern(), tls_profile::modern()})) ==
           o + "profiles must each have a name of its own");

@@ -35,7 +35,7 @@ identity with_rsa_key() {
 
 }  // namespace
 
-TEST_CASE("client_hello: summed up as the specification's examples are") {
+TEST_CASE("client_hello_summed_up_as_the_specifications_examples_are") {
     const codes ciphers{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9,
                         0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035};
     const codes extensions{0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d,
@@ -48,7 +48,7 @@ TEST_CASE("client_hello: summed up as the specification's examples are") {
     CHECK((is_grease(0x0a0a) && is_grease(0xfafa) && !is_grease(0x0a1a) && !is_grease(0x1301)));
 }
 
-TEST_CASE("tls_profile: each has its own hello, the same on every connection, without GREASE") {
+TEST_CASE("tls_profile_each_has_its_own_hello_the_same_on_every_connection_without_grease") {
     constexpr int connections = 40;
     std::vector<tls_profile> profiles = given_profiles();
     profiles.push_back(unusual());
@@ -71,7 +71,7 @@ TEST_CASE("tls_profile: each has its own hello, the same on every connection, wi
     CHECK(all.size() == profiles.size());
 }
 
-TEST_CASE("tls_profile: a summary's first part says version, name and protocol") {
+TEST_CASE("tls_profile_a_summarys_first_part_says_version_name_and_protocol") {
     const std::string summary = hello_of(tls_profile::modern(), "localhost").summary();
     CHECK(summary.substr(0, 4) == "t13d");
     CHECK(summary.substr(8, 3) == "h1_");
@@ -84,7 +84,7 @@ TEST_CASE("tls_profile: a summary's first part says version, name and protocol")
     CHECK(hello.summary().substr(8, 3) == "00_");
 }
 
-TEST_CASE("tls_profile: what is sent is in the profile's order") {
+TEST_CASE("tls_profile_what_is_sent_is_in_the_profiles_order") {
     const codes suites{0x1301, 0x1302, 0x1303};
     const codes medium{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8};
     codes large = medium;
@@ -105,8 +105,13 @@ TEST_CASE("tls_profile: what is sent is in the profile's order") {
         {tls_profile::modern(), {0x0304}, suites, groups, signatures, http, true},
         {tls_profile::intermediate(), {0x0304, 0x0303}, medium, groups, signatures, http, true},
         {tls_profile::compatible(), {0x0304, 0x0303}, large, groups, signatures, http, true},
-        {unusual(), {0x0304, 0x0303}, {0x1303, 0x1302, 0xc030, 0x009e, 0xc02b}, {0x0018, 0x001d, 0x0017},
-         {0x0806, 0x0403, 0x0401}, {"acme", "http/1.1"}, false},
+        {unusual(),
+         {0x0304, 0x0303},
+         {0x1303, 0x1302, 0xc030, 0x009e, 0xc02b},
+         {0x0018, 0x001d, 0x0017},
+         {0x0806, 0x0403, 0x0401},
+         {"acme", "http/1.1"},
+         false},
         {only_1_2(), {}, {medium.begin() + 3, medium.end()}, groups, signatures, http, true},
     };
     for (const row& r : rows) {
@@ -119,12 +124,11 @@ TEST_CASE("tls_profile: what is sent is in the profile's order") {
         CHECK(hello.list(client_hello::signature_algorithms) == r.signatures);
         CHECK(hello.protocols() == r.alpn);
         // In TLS 1.3 alone it says nothing, and releases of OpenSSL differ.
-        if (r.profile.min_version == tls_version::tls_1_2)
-            CHECK(hello.has(client_hello::session_ticket) == r.tickets);
+        if (r.profile.min_version == tls_version::tls_1_2) CHECK(hello.has(client_hello::session_ticket) == r.tickets);
     }
 }
 
-TEST_CASE("tls_profile: without one the hello is OpenSSL's") {
+TEST_CASE("tls_profile_without_one_the_hello_is_openssls") {
     hello_listener listener;
     net::io_context io;
     CHECK(open(io, tls_transport(listener.target(), trusting())).error == errc::handshake_closed);
@@ -145,7 +149,7 @@ TEST_CASE("tls_profile: without one the hello is OpenSSL's") {
     CHECK(listener.hellos()[0].ciphers == listener.hellos()[1].ciphers);
 }
 
-TEST_CASE("tls_profile: a server of one version is reached or not, and it has a name") {
+TEST_CASE("tls_profile_a_server_of_one_version_is_reached_or_not_and_it_has_a_name") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const bool rsa = GENERATE(false, true);
     server_tls tls = speaking(version);
@@ -174,7 +178,7 @@ TEST_CASE("tls_profile: a server of one version is reached or not, and it has a 
     }
 }
 
-TEST_CASE("tls_profile: in TLS 1.2 the groups are those of certificates too") {
+TEST_CASE("tls_profile_in_tls_1_2_the_groups_are_those_of_certificates_too") {
     tls_profile profile = tls_profile::intermediate();
     profile.groups = {"X25519", "secp384r1"};
     net::io_context io;
@@ -189,7 +193,7 @@ TEST_CASE("tls_profile: in TLS 1.2 the groups are those of certificates too") {
     }
 }
 
-TEST_CASE("tls_profile: a server that is behind is reached by the compatible one alone") {
+TEST_CASE("tls_profile_a_server_that_is_behind_is_reached_by_the_compatible_one_alone") {
     server_tls tls = speaking(TLS1_2_VERSION, [](SSL_CTX* context) { SSL_CTX_set_cipher_list(context, "AES128-SHA"); });
     tls.own = with_rsa_key();
     loopback_server server(tls, [](server_connection& c) { c.stay(); });
@@ -206,7 +210,7 @@ TEST_CASE("tls_profile: a server that is behind is reached by the compatible one
     }
 }
 
-TEST_CASE("tls_profile: the protocols are the profile's") {
+TEST_CASE("tls_profile_the_protocols_are_the_profiles") {
     loopback_server server({.own = test_identity(), .alpn = "acme"}, [](server_connection& c) { c.stay(); });
     net::io_context io;
     const origin target{.host = "127.0.0.1", .port = server.port()};
@@ -216,7 +220,7 @@ TEST_CASE("tls_profile: the protocols are the profile's") {
     CHECK(open(io, tls_transport(target, with_profiles({tls_profile::modern()}))).error == errc::alpn_mismatch);
 }
 
-TEST_CASE("tls_profile: fixed is the first, round robin takes turns, random is as its seed says") {
+TEST_CASE("tls_profile_fixed_is_the_first_round_robin_takes_turns_random_is_as_its_seed_says") {
     const origin nowhere{.host = "127.0.0.1", .port = "1"};
     const auto picks = [&](profile_choice choice, std::uint64_t seed, int count) {
         tls_options options = with_profiles(given_profiles(), choice);
@@ -240,7 +244,7 @@ TEST_CASE("tls_profile: fixed is the first, round robin takes turns, random is a
     }
 }
 
-TEST_CASE("tls_profile: a transport's copies take turns together, and the stream knows") {
+TEST_CASE("tls_profile_a_transports_copies_take_turns_together_and_the_stream_knows") {
     resume_server server({.own = test_identity()});
     net::io_context io;
     const tls_transport one(server.target(), with_profiles(given_profiles(), profile_choice::round_robin));
@@ -252,8 +256,8 @@ TEST_CASE("tls_profile: a transport's copies take turns together, and the stream
             REQUIRE_FALSE(opened.error);
             seen.emplace_back(opened.stream->profile());
         }
-    CHECK(seen == std::vector<std::string>{"modern", "intermediate", "compatible", "modern", "intermediate",
-                                           "compatible"});
+    CHECK(seen ==
+          std::vector<std::string>{"modern", "intermediate", "compatible", "modern", "intermediate", "compatible"});
     CHECK(one.stats().handshakes == 6);
 
     auto plain = open(io, tls_transport(server.target(), trusting()));
@@ -262,7 +266,7 @@ TEST_CASE("tls_profile: a transport's copies take turns together, and the stream
     CHECK(tls_transport::stream<net::any_io_executor>(io.get_executor()).profile().empty());
 }
 
-TEST_CASE("tls_profile: a session is gone on with under its own profile only") {
+TEST_CASE("tls_profile_a_session_is_gone_on_with_under_its_own_profile_only") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version, [](SSL_CTX* context) { SSL_CTX_set_num_tickets(context, 1); }));
     tls_options options = with_profiles({tls_profile::intermediate(), tls_profile::compatible()});
@@ -295,7 +299,7 @@ TEST_CASE("tls_profile: a session is gone on with under its own profile only") {
     CHECK(v.stats().sessions_cached == 2);
 }
 
-TEST_CASE("tls_profile: without tickets, sessions are gone on with in TLS 1.2 only") {
+TEST_CASE("tls_profile_without_tickets_sessions_are_gone_on_with_in_tls_1_2_only") {
     tls_profile profile = tls_profile::intermediate();
     profile.session_tickets = false;
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);

@@ -21,7 +21,7 @@ void without_tickets(SSL_CTX* context) { SSL_CTX_set_options(context, SSL_OP_NO_
 
 }  // namespace
 
-TEST_CASE("tls_resume: an opening goes on with an earlier session, by ticket or by ID") {
+TEST_CASE("tls_resume_an_opening_goes_on_with_an_earlier_session_by_ticket_or_by_id") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const bool tickets = GENERATE(true, false);
     resume_server server(speaking(version, tickets ? resume_server::prepare{} : without_tickets));
@@ -40,7 +40,7 @@ TEST_CASE("tls_resume: an opening goes on with an earlier session, by ticket or 
     CHECK(server.log.early_data() == 0);
 }
 
-TEST_CASE("tls_resume: a TLS 1.3 ticket is used once, and early data is never sent") {
+TEST_CASE("tls_resume_a_tls_1_3_ticket_is_used_once_and_early_data_is_never_sent") {
     const auto inviting = [](SSL_CTX* context) { SSL_CTX_set_max_early_data(context, 16384); };
     resume_server server(speaking(TLS1_3_VERSION, inviting));
     visitor v(server, trusting(), {.max_idle = 0});
@@ -62,7 +62,7 @@ TEST_CASE("tls_resume: a TLS 1.3 ticket is used once, and early data is never se
     CHECK(server.log.early_data() == 0);
 }
 
-TEST_CASE("tls_resume: a TLS 1.2 session serves many") {
+TEST_CASE("tls_resume_a_tls_1_2_session_serves_many") {
     resume_server server(speaking(TLS1_2_VERSION));
     visitor v(server, {.ca_pem = test_root().certificate_pem(), .session_cache_size = 1});
     v.visit();
@@ -72,7 +72,7 @@ TEST_CASE("tls_resume: a TLS 1.2 session serves many") {
     CHECK(std::set<std::string>(offered.begin() + 1, offered.end()).size() == 1);
 }
 
-TEST_CASE("tls_resume: tickets are taken in while a connection lies idle, and leave it alone") {
+TEST_CASE("tls_resume_tickets_are_taken_in_while_a_connection_lies_idle_and_leave_it_alone") {
     resume_server server(speaking(TLS1_3_VERSION));
     visitor v(server, trusting(), {});
     v.pool.async_warm(1, [](std::error_code) {});
@@ -86,7 +86,7 @@ TEST_CASE("tls_resume: tickets are taken in while a connection lies idle, and le
     CHECK(v.pool.stats().total.opened == 2);
 }
 
-TEST_CASE("tls_resume: a connection closed before its tickets came leaves none") {
+TEST_CASE("tls_resume_a_connection_closed_before_its_tickets_came_leaves_none") {
     resume_server server(speaking(TLS1_3_VERSION));
     net::io_context io;
     const tls_transport transport(server.target(), trusting());
@@ -98,7 +98,7 @@ TEST_CASE("tls_resume: a connection closed before its tickets came leaves none")
     CHECK(tls_transport(transport).stats().handshakes == 1);
 }
 
-TEST_CASE("tls_resume: a connection cut by this side spoils no session") {
+TEST_CASE("tls_resume_a_connection_cut_by_this_side_spoils_no_session") {
     const auto sparing = [](SSL_CTX* context) { SSL_CTX_set_num_tickets(context, 1); };
     resume_server server(speaking(GENERATE(TLS1_2_VERSION, TLS1_3_VERSION), sparing));
     net::io_context io;
@@ -113,7 +113,7 @@ TEST_CASE("tls_resume: a connection cut by this side spoils no session") {
     CHECK(transport.stats().resumed == 2);
 }
 
-TEST_CASE("tls_resume: no more sessions are kept than the option says") {
+TEST_CASE("tls_resume_no_more_sessions_are_kept_than_the_option_says") {
     const auto generous = [](SSL_CTX* context) { SSL_CTX_set_num_tickets(context, 8); };
     resume_server server(speaking(TLS1_3_VERSION, generous));
     SECTION("three") {
@@ -138,7 +138,7 @@ TEST_CASE("tls_resume: no more sessions are kept than the option says") {
     }
 }
 
-TEST_CASE("tls_resume: pools do not share sessions") {
+TEST_CASE("tls_resume_pools_do_not_share_sessions") {
     resume_server server(speaking(GENERATE(TLS1_2_VERSION, TLS1_3_VERSION)));
     visitor one(server);
     visitor other(server);
@@ -149,7 +149,7 @@ TEST_CASE("tls_resume: pools do not share sessions") {
     CHECK(one.stats().handshakes == 2);
 }
 
-TEST_CASE("tls_resume: a server with new ticket keys costs a handshake in full, no failure") {
+TEST_CASE("tls_resume_a_server_with_new_ticket_keys_costs_a_handshake_in_full_no_failure") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     visitor v(server, {.ca_pem = test_root().certificate_pem(), .session_cache_size = 1});
@@ -164,7 +164,7 @@ TEST_CASE("tls_resume: a server with new ticket keys costs a handshake in full, 
     CHECK(v.pool.stats().total.open_failures == 0);
 }
 
-TEST_CASE("tls_resume: a server that changes its version costs a handshake in full, no failure") {
+TEST_CASE("tls_resume_a_server_that_changes_its_version_costs_a_handshake_in_full_no_failure") {
     const bool newer = GENERATE(false, true);
     resume_server server(speaking(newer ? TLS1_2_VERSION : TLS1_3_VERSION));
     visitor v(server);
@@ -176,7 +176,7 @@ TEST_CASE("tls_resume: a server that changes its version costs a handshake in fu
     CHECK(v.pool.stats().total.open_failures == 0);
 }
 
-TEST_CASE("tls_resume: a session that the server renews replaces the one offered") {
+TEST_CASE("tls_resume_a_session_that_the_server_renews_replaces_the_one_offered") {
     // Asks for a new ticket each time, as servers do whose keys rotate.
     const auto renewing = [](SSL_CTX* context) {
         const auto renew = [](SSL*, SSL_SESSION*, const unsigned char*, std::size_t, SSL_TICKET_STATUS status,
@@ -184,7 +184,8 @@ TEST_CASE("tls_resume: a session that the server renews replaces the one offered
             const bool known = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
             return known ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
         };
-        SSL_CTX_set_session_ticket_cb(context, [](SSL*, void*) { return 1; }, renew, nullptr);
+        SSL_CTX_set_session_ticket_cb(
+            context, [](SSL*, void*) { return 1; }, renew, nullptr);
     };
     resume_server server(speaking(TLS1_2_VERSION, renewing));
     visitor v(server);

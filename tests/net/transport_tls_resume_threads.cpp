@@ -11,7 +11,7 @@
 using namespace hotpool;
 using namespace hotpool::test;
 
-TEST_CASE("threads: tls openings of four threads take and leave sessions", "[thread]") {
+TEST_CASE("threads_tls_openings_of_four_threads_take_and_leave_sessions", "[thread]") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     net::io_context io;
@@ -36,8 +36,7 @@ TEST_CASE("threads: tls openings of four threads take and leave sessions", "[thr
                 if (error) return over(error);
                 lease.async_write_some(net::buffer("x", 1), [this](std::error_code e, std::size_t) {
                     if (e) return over(e);
-                    lease.async_read_some(net::buffer(room),
-                                          [this](std::error_code last, std::size_t) { over(last); });
+                    lease.async_read_some(net::buffer(room), [this](std::error_code last, std::size_t) { over(last); });
                 });
             });
         }

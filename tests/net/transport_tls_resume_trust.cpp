@@ -41,7 +41,7 @@ tls_options showing(const identity& own) {
 
 }  // namespace
 
-TEST_CASE("tls_resume: a restarted server's certificate is verified anew") {
+TEST_CASE("tls_resume_a_restarted_servers_certificate_is_verified_anew") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     visitor v(server);
@@ -67,7 +67,7 @@ TEST_CASE("tls_resume: a restarted server's certificate is verified anew") {
     }
 }
 
-TEST_CASE("tls_resume: pins hold") {
+TEST_CASE("tls_resume_pins_hold") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     tls_options pinned = trusting();
@@ -80,7 +80,7 @@ TEST_CASE("tls_resume: pins hold") {
     CHECK(v.failed_visit() == errc::certificate_pin_mismatch);
 }
 
-TEST_CASE("tls_resume: nothing is kept of a peer that was not accepted") {
+TEST_CASE("tls_resume_nothing_is_kept_of_a_peer_that_was_not_accepted") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     SECTION("a stranger") {
         resume_server server(with(authority("stranger").issue(), version));
@@ -100,7 +100,7 @@ TEST_CASE("tls_resume: nothing is kept of a peer that was not accepted") {
     }
 }
 
-TEST_CASE("tls_resume: a session is offered only as long as its certificate chain is valid") {
+TEST_CASE("tls_resume_a_session_is_offered_only_as_long_as_its_certificate_chain_is_valid") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(with(test_root().issue({.not_after = 100s}), version));
     net::io_context io;
@@ -127,7 +127,7 @@ TEST_CASE("tls_resume: a session is offered only as long as its certificate chai
     CHECK(context->sessions().take(now + 101) == nullptr);
 }
 
-TEST_CASE("tls_resume: a server that asks for the client's certificate still knows the client") {
+TEST_CASE("tls_resume_a_server_that_asks_for_the_clients_certificate_still_knows_the_client") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     const authority clients("clients' root");
     const identity own = clients.issue({.common_name = "client", .names = {}});
@@ -153,7 +153,7 @@ TEST_CASE("tls_resume: a server that asks for the client's certificate still kno
     }
 }
 
-TEST_CASE("tls_resume: a server that breaks off without a session too fails the opening once") {
+TEST_CASE("tls_resume_a_server_that_breaks_off_without_a_session_too_fails_the_opening_once") {
     resume_server server(speaking(TLS1_3_VERSION));
     visitor v(server);
     v.visit();
@@ -171,7 +171,7 @@ TEST_CASE("tls_resume: a server that breaks off without a session too fails the 
     CHECK(v.pool.stats().total.open_failures == 1);
 }
 
-TEST_CASE("tls_resume: an opening that times out or is cancelled says nothing about the sessions") {
+TEST_CASE("tls_resume_an_opening_that_times_out_or_is_cancelled_says_nothing_about_the_sessions") {
     door closed;
     resume_server server(speaking(TLS1_2_VERSION));
     const opened_at_end guard{closed};

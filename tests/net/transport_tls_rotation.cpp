@@ -59,7 +59,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("tls_rotation: a server of a new root is refused before and accepted after") {
+TEST_CASE("tls_rotation_a_server_of_a_new_root_is_refused_before_and_accepted_after") {
     resume_server server({.own = new_root().issue()});
     net::io_context io;
     tls_transport transport(server.target(), trusting(test_root()));
@@ -89,7 +89,7 @@ TEST_CASE("tls_rotation: a server of a new root is refused before and accepted a
     }
 }
 
-TEST_CASE("tls_rotation: a new certificate of this side is shown from then on") {
+TEST_CASE("tls_rotation_a_new_certificate_of_this_side_is_shown_from_then_on") {
     const authority clients("clients' root");
     std::mutex mutex;
     std::vector<std::string> shown;
@@ -128,7 +128,7 @@ TEST_CASE("tls_rotation: a new certificate of this side is shown from then on") 
     CHECK(shown == std::vector<std::string>{"this year's", "this year's", "next year's", "next year's"});
 }
 
-TEST_CASE("tls_rotation: bad options are refused and change nothing") {
+TEST_CASE("tls_rotation_bad_options_are_refused_and_change_nothing") {
     resume_server server(speaking(GENERATE(TLS1_2_VERSION, TLS1_3_VERSION)));
     net::io_context io;
     tls_transport transport(server.target(), trusting(test_root(), {tls_profile::intermediate()}));
@@ -153,7 +153,7 @@ TEST_CASE("tls_rotation: bad options are refused and change nothing") {
     CHECK(second.stream->resumed());
 }
 
-TEST_CASE("tls_rotation: what is open goes on under its own profile, even when the transport is gone") {
+TEST_CASE("tls_rotation_what_is_open_goes_on_under_its_own_profile_even_when_the_transport_is_gone") {
     resume_server server({.own = test_identity()});
     net::io_context io;
     auto transport = std::make_unique<tls_transport>(server.target(), trusting(test_root(), {tls_profile::modern()}));
@@ -168,7 +168,7 @@ TEST_CASE("tls_rotation: what is open goes on under its own profile, even when t
     CHECK(fresh.stream->profile() == "intermediate");
 }
 
-TEST_CASE("tls_rotation: counts go on, sessions do not") {
+TEST_CASE("tls_rotation_counts_go_on_sessions_do_not") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     resume_server server(speaking(version));
     net::io_context io;
@@ -200,7 +200,7 @@ TEST_CASE("tls_rotation: counts go on, sessions do not") {
     CHECK(s.sessions_cached != 0);
 }
 
-TEST_CASE("tls_rotation: an opening under way goes by the options that it began with, and is counted") {
+TEST_CASE("tls_rotation_an_opening_under_way_goes_by_the_options_that_it_began_with_and_is_counted") {
     door closed;
     server_tls tls{.own = test_identity(), .prepare = [&closed](SSL_CTX* context) {
                        const auto hold = [](SSL*, int*, void* d) {
@@ -227,7 +227,7 @@ TEST_CASE("tls_rotation: an opening under way goes by the options that it began 
     CHECK(open(io, transport).error == errc::certificate_unknown_issuer);
 }
 
-TEST_CASE("tls_rotation: the choice of profiles begins anew") {
+TEST_CASE("tls_rotation_the_choice_of_profiles_begins_anew") {
     resume_server server({.own = test_identity()});
     net::io_context io;
     tls_options options = trusting(test_root(), {tls_profile::modern(), tls_profile::intermediate()});
@@ -246,12 +246,10 @@ TEST_CASE("tls_rotation: the choice of profiles begins anew") {
     CHECK(next().empty());
 }
 
-TEST_CASE("threads: tls options are replaced while four threads open", "[thread]") {
+TEST_CASE("threads_tls_options_are_replaced_while_four_threads_open", "[thread]") {
     resume_server server({.own = test_identity()});
     const std::array<std::vector<tls_profile>, 3> rotated{
-        std::vector<tls_profile>{tls_profile::modern(), tls_profile::intermediate()},
-        {tls_profile::compatible()},
-        {}};
+        std::vector<tls_profile>{tls_profile::modern(), tls_profile::intermediate()}, {tls_profile::compatible()}, {}};
     const auto options = [&](std::size_t round) {
         tls_options made = trusting(test_root(), rotated[round % rotated.size()]);
         made.choose_profile = round % 2 == 0 ? profile_choice::round_robin : profile_choice::random;

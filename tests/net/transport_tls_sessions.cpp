@@ -39,7 +39,7 @@ unsigned char name_of(const ssl_session_ptr& s) {
 
 }  // namespace
 
-TEST_CASE("tls_sessions: the newest is offered, the oldest goes when there is no room") {
+TEST_CASE("tls_sessions_the_newest_is_offered_the_oldest_goes_when_there_is_no_room") {
     tls_sessions sessions(2);
     CHECK(sessions.take(noon) == nullptr);
     sessions.keep(make_session(1), noon);
@@ -59,7 +59,7 @@ TEST_CASE("tls_sessions: the newest is offered, the oldest goes when there is no
     CHECK(sessions.stats().handshakes == 2);
 }
 
-TEST_CASE("tls_sessions: what has expired is neither kept nor offered") {
+TEST_CASE("tls_sessions_what_has_expired_is_neither_kept_nor_offered") {
     tls_sessions sessions(4);
     sessions.keep(make_session(1), noon + 100);
     CHECK(sessions.stats().sessions_cached == 0);
@@ -69,20 +69,20 @@ TEST_CASE("tls_sessions: what has expired is neither kept nor offered") {
     CHECK(sessions.stats().sessions_cached == 0);
 }
 
-TEST_CASE("tls_sessions: an older one that still lasts is offered behind one that has expired") {
+TEST_CASE("tls_sessions_an_older_one_that_still_lasts_is_offered_behind_one_that_has_expired") {
     tls_sessions sessions(4);
     sessions.keep(make_session(1, noon, 1000), noon);
     sessions.keep(make_session(2, noon, 10), noon);
     CHECK(name_of(sessions.take(noon + 10)) == 1);
 }
 
-TEST_CASE("tls_sessions: one from the future is not used: the clock has been set") {
+TEST_CASE("tls_sessions_one_from_the_future_is_not_used_the_clock_has_been_set") {
     tls_sessions sessions(4);
     sessions.keep(make_session(1), noon - 1);
     CHECK(sessions.stats().sessions_cached == 0);
 }
 
-TEST_CASE("tls_sessions: only what carries the mark of an accepted peer is kept, and while that holds") {
+TEST_CASE("tls_sessions_only_what_carries_the_mark_of_an_accepted_peer_is_kept_and_while_that_holds") {
     tls_sessions sessions(4);
     ssl_session_ptr unmarked = make_session(1);
     SSL_SESSION_set_ex_data(unmarked.get(), detail::trust_index(), nullptr);
@@ -97,7 +97,7 @@ TEST_CASE("tls_sessions: only what carries the mark of an accepted peer is kept,
     CHECK(sessions.take(noon + 10) == nullptr);
 }
 
-TEST_CASE("tls_sessions: the mark goes over to copies, which is how tickets come by it") {
+TEST_CASE("tls_sessions_the_mark_goes_over_to_copies_which_is_how_tickets_come_by_it") {
     ssl_session_ptr marked = make_session(1);
     mark_trusted(*marked, noon + 10);
     const ssl_session_ptr copy(SSL_SESSION_dup(marked.get()));
@@ -105,7 +105,7 @@ TEST_CASE("tls_sessions: the mark goes over to copies, which is how tickets come
     CHECK_FALSE(is_trusted(*copy, noon + 10));
 }
 
-TEST_CASE("tls_sessions: what can not be resumed is not kept") {
+TEST_CASE("tls_sessions_what_can_not_be_resumed_is_not_kept") {
     tls_sessions sessions(4);
     SECTION("neither ID nor ticket") {
         ssl_session_ptr nameless(SSL_SESSION_new());
@@ -123,7 +123,7 @@ TEST_CASE("tls_sessions: what can not be resumed is not kept") {
     CHECK(sessions.stats().sessions_cached == 0);
 }
 
-TEST_CASE("tls_sessions: after a peer broke off there are none for a while") {
+TEST_CASE("tls_sessions_after_a_peer_broke_off_there_are_none_for_a_while") {
     tls_sessions sessions(4);
     sessions.keep(make_session(1, noon, 1000), noon);
     sessions.rejected(noon + 1);
@@ -135,14 +135,14 @@ TEST_CASE("tls_sessions: after a peer broke off there are none for a while") {
     CHECK(name_of(sessions.take(noon + 1 + tls_sessions::pause_seconds)) == 3);
 }
 
-TEST_CASE("tls_sessions: with no room for any, none is kept") {
+TEST_CASE("tls_sessions_with_no_room_for_any_none_is_kept") {
     tls_sessions sessions(0);
     sessions.keep(make_session(1), noon);
     CHECK(sessions.take(noon) == nullptr);
     CHECK(sessions.stats().sessions_cached == 0);
 }
 
-TEST_CASE("tls_sessions: those of a context that no new connection uses are dropped, and none is kept") {
+TEST_CASE("tls_sessions_those_of_a_context_that_no_new_connection_uses_are_dropped_and_none_is_kept") {
     tls_sessions sessions(4);
     sessions.keep(make_session(1), noon);
     sessions.forget();
@@ -151,7 +151,7 @@ TEST_CASE("tls_sessions: those of a context that no new connection uses are drop
     CHECK(sessions.take(noon) == nullptr);
 }
 
-TEST_CASE("tls_sessions: totals may be shared, sessions are not") {
+TEST_CASE("tls_sessions_totals_may_be_shared_sessions_are_not") {
     const auto totals = std::make_shared<detail::tls_totals>();
     tls_sessions one(4, totals);
     tls_sessions other(4, totals);

@@ -28,7 +28,6 @@ static_assert(tls_stream<net::any_io_executor>::holds_buffers);
 
 namespace {
 
-
 // A server, an io_context and a connection between them.
 struct session {
     explicit session(loopback_server::script script, int tls = TLS1_3_VERSION)
@@ -54,7 +53,7 @@ std::string pattern(std::size_t bytes) {
 
 }  // namespace
 
-TEST_CASE("tls: what is written comes back") {
+TEST_CASE("tls_what_is_written_comes_back") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     session s(echo, version);
     REQUIRE_FALSE(write_all(s.io, s.stream(), "hello"));
@@ -66,14 +65,14 @@ TEST_CASE("tls: what is written comes back") {
     REQUIRE(std::to_string(s.stream().remote_endpoint().port()) == s.server.port());
 }
 
-TEST_CASE("tls: a moved stream goes on") {
+TEST_CASE("tls_a_moved_stream_goes_on") {
     session s(echo);
     auto moved = std::move(s.stream());
     REQUIRE_FALSE(write_all(s.io, moved, "hello"));
     REQUIRE(read_exactly(s.io, moved, 5) == "hello");
 }
 
-TEST_CASE("tls: a small head and its body share a record, a large body fills records") {
+TEST_CASE("tls_a_small_head_and_its_body_share_a_record_a_large_body_fills_records") {
     std::vector<std::size_t> records;
     {
         session s([&records](server_connection& c) {
@@ -89,7 +88,7 @@ TEST_CASE("tls: a small head and its body share a record, a large body fills rec
     REQUIRE(records == std::vector<std::size_t>{12, 16384, 16384, 40000 - 2 * 16384});
 }
 
-TEST_CASE("tls: large bodies pass in both directions with a slow reader") {
+TEST_CASE("tls_large_bodies_pass_in_both_directions_with_a_slow_reader") {
     const std::size_t head = GENERATE(std::size_t{0}, std::size_t{100}, std::size_t{20000});
     const std::string sent = pattern(5 << 20);
     session s([&](server_connection& c) {
@@ -104,7 +103,7 @@ TEST_CASE("tls: large bodies pass in both directions with a slow reader") {
     REQUIRE(read_exactly(s.io, s.stream(), sent.size()) == sent);
 }
 
-TEST_CASE("tls: after want, a write goes on where it stopped, from another place in memory") {
+TEST_CASE("tls_after_want_a_write_goes_on_where_it_stopped_from_another_place_in_memory") {
     std::atomic<bool> may_read = false;
     const std::string sent = pattern(8 << 20);
     session s([&](server_connection& c) {
@@ -129,7 +128,7 @@ TEST_CASE("tls: after want, a write goes on where it stopped, from another place
     REQUIRE(read_exactly(s.io, s.stream(), 4) == "same");
 }
 
-TEST_CASE("tls: session tickets are no bytes") {
+TEST_CASE("tls_session_tickets_are_no_bytes") {
     session s(stay);
     std::array<char, 8> room{};
     // The tickets may come one by one, each of them making the socket readable.
@@ -142,7 +141,7 @@ TEST_CASE("tls: session tickets are no bytes") {
     }
 }
 
-TEST_CASE("tls: several records that have come are read at once, without looking for more") {
+TEST_CASE("tls_several_records_that_have_come_are_read_at_once_without_looking_for_more") {
     session s([](server_connection& c) {
         c.read_some();
         for (int i = 0; i < 10; ++i) c.write("0123456789");
@@ -159,7 +158,7 @@ TEST_CASE("tls: several records that have come are read at once, without looking
     REQUIRE(s.stream().try_read(net::buffer(room)).want == io_want::read);
 }
 
-TEST_CASE("tls: what does not fit stays buffered") {
+TEST_CASE("tls_what_does_not_fit_stays_buffered") {
     session s([](server_connection& c) {
         c.write("0123456789");
         c.stay();
@@ -173,7 +172,7 @@ TEST_CASE("tls: what does not fit stays buffered") {
     REQUIRE_FALSE(s.stream().has_buffered());
 }
 
-TEST_CASE("tls: a stream that gave its buffers back goes on") {
+TEST_CASE("tls_a_stream_that_gave_its_buffers_back_goes_on") {
     session s(echo);
     for (int i = 0; i < 3; ++i) {
         REQUIRE_FALSE(write_all(s.io, s.stream(), "hello"));
@@ -184,7 +183,7 @@ TEST_CASE("tls: a stream that gave its buffers back goes on") {
     }
 }
 
-TEST_CASE("tls: the peer may change its keys and ask for ours") {
+TEST_CASE("tls_the_peer_may_change_its_keys_and_ask_for_ours") {
     session s([](server_connection& c) {
         for (int i = 0; i < 3; ++i) {
             SSL_key_update(c.ssl(), SSL_KEY_UPDATE_REQUESTED);
@@ -198,7 +197,7 @@ TEST_CASE("tls: the peer may change its keys and ask for ours") {
     }
 }
 
-TEST_CASE("tls: a peer that wants to renegotiate is not followed, and no byte is lost") {
+TEST_CASE("tls_a_peer_that_wants_to_renegotiate_is_not_followed_and_no_byte_is_lost") {
     session s(
         [](server_connection& c) {
             SSL_renegotiate(c.ssl());
@@ -212,7 +211,7 @@ TEST_CASE("tls: a peer that wants to renegotiate is not followed, and no byte is
     REQUIRE(refused);
 }
 
-TEST_CASE("tls: each end has its name, behind the bytes that came before it") {
+TEST_CASE("tls_each_end_has_its_name_behind_the_bytes_that_came_before_it") {
     const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
     std::string last_words;
     errc expected{};
@@ -272,7 +271,7 @@ TEST_CASE("tls: each end has its name, behind the bytes that came before it") {
     REQUIRE(make_error_code(expected) == condition::connection_lost);
 }
 
-TEST_CASE("tls: an end that came with bytes is told after them") {
+TEST_CASE("tls_an_end_that_came_with_bytes_is_told_after_them") {
     session s([](server_connection& c) {
         c.write("bye");
         c.close_notify();
@@ -285,7 +284,7 @@ TEST_CASE("tls: an end that came with bytes is told after them") {
     REQUIRE(s.stream().try_read(net::buffer(room)).error == errc::connection_closed);
 }
 
-TEST_CASE("tls: writing to a peer that is gone fails") {
+TEST_CASE("tls_writing_to_a_peer_that_is_gone_fails") {
     session s([](server_connection& c) {
         c.read_some();
         c.reset();
@@ -295,7 +294,7 @@ TEST_CASE("tls: writing to a peer that is gone fails") {
     REQUIRE(s.stream().try_write(net::buffer("x", 1)).error == errc::connection_reset);
 }
 
-TEST_CASE("tls: errors of others in OpenSSL's queue are not taken for the stream's") {
+TEST_CASE("tls_errors_of_others_in_openssls_queue_are_not_taken_for_the_streams") {
     session s(echo);
     const auto leave_an_error = [] { ERR_raise(ERR_LIB_USER, 1); };
     std::array<char, 8> room{};
@@ -308,13 +307,12 @@ TEST_CASE("tls: errors of others in OpenSSL's queue are not taken for the stream
     ERR_clear_error();
 }
 
-TEST_CASE("tls: close says goodbye, abort does not") {
+TEST_CASE("tls_close_says_goodbye_abort_does_not") {
     std::atomic<int> goodbyes = 0;
     std::atomic<int> ends = 0;
     const auto script = [&](server_connection& c) {
         char byte = 0;
-        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN))
-            ++goodbyes;
+        if (SSL_read(c.ssl(), &byte, 1) <= 0 && (SSL_get_shutdown(c.ssl()) & SSL_RECEIVED_SHUTDOWN)) ++goodbyes;
         ++ends;
     };
     {
@@ -334,7 +332,7 @@ TEST_CASE("tls: close says goodbye, abort does not") {
     REQUIRE(goodbyes == 1);
 }
 
-TEST_CASE("tls: close never waits, though the socket is full") {
+TEST_CASE("tls_close_never_waits_though_the_socket_is_full") {
     session s(stay);
     const std::string block(1 << 20, 'x');
     while (s.stream().try_write(net::buffer(block)).want == io_want::none) {

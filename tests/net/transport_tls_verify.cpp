@@ -33,30 +33,28 @@ const std::error_code accepted{};
 
 }  // namespace
 
-TEST_CASE("tls verify: the host's name must be in a certificate of a trusted root") {
+TEST_CASE("tls_verify_the_hosts_name_must_be_in_a_certificate_of_a_trusted_root") {
     REQUIRE(verdict_by_root(test_root().issue()) == accepted);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"other.test"}})) == errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(test_root().issue({.names = {}})) == errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(authority("another root").issue()) == errc::certificate_unknown_issuer);
     REQUIRE(verdict_by_root(self_signed()) == errc::certificate_self_signed);
     REQUIRE(verdict_by_root(self_signed()) == condition::certificate);
-    REQUIRE(verdict_by_root(test_root().issue({.not_before = -2h, .not_after = -1h})) ==
-            errc::certificate_expired);
-    REQUIRE(verdict_by_root(test_root().issue({.not_before = 1h, .not_after = 2h})) ==
-            errc::certificate_not_yet_valid);
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = -2h, .not_after = -1h})) == errc::certificate_expired);
+    REQUIRE(verdict_by_root(test_root().issue({.not_before = 1h, .not_after = 2h})) == errc::certificate_not_yet_valid);
 }
 
-TEST_CASE("tls verify: the system's roots are trusted by default, and ours is not among them") {
+TEST_CASE("tls_verify_the_systems_roots_are_trusted_by_default_and_ours_is_not_among_them") {
     REQUIRE(verdict(test_root().issue(), {}) == errc::certificate_unknown_issuer);
 }
 
-TEST_CASE("tls verify: a certificate that vouches for itself is accepted where it is a root of the options") {
+TEST_CASE("tls_verify_a_certificate_that_vouches_for_itself_is_accepted_where_it_is_a_root_of_the_options") {
     const identity lonely = self_signed();
     REQUIRE(verdict(lonely, {.ca_pem = lonely.certificate_pem}) == accepted);
     REQUIRE(verdict(self_signed(), {.ca_pem = lonely.certificate_pem}) == errc::certificate_self_signed);
 }
 
-TEST_CASE("tls verify: a certificate in between must be shown") {
+TEST_CASE("tls_verify_a_certificate_in_between_must_be_shown") {
     const authority between("in between", &test_root());
     identity leaf = between.issue();
     REQUIRE(verdict_by_root(leaf) == errc::certificate_unknown_issuer);
@@ -64,28 +62,27 @@ TEST_CASE("tls verify: a certificate in between must be shown") {
     REQUIRE(verdict_by_root(leaf) == accepted);
 }
 
-TEST_CASE("tls verify: a wildcard stands for one whole label, and the common name for nothing") {
+TEST_CASE("tls_verify_a_wildcard_stands_for_one_whole_label_and_the_common_name_for_nothing") {
     REQUIRE(verdict_by_root(test_root().issue({.names = {"*.example.test"}}), "www.example.test") == accepted);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"*.example.test"}}), "a.b.example.test") ==
             errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"w*.example.test"}}), "www.example.test") ==
             errc::certificate_host_mismatch);
-    REQUIRE(verdict_by_root(test_root().issue({.common_name = "www.example.test", .names = {}}),
-                            "www.example.test") == errc::certificate_host_mismatch);
+    REQUIRE(verdict_by_root(test_root().issue({.common_name = "www.example.test", .names = {}}), "www.example.test") ==
+            errc::certificate_host_mismatch);
     REQUIRE(verdict_by_root(test_root().issue({.names = {"www.example.test"}}), "WWW.example.test.") == accepted);
 }
 
-TEST_CASE("tls verify: an address is verified as an address") {
+TEST_CASE("tls_verify_an_address_is_verified_as_an_address") {
     const tls_options by_root{.ca_pem = test_root().certificate_pem()};
     REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root) == accepted);
     REQUIRE(verdict(test_root().issue({.names = {"127.0.0.2"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(test_root().issue({.names = {"localhost"}}), by_root) == errc::certificate_host_mismatch);
     REQUIRE(verdict(test_root().issue({.names = {"::1"}}), by_root, "::1") == accepted);
-    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root, "::1") ==
-            errc::certificate_host_mismatch);
+    REQUIRE(verdict(test_root().issue({.names = {"127.0.0.1"}}), by_root, "::1") == errc::certificate_host_mismatch);
 }
 
-TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
+TEST_CASE("tls_verify_names_are_asked_for_sni_addresses_are_not") {
     std::string asked = "not called";
     const auto ask = [&](const std::string& server_name) {
         loopback_server server({.own = test_root().issue()}, [&](server_connection& c) {
@@ -95,9 +92,8 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
             c.stay();
         });
         net::io_context io;
-        auto opened =
-            open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
-                                   {.ca_pem = test_root().certificate_pem(), .server_name = server_name}));
+        auto opened = open(io, tls_transport({.host = "127.0.0.1", .port = server.port()},
+                                             {.ca_pem = test_root().certificate_pem(), .server_name = server_name}));
         REQUIRE_FALSE(opened.error);
         read_exactly(io, *opened.stream, 1);
         return asked;
@@ -107,14 +103,14 @@ TEST_CASE("tls verify: names are asked for (SNI), addresses are not") {
     REQUIRE(ask("") == "");
 }
 
-TEST_CASE("tls verify: with verification off everything is accepted") {
+TEST_CASE("tls_verify_with_verification_off_everything_is_accepted") {
     const tls_options off{.verify = tls_verify::none};
     REQUIRE(verdict(self_signed(), off) == accepted);
     REQUIRE(verdict(test_root().issue({.names = {"other.test"}, .not_before = -2h, .not_after = -1h}), off) ==
             accepted);
 }
 
-TEST_CASE("tls verify: pins come on top of the chain, and decide alone with verification off") {
+TEST_CASE("tls_verify_pins_come_on_top_of_the_chain_and_decide_alone_with_verification_off") {
     const identity pinned = test_root().issue();
     const identity other = test_root().issue();
     const identity lonely = self_signed();
@@ -134,6 +130,5 @@ TEST_CASE("tls verify: pins come on top of the chain, and decide alone with veri
     REQUIRE(verdict(lonely, with(of_lonely)) == errc::certificate_self_signed);
     REQUIRE(verdict(lonely, with(of_lonely, tls_verify::none)) == accepted);
     REQUIRE(verdict(other, with(of_lonely, tls_verify::none)) == errc::certificate_pin_mismatch);
-    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) ==
-            accepted);
+    REQUIRE(verdict(pinned, with(tls_pin::certificate(pinned.certificate_sha256), tls_verify::none)) == accepted);
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <new>
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// Calls of `operator new` by this thread so far; defined with the operators in
 /// unit/base_allocations.cpp and net/pool_allocations.cpp.
@@ -35,4 +35,4 @@ std::uint64_t until_memory_lasts(Attempt attempt, Failed failed) {
     }
 }
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -74,8 +74,7 @@ opening start_open(net::io_context& io, const Transport& transport, outcome_of<T
 }
 
 template <class Transport>
-outcome_of<Transport> open(net::io_context& io, const Transport& transport,
-                           std::chrono::nanoseconds timeout = plenty) {
+outcome_of<Transport> open(net::io_context& io, const Transport& transport, std::chrono::nanoseconds timeout = plenty) {
     outcome_of<Transport> outcome;
     start_open(io, transport, outcome, timeout);
     io.restart();
@@ -131,8 +130,7 @@ std::string read_exactly(net::io_context& io, Stream& stream, std::size_t bytes)
 }
 
 template <class Stream>
-std::error_code write_all(net::io_context& io, Stream& stream, std::string_view head,
-                          std::string_view body = {}) {
+std::error_code write_all(net::io_context& io, Stream& stream, std::string_view head, std::string_view body = {}) {
     net::const_buffer first = net::buffer(head);
     net::const_buffer second = net::buffer(body);
     while (first.size() + second.size() != 0) {

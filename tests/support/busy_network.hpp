@@ -188,16 +188,16 @@ private:
     }
     void send() {
         client_.async_send(request_, cancellable([](busy_caller& self, std::error_code error, const response& reply) {
-            self.tally_.wrong += !error && reply.status() == 200 && reply.body() != "helloagain";
-            self.tally_.whole += !error && reply.status() == 200;
-            self.end(error);
-        }));
+                               self.tally_.wrong += !error && reply.status() == 200 && reply.body() != "helloagain";
+                               self.tally_.whole += !error && reply.status() == 200;
+                               self.end(error);
+                           }));
     }
     void stream() {
         client_.async_start(request_, cancellable([](busy_caller& self, std::error_code error, auto reader) {
-            if (!error && self.dice_.next() % 2 == 0) reader.close();
-            self.end(error);
-        }));
+                                if (!error && self.dice_.next() % 2 == 0) reader.close();
+                                self.end(error);
+                            }));
     }
     void hold() {
         pool_.async_get(cancellable([](busy_caller& self, std::error_code error, lease_type lease) {
@@ -214,9 +214,9 @@ private:
             case 1: lease_.detach(); return end({});
             case 2: return end({});
             default:
-                return async_exchange(lease_, request_, cancellable([](busy_caller& self, std::error_code error, const response&) {
-                    self.end(error);
-                }));
+                return async_exchange(
+                    lease_, request_,
+                    cancellable([](busy_caller& self, std::error_code error, const response&) { self.end(error); }));
         }
     }
     void end(std::error_code error) {

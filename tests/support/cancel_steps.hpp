@@ -36,7 +36,9 @@ struct cancel_plan {
     loopback_server::script script = echo;
     pool_options options{};
     /// Empty: the server by its address.
-    std::function<origin(const site<Transport>&)> target = [](const site<Transport>& server) { return server.target(); };
+    std::function<origin(const site<Transport>&)> target = [](const site<Transport>& server) {
+        return server.target();
+    };
     std::function<pool_services(net::io_context&, const site<Transport>&)> services = [](auto&, auto&) {
         return pool_services{};
     };

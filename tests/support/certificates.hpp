@@ -32,7 +32,7 @@ struct certificate_spec {
     std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  ///< host names and addresses
     std::chrono::seconds not_before = std::chrono::hours(-1);         ///< from now
     std::chrono::seconds not_after = std::chrono::hours(24);          ///< from now
-    std::string purpose{};  ///< "clientAuth" or "serverAuth"; empty: any
+    std::string purpose{};                                            ///< "clientAuth" or "serverAuth"; empty: any
 };
 
 namespace x509 {
@@ -65,8 +65,7 @@ std::string to_pem(Write write) {
 
 inline std::array<unsigned char, 32> sha256(const std::vector<unsigned char>& bytes) {
     std::array<unsigned char, 32> digest{};
-    require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1,
-            "EVP_Digest");
+    require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1, "EVP_Digest");
     return digest;
 }
 
@@ -120,8 +119,8 @@ inline std::string alternative_names(const std::vector<std::string>& names) {
 }
 
 /// A certificate for `key`, signed by `issuer`, or by itself where that is null.
-inline certificate_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer,
-                                 EVP_PKEY* issuer_key, bool is_authority) {
+inline certificate_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
+                                        bool is_authority) {
     static std::atomic<long> serial{1};
     certificate_ptr made(X509_new());
     X509* const c = made.get();
@@ -146,9 +145,8 @@ inline certificate_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* 
 
 inline identity make_identity(X509* certificate, EVP_PKEY* key) {
     return {.certificate_pem = to_pem([&](BIO* out) { return PEM_write_bio_X509(out, certificate); }),
-            .key_pem = to_pem([&](BIO* out) {
-                return PEM_write_bio_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr);
-            }),
+            .key_pem = to_pem(
+                [&](BIO* out) { return PEM_write_bio_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr); }),
             .certificate_sha256 = to_hex(sha256(der_of_certificate(certificate))),
             .public_key_sha256 = "sha256//" + to_base64(sha256(der_of_public_key(certificate)))};
 }
@@ -157,8 +155,8 @@ inline identity make_identity(X509* certificate, EVP_PKEY* key) {
 
 /// The same key, encrypted.
 inline std::string encrypt_key(const std::string& key_pem, std::string password) {
-    const std::unique_ptr<BIO, int (*)(BIO*)> memory(
-        BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), BIO_free);
+    const std::unique_ptr<BIO, int (*)(BIO*)> memory(BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())),
+                                                     BIO_free);
     const x509::key_ptr key(PEM_read_bio_PrivateKey(memory.get(), nullptr, nullptr, nullptr));
     return x509::to_pem([&](BIO* out) {
         return PEM_write_bio_PKCS8PrivateKey(out, key.get(), EVP_aes_128_cbc(), password.data(),
@@ -179,12 +177,10 @@ public:
     explicit authority(const std::string& name = "hotpool test root", const authority* issuer = nullptr)
         : key_(x509::make_key()),
           certificate_(x509::make_certificate({.common_name = name, .names = {}}, key_.get(),
-                                                issuer ? issuer->certificate_.get() : nullptr,
-                                                issuer ? issuer->key_.get() : nullptr, true)) {}
+                                              issuer ? issuer->certificate_.get() : nullptr,
+                                              issuer ? issuer->key_.get() : nullptr, true)) {}
 
-    std::string certificate_pem() const {
-        return x509::make_identity(certificate_.get(), key_.get()).certificate_pem;
-    }
+    std::string certificate_pem() const { return x509::make_identity(certificate_.get(), key_.get()).certificate_pem; }
 
     identity issue(const certificate_spec& spec = {}) const {
         const auto key = x509::make_key();

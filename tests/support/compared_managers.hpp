@@ -18,7 +18,7 @@
 #include "support/names.hpp"
 #include "support/reference_manager.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// How often each step of a slot's life was seen.
 using step_counts = std::array<std::array<std::uint64_t, slot_state_count>, slot_state_count>;
@@ -165,4 +165,4 @@ private:
     unsigned taken_up_ = 0;   // taken up since the last event
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -99,8 +99,7 @@ private:
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         to.sin_port = htons(port);
         const int origin = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (::connect(origin, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0)
-            join(client.fd(), origin);
+        if (::connect(origin, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) join(client.fd(), origin);
         ::close(origin);
     }
 
@@ -122,8 +121,7 @@ private:
         std::array<char, 16 * 1024> bytes;
         const auto got = ::recv(from, bytes.data(), bytes.size(), 0);
         for (ssize_t done = 0; done < got;) {
-            const auto put =
-                ::send(to, bytes.data() + done, static_cast<std::size_t>(got - done), MSG_NOSIGNAL);
+            const auto put = ::send(to, bytes.data() + done, static_cast<std::size_t>(got - done), MSG_NOSIGNAL);
             if (put <= 0) return false;
             done += put;
         }

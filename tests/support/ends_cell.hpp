@@ -27,7 +27,7 @@ struct cell {
 };
 
 struct cell_result {
-    std::string failure{};           ///< empty: the cell holds
+    std::string failure{};  ///< empty: the cell holds
     bool memory_was_refused = false;
 };
 

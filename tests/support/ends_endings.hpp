@@ -21,9 +21,9 @@ enum class fate {
 
 struct expectation {
     fate what = fate::makes_no_sense;
-    std::string reason{};                  ///< why it makes no sense
-    std::vector<std::error_code> errors{}; ///< documented for this operation and this ending
-    bool may_go_on = false;                ///< of an operation that ends: or nothing happens to it
+    std::string reason{};                   ///< why it makes no sense
+    std::vector<std::error_code> errors{};  ///< documented for this operation and this ending
+    bool may_go_on = false;                 ///< of an operation that ends: or nothing happens to it
 };
 
 inline expectation no_sense(std::string reason) { return {fate::makes_no_sense, std::move(reason)}; }

@@ -77,8 +77,7 @@ public:
     bool driven() const noexcept { return io_ != nullptr && !runner_.joinable(); }
     bool runs_here() const {
         if (strand_) return strand_->running_in_this_thread();
-        return io_ ? io_->get_executor().running_in_this_thread()
-                   : threads_->get_executor().running_in_this_thread();
+        return io_ ? io_->get_executor().running_in_this_thread() : threads_->get_executor().running_in_this_thread();
     }
 
     /// From now on waiting runs handlers with memory for so many allocations only, then none for one, then for all.

@@ -87,12 +87,12 @@ private:
     struct connection {
         int fd = -1;
         std::string in;
-        std::string rest;            // what is sent when the silence is over
-        std::size_t body_left = 0;   // of the request, to be dropped
-        std::string reply;           // once the request's body has come
+        std::string rest;           // what is sent when the silence is over
+        std::size_t body_left = 0;  // of the request, to be dropped
+        std::string reply;          // once the request's body has come
         bool silent = false;
         bool deaf = false;
-        bool last = false;           // ends with `rest`
+        bool last = false;  // ends with `rest`
         bool over = false;
     };
 
@@ -208,16 +208,14 @@ private:
         if (target == "/ok") c.reply = ok;
         if (target == "/silent") stall(c, "", ok);
         if (target == "/head") stall(c, "HTTP/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r\nok");
-        if (target == "/length")
-            stall(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc", std::string(997, 'x'));
+        if (target == "/length") stall(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc", std::string(997, 'x'));
         if (target == "/chunked")
             stall(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "3\r\nabc\r\n0\r\n\r\n");
         if (target == "/close") {
             c.last = true;
             stall(c, "HTTP/1.1 200 OK\r\n\r\nabc", "abc");
         }
-        if (target == "/later")
-            c.reply = "HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n";
+        if (target == "/later") c.reply = "HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n";
         if (target == "/deaf") {
             c.reply = ok;
             c.deaf = true;
@@ -263,7 +261,7 @@ private:
     int wake_;
     int listener_ = -1;
     std::uint16_t port_ = 0;
-    bool released_ = false;              // the rest: its own thread's
+    bool released_ = false;  // the rest: its own thread's
     std::list<connection> connections_;
     std::thread thread_;
 };

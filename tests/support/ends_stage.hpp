@@ -107,8 +107,8 @@ private:
 struct stage_plan {
     bool with_slot = true;
     bool handler_owns = false;
-    bool crowded = false;        ///< another lease of the pool is out
-    bool reclaiming = false;     ///< the pool takes leases back that are out for long
+    bool crowded = false;     ///< another lease of the pool is out
+    bool reclaiming = false;  ///< the pool takes leases back that are out for long
     pool_options options{.max_connections = 3,
                          .connect_timeout = std::chrono::seconds(20),
                          .drain_timeout = std::chrono::milliseconds(20)};
@@ -190,7 +190,7 @@ public:
     std::shared_ptr<outcome> out = std::make_shared<outcome>();
     ends_loop loop;
     std::shared_ptr<belongings> own = std::make_shared<belongings>();
-    inbound::responder responder;       // not the handler's: it is what the session waits for
+    inbound::responder responder;  // not the handler's: it is what the session waits for
     const inbound::request* asked_for = nullptr;
 };
 

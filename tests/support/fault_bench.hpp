@@ -47,8 +47,7 @@ public:
 
     /// 127.0.0.1 and those that follow it.
     static asio::ip::address_v4 address(std::size_t number) {
-        return asio::ip::address_v4(asio::ip::address_v4::loopback().to_uint() +
-                                    static_cast<unsigned>(number));
+        return asio::ip::address_v4(asio::ip::address_v4::loopback().to_uint() + static_cast<unsigned>(number));
     }
 
 private:
@@ -81,8 +80,8 @@ public:
         const tcp_endpoint anywhere(reserved_port::address(0), 0);
         for (std::size_t i = 0; i < addresses; ++i) {
             origins_.push_back(std::make_unique<fault_origin>(io_, anywhere, own, log));
-            proxies_.push_back(std::make_unique<fault_proxy>(io_, port_.at(i), origins_.back()->endpoint(),
-                                                             settings, tally));
+            proxies_.push_back(
+                std::make_unique<fault_proxy>(io_, port_.at(i), origins_.back()->endpoint(), settings, tally));
             settings.seed += 0x1000'0000'0001u;
         }
         thread_ = std::thread([this] { io_.run(); });

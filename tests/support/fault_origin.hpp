@@ -65,8 +65,7 @@ inline std::string body_of(request_id id) {
 class fault_origin {
 public:
     /// @param own with it, TLS is spoken
-    fault_origin(asio::io_context& io, const tcp_endpoint& at, const std::optional<identity>& own,
-                 request_log& log)
+    fault_origin(asio::io_context& io, const tcp_endpoint& at, const std::optional<identity>& own, request_log& log)
         : io_(io), log_(log), acceptor_(io, at) {
         if (own) {
             tls_.emplace(asio::ssl::context::tls_server);
@@ -144,8 +143,7 @@ private:
         log_.processed(id);
         const std::string answer = body_of(id);
         if (id % 5 != 0)
-            return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(answer.size()) + "\r\n\r\n" +
-                   answer;
+            return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(answer.size()) + "\r\n\r\n" + answer;
         return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(answer.substr(0, 1)) +
                chunk(answer.substr(1)) + "0\r\n\r\n";
     }

@@ -29,9 +29,8 @@ enum class fault : std::uint8_t {
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::refuse) + 1;
 
 constexpr const char* to_string(fault f) noexcept {
-    constexpr std::array<const char*, fault_count> names{"none",        "delay",      "drip_feed", "corrupt",
-                                                         "truncate",    "half_close", "reset",     "silence",
-                                                         "stale_close", "refuse"};
+    constexpr std::array<const char*, fault_count> names{"none",       "delay", "drip_feed", "corrupt",     "truncate",
+                                                         "half_close", "reset", "silence",   "stale_close", "refuse"};
     return names[static_cast<std::size_t>(f)];
 }
 
@@ -41,8 +40,8 @@ enum class way : std::uint8_t { up, down };
 /// One fault for one chunk of bytes.
 struct fault_order {
     fault what = fault::none;
-    std::size_t at = 0;  ///< how many bytes pass (`truncate`), or which byte changes (`corrupt`)
-    bool after = false;  ///< of `half_close` and `reset`: the chunk passes first
+    std::size_t at = 0;                 ///< how many bytes pass (`truncate`), or which byte changes (`corrupt`)
+    bool after = false;                 ///< of `half_close` and `reset`: the chunk passes first
     std::chrono::microseconds wait{0};  ///< of `delay` and `stale_close`
 };
 

@@ -83,8 +83,7 @@ public:
 
 private:
     struct link {
-        link(tcp_socket from, asio::io_context& io, const fault_plan& its_plan,
-             std::shared_ptr<std::atomic<int>> count)
+        link(tcp_socket from, asio::io_context& io, const fault_plan& its_plan, std::shared_ptr<std::atomic<int>> count)
             : client(std::move(from)), origin(io), plan(its_plan), live(std::move(count)) {
             ++*live;
         }
@@ -142,8 +141,7 @@ private:
             if (error == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
             if (error) continue;
             const fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
-            asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)),
-                           asio::detached);
+            asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)), asio::detached);
             if (!settings_.outages || accepted_ < outage) continue;
             stop_listening();
             co_await pause(std::chrono::milliseconds(10 + dice_.next() % 40));
@@ -195,8 +193,7 @@ private:
         return l.plan.next(w, chunk, settings_.tls);
     }
 
-    asio::awaitable<void> obey(const link_ptr& l, fault_order order, way w, tcp_socket& to,
-                               std::string_view chunk) {
+    asio::awaitable<void> obey(const link_ptr& l, fault_order order, way w, tcp_socket& to, std::string_view chunk) {
         switch (order.what) {
             case fault::delay: co_await pause(order.wait); co_return co_await pass(*l, w, to, chunk);
             case fault::drip_feed:

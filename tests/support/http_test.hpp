@@ -93,8 +93,8 @@ inline std::string read_request(server_connection& c) {
 }
 
 inline std::string ok(std::string_view body, std::string_view fields = "") {
-    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
-           std::string(fields) + "\r\n" + std::string(body);
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields) + "\r\n" +
+           std::string(body);
 }
 
 /// Answers every request with the same bytes.
@@ -154,14 +154,12 @@ public:
         return got;
     }
 
-    void start(lease_type& lease, const request_builder& request, answer& a,
-               const exchange_options& options = {}) {
+    void start(lease_type& lease, const request_builder& request, answer& a, const exchange_options& options = {}) {
         async_exchange(lease, request, options, into(a));
         CHECK(a.completions == 0);
     }
     /// The same, to be cancelled.
-    void start(lease_type& lease, const request_builder& request, answer& a,
-               asio::cancellation_signal& stop) {
+    void start(lease_type& lease, const request_builder& request, answer& a, asio::cancellation_signal& stop) {
         async_exchange(lease, request, asio::bind_cancellation_slot(stop.slot(), into(a)));
         CHECK(a.completions == 0);
     }
@@ -196,8 +194,7 @@ public:
     }
     /// Waits until the one connection there is lies idle.
     bool one_idle() {
-        return until([&] { return pool.stats().now.idle == 1; }) && pool.stats().now.total() == 1 &&
-               retired() == 0;
+        return until([&] { return pool.stats().now.idle == 1; }) && pool.stats().now.total() == 1 && retired() == 0;
     }
 
     static auto into(answer& a) {

@@ -5,17 +5,17 @@
 #include "hotpool/hotpool.hpp"
 #include "hotpool/inbound.hpp"
 
-#define HOTPOOL_TEST_INSTANCES(kind, transport)                                                             \
-    kind template class hotpool::detail::pool_core<hotpool::transport, hotpool::default_policies,           \
-                                                   hotpool::net::any_io_executor>;                          \
-    kind template class hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>;     \
-    kind template class hotpool::detail::exchange_op<                                                       \
-        hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>>;                    \
-    kind template class hotpool::lease<hotpool::transport, hotpool::net::any_io_executor>;                  \
+#define HOTPOOL_TEST_INSTANCES(kind, transport)                                                         \
+    kind template class hotpool::detail::pool_core<hotpool::transport, hotpool::default_policies,       \
+                                                   hotpool::net::any_io_executor>;                      \
+    kind template class hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>; \
+    kind template class hotpool::detail::exchange_op<                                                   \
+        hotpool::detail::connection<hotpool::transport, hotpool::net::any_io_executor>>;                \
+    kind template class hotpool::lease<hotpool::transport, hotpool::net::any_io_executor>;              \
     kind template class hotpool::response_reader<hotpool::transport, hotpool::net::any_io_executor>;
 
 #define HOTPOOL_TEST_INBOUND_INSTANCES(kind, server)                                                        \
-    kind template class hotpool::inbound::detail::acceptor_core<hotpool::server, hotpool::default_policies,     \
+    kind template class hotpool::inbound::detail::acceptor_core<hotpool::server, hotpool::default_policies, \
                                                                 hotpool::net::any_io_executor>;             \
     kind template class hotpool::inbound::detail::connection_state<                                         \
         hotpool::server::stream<hotpool::net::any_io_executor>>;                                            \

@@ -39,8 +39,8 @@ struct server_tls {
     std::string client_ca_pem{};  ///< not empty: a client must show a certificate of this root
     int min_version = 0;          ///< TLS1_2_VERSION and so on; 0: any
     int max_version = 0;
-    std::string alpn{};               ///< chosen whatever the client offers; empty: none
-    bool choose_only_offered = true;  ///< false: `alpn` is chosen even if the client did not offer it
+    std::string alpn{};                       ///< chosen whatever the client offers; empty: none
+    bool choose_only_offered = true;          ///< false: `alpn` is chosen even if the client did not offer it
     std::function<void(SSL_CTX*)> prepare{};  ///< for whatever else is to be set
 };
 
@@ -295,8 +295,7 @@ private:
         const auto& choice = *static_cast<alpn_choice*>(data);
         const std::string wire = static_cast<char>(choice.protocol.size()) + choice.protocol;
         const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
-        if (choice.only_offered && all.find(wire) == std::string_view::npos)
-            return SSL_TLSEXT_ERR_ALERT_FATAL;
+        if (choice.only_offered && all.find(wire) == std::string_view::npos) return SSL_TLSEXT_ERR_ALERT_FATAL;
         *chosen = reinterpret_cast<const unsigned char*>(choice.protocol.data());
         *chosen_size = static_cast<unsigned char>(choice.protocol.size());
         return SSL_TLSEXT_ERR_OK;

@@ -12,7 +12,7 @@
 #include "support/catch.hpp"
 #include "support/names.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace std::chrono_literals;
 
@@ -172,4 +172,4 @@ private:
     std::vector<std::pair<slot_type*, slot_task>> tasks_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -110,9 +110,7 @@ public:
     void async_wait(io_want want, Handler&& handler) {
         auto kept = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
         ++link_->waits;
-        (want == io_want::write ? link_->writer : link_->reader) = [kept](std::error_code error) {
-            (*kept)(error);
-        };
+        (want == io_want::write ? link_->writer : link_->reader) = [kept](std::error_code error) { (*kept)(error); };
         link_->settle();
     }
     void cancel() noexcept { link_->abort_waits(); }
@@ -150,12 +148,11 @@ struct mock_network {
     bool opens_at_once = false;
 
     std::size_t pending() const {
-        return static_cast<std::size_t>(std::count_if(openings.begin(), openings.end(),
-                                                      [](const mock_opening& o) { return o.pending(); }));
+        return static_cast<std::size_t>(
+            std::count_if(openings.begin(), openings.end(), [](const mock_opening& o) { return o.pending(); }));
     }
     std::size_t open_links() const {
-        return static_cast<std::size_t>(
-            std::count_if(links.begin(), links.end(), [](auto& l) { return !l->closed; }));
+        return static_cast<std::size_t>(std::count_if(links.begin(), links.end(), [](auto& l) { return !l->closed; }));
     }
 };
 
@@ -180,8 +177,7 @@ public:
             std::shared_ptr<mock_link> link;
             if (!error) link = network->links.emplace_back(std::make_shared<mock_link>(executor));
             net::post(executor, [kept, error, link, executor] {
-                std::move (*kept)(error,
-                                  link ? stream<Executor>(executor, link) : stream<Executor>(executor));
+                std::move (*kept)(error, link ? stream<Executor>(executor, link) : stream<Executor>(executor));
             });
         };
         const auto running = std::make_shared<cancel_opening>();

@@ -5,7 +5,7 @@
 
 #include "hotpool/connection_manager.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 inline const char* name_of(slot_state state) noexcept {
     switch (state) {
@@ -42,13 +42,13 @@ inline const char* name_of(get_outcome outcome) noexcept {
     return "?";
 }
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test
 
 namespace hotpool {
 
-inline std::ostream& operator<<(std::ostream& out, slot_state value) { return out << testing::name_of(value); }
-inline std::ostream& operator<<(std::ostream& out, slot_task value) { return out << testing::name_of(value); }
-inline std::ostream& operator<<(std::ostream& out, get_outcome value) { return out << testing::name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, slot_state value) { return out << test::name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, slot_task value) { return out << test::name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, get_outcome value) { return out << test::name_of(value); }
 inline std::ostream& operator<<(std::ostream& out, retire_reason value) { return out << to_string(value); }
 
 inline std::ostream& operator<<(std::ostream& out, const connection_counts& c) {

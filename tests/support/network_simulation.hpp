@@ -17,7 +17,7 @@
 #include "hotpool/connection_manager.hpp"
 #include "support/names.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace std::chrono_literals;
 
@@ -338,4 +338,4 @@ private:
     bool closing_ = false;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -19,8 +19,7 @@ public:
     /// @param in_http directives for the http block
     /// @param in_server those for the server; each @PORT@ in it becomes its plain port
     explicit nginx(const std::string& in_http = "", std::string in_server = "") {
-        for (std::size_t at; (at = in_server.find("@PORT@")) != in_server.npos;)
-            in_server.replace(at, 6, port_);
+        for (std::size_t at; (at = in_server.find("@PORT@")) != in_server.npos;) in_server.replace(at, 6, port_);
         std::filesystem::create_directory(prefix_ / "html");
         const identity own = root_.issue();
         prefix_.write("own.pem", own.certificate_pem);
@@ -28,16 +27,14 @@ public:
         serve("index.html", "hello from nginx\n");
         prefix_.write(
             "nginx.conf",
-            std::string(::geteuid() == 0 ? "user root;\n"
-                                         : "") +  // the workers must be able to read the prefix
+            std::string(::geteuid() == 0 ? "user root;\n" : "") +  // the workers must be able to read the prefix
                 "daemon off; master_process on; worker_processes 1; pid nginx.pid; error_log error.log;\n"
                 "events { worker_connections 512; }\n"
                 "http { access_log off; default_type text/plain;\n"
                 "client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; "
                 "scgi_temp_path t5;\n" +
                 in_http + "\nserver { listen 127.0.0.1:" + port_ + "; listen 127.0.0.1:" + tls_port_ +
-                " ssl; ssl_certificate own.pem; ssl_certificate_key own.key; root html;\n" + in_server +
-                "\n} }\n");
+                " ssl; ssl_certificate own.pem; ssl_certificate_key own.key; root html;\n" + in_server + "\n} }\n");
         start();
     }
 
@@ -59,8 +56,7 @@ private:
     std::string port_ = free_port();
     std::string tls_port_ = free_port();
     scratch_directory prefix_;
-    server_process process_{{HOTPOOL_NGINX, "-p", prefix_.string() + "/", "-c", "nginx.conf"},
-                            {port_, tls_port_}};
+    server_process process_{{HOTPOOL_NGINX, "-p", prefix_.string() + "/", "-c", "nginx.conf"}, {port_, tls_port_}};
 };
 
 }  // namespace hotpool::test

@@ -96,8 +96,7 @@ public:
 
     pool_type pool(net::io_context& io, const pool_options& options = {},
                    std::shared_ptr<connection_budget> budget = nullptr) const {
-        return pool_type(io.get_executor(), target(), options, trusting_options<Transport>(),
-                         std::move(budget));
+        return pool_type(io.get_executor(), target(), options, trusting_options<Transport>(), std::move(budget));
     }
 
 private:
@@ -174,12 +173,11 @@ std::string round_trip(net::io_context& io, Lease& lease, const std::string& tex
             });
         } else if (sent == text.size() && received < text.size() && !reading) {
             reading = true;
-            lease.async_read_some(net::buffer(back) + received,
-                                  [&](std::error_code error, std::size_t bytes) {
-                                      reading = false;
-                                      broken = broken || error;
-                                      received += bytes;
-                                  });
+            lease.async_read_some(net::buffer(back) + received, [&](std::error_code error, std::size_t bytes) {
+                reading = false;
+                broken = broken || error;
+                received += bytes;
+            });
         }
         return !writing && !reading && (broken || received == text.size());
     });

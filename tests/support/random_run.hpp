@@ -12,7 +12,7 @@
 #include "hotpool/connection_manager.hpp"
 #include "support/compared_managers.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// What the jittered policies answered last; the reference checks the bounds and takes the number over.
 struct spied {
@@ -273,4 +273,4 @@ private:
     const std::vector<pool_options>& choices_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -8,7 +8,7 @@
 
 #include "hotpool/access_list.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// The first `count` bits of an address as text, with its family in front.
 inline std::string bits_of(const ip_address& address, unsigned count) {
@@ -48,8 +48,7 @@ public:
         std::size_t longest = 0;
         access_verdict result = options_.default_verdict;
         for (const entry& e : entries_) {
-            if (e.expires <= now || bits.compare(0, e.bits.size(), e.bits) != 0 || e.bits.size() < longest)
-                continue;
+            if (e.expires <= now || bits.compare(0, e.bits.size(), e.bits) != 0 || e.bits.size() < longest) continue;
             longest = e.bits.size();
             result = e.verdict;
         }
@@ -80,12 +79,11 @@ private:
     }
     std::vector<entry>::iterator find(const ip_block& block) {
         const std::string bits = plain(block);
-        return std::find_if(entries_.begin(), entries_.end(),
-                            [&bits](const entry& e) { return e.bits == bits; });
+        return std::find_if(entries_.begin(), entries_.end(), [&bits](const entry& e) { return e.bits == bits; });
     }
 
     access_options options_;
     std::vector<entry> entries_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -10,7 +10,7 @@
 #include "hotpool/access_list.hpp"
 #include "hotpool/inbound/admission.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace hotpool::inbound;
 
@@ -44,8 +44,8 @@ struct reference_quota<sliding_window> {
     static duration part(const quota_options& o) { return (o.window + duration{11}) / 12; }
     duration::rep part_of(time_point at, const quota_options& o) const { return (at - origin) / part(o); }
     std::uint64_t used(time_point at, const quota_options& o) const {
-        return static_cast<std::uint64_t>(std::count_if(
-            log.begin(), log.end(), [&](time_point t) { return part_of(t, o) > part_of(at, o) - 13; }));
+        return static_cast<std::uint64_t>(
+            std::count_if(log.begin(), log.end(), [&](time_point t) { return part_of(t, o) > part_of(at, o) - 13; }));
     }
     duration wait(time_point now, const quota_options& o) const {
         time_point at = now;
@@ -71,8 +71,7 @@ struct reference_quota<token_bucket> {
         duration::rep units = 0;
         time_point last = log.empty() ? at : log.front();
         for (const time_point t : log) {
-            units =
-                std::max<duration::rep>(0, units - (t - last).count() * o.max_requests) + o.window.count();
+            units = std::max<duration::rep>(0, units - (t - last).count() * o.max_requests) + o.window.count();
             last = t;
         }
         return std::max<duration::rep>(0, units - (at - last).count() * o.max_requests);
@@ -108,8 +107,7 @@ public:
         if (why == refuse_reason::none && is_at(connections.size(), options_.max_connections))
             why = refuse_reason::total_connections;
         if (why == refuse_reason::none && is_group_full(peer)) why = refuse_reason::group_connections;
-        if (why == refuse_reason::none && is_at(half_open(), options_.max_handshakes))
-            why = refuse_reason::half_open;
+        if (why == refuse_reason::none && is_at(half_open(), options_.max_handshakes)) why = refuse_reason::half_open;
         if (why == refuse_reason::none && !remember(group, now)) why = refuse_reason::group_table_full;
         see(group, now);
         if (why == refuse_reason::none) connections.push_back({id, group, true});
@@ -134,9 +132,7 @@ public:
         touch(left);
     }
 
-    answer request_offered(const peer_group& group, time_point now) {
-        return request(refuse_reason::none, group, now);
-    }
+    answer request_offered(const peer_group& group, time_point now) { return request(refuse_reason::none, group, now); }
     answer request_offered(const ip_address& client, time_point now) {
         const peer_group group = group_of(client, options_.groups);
         refuse_reason why = judge_address(client, now);
@@ -155,8 +151,8 @@ public:
     void set_options(const admission_options& options) { options_ = options; }
     void set_short(bool is_short) { short_ = is_short; }
     std::size_t half_open() const {
-        return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
-                                                      [](const connection& c) { return c.half_open; }));
+        return static_cast<std::size_t>(
+            std::count_if(connections.begin(), connections.end(), [](const connection& c) { return c.half_open; }));
     }
     std::size_t of_group(const peer_group& group) const {
         return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
@@ -170,8 +166,7 @@ public:
     }
     duration wait(const peer_group& group, time_point now) {
         const known* const k = find(group);
-        return k == nullptr || options_.max_requests_per_group == 0 ? duration::zero()
-                                                                    : k->quota.wait(now, quota());
+        return k == nullptr || options_.max_requests_per_group == 0 ? duration::zero() : k->quota.wait(now, quota());
     }
 
     std::vector<connection> connections;
@@ -187,12 +182,9 @@ private:
     };
 
     static bool is_at(std::size_t count, std::size_t limit) { return limit != 0 && count >= limit; }
-    quota_options quota() const {
-        return {options_.max_requests_per_group, options_.request_window, window_begins_};
-    }
+    quota_options quota() const { return {options_.max_requests_per_group, options_.request_window, window_begins_}; }
     known* find(const peer_group& group) {
-        const auto place =
-            std::find_if(known_.begin(), known_.end(), [&](const known& k) { return k.group == group; });
+        const auto place = std::find_if(known_.begin(), known_.end(), [&](const known& k) { return k.group == group; });
         return place == known_.end() ? nullptr : &*place;
     }
     bool is_over(const peer_group& group, time_point now) {
@@ -209,8 +201,7 @@ private:
     known* oldest(bool over) {
         known* found = nullptr;
         for (known& k : known_)
-            if (k.over == over && of_group(k.group) == 0 && (found == nullptr || k.seen < found->seen))
-                found = &k;
+            if (k.over == over && of_group(k.group) == 0 && (found == nullptr || k.seen < found->seen)) found = &k;
         return found;
     }
     bool remember(const peer_group& group, time_point now) {
@@ -239,8 +230,7 @@ private:
     answer request(refuse_reason why, const peer_group& group, time_point now) {
         known* const k = find(group);
         if (why == refuse_reason::none && k->blocked_until > now) why = refuse_reason::blocked;
-        if (why == refuse_reason::none && wait(group, now) > duration::zero())
-            why = refuse_reason::group_requests;
+        if (why == refuse_reason::none && wait(group, now) > duration::zero()) why = refuse_reason::group_requests;
         if (why == refuse_reason::none) k->quota.count(now, quota());
         see(group, now);
         return answer_of(why, group, now);
@@ -259,4 +249,4 @@ private:
     bool short_ = false;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

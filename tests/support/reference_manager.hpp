@@ -11,7 +11,7 @@
 
 #include "support/reference_slots.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 class reference_manager : public reference_slots {
 public:
@@ -340,4 +340,4 @@ private:
     int last_id_ = 0;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -9,7 +9,7 @@
 
 #include "hotpool/inbound/registry_options.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 class reference_registry {
 public:
@@ -100,8 +100,8 @@ public:
 
     std::vector<int> peers(int id) const {
         std::vector<int> found;
-        const auto of = std::find_if(connections.begin(), connections.end(),
-                                     [id](const connection& c) { return c.id == id; });
+        const auto of =
+            std::find_if(connections.begin(), connections.end(), [id](const connection& c) { return c.id == id; });
         if (of == connections.end()) return found;
         for (const connection& c : connections)
             if (c.group == of->group && c.id != id) found.push_back(c.id);
@@ -124,13 +124,12 @@ public:
 
 private:
     connection* find(int id) {
-        const auto place = std::find_if(connections.begin(), connections.end(),
-                                        [id](const connection& c) { return c.id == id; });
+        const auto place =
+            std::find_if(connections.begin(), connections.end(), [id](const connection& c) { return c.id == id; });
         return place != connections.end() ? &*place : nullptr;
     }
     void get_in_line(const connection& c) {
-        if (!c.writing && std::find(ready_.begin(), ready_.end(), c.id) == ready_.end())
-            ready_.push_back(c.id);
+        if (!c.writing && std::find(ready_.begin(), ready_.end(), c.id) == ready_.end()) ready_.push_back(c.id);
     }
     static inbound::send_result count(std::uint64_t& counter, inbound::send_result result) {
         ++counter;
@@ -141,4 +140,4 @@ private:
     std::vector<int> ready_, ending_;
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -13,7 +13,7 @@
 
 #include "hotpool/connection_manager.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace std::chrono_literals;
 
@@ -142,4 +142,4 @@ protected:
     }
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

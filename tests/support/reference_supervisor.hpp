@@ -11,7 +11,7 @@
 
 #include "hotpool/inbound/connection_supervisor.hpp"
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 using namespace hotpool::inbound;
 using namespace std::chrono_literals;
@@ -141,9 +141,7 @@ public:
     }
 
 private:
-    static time_point plus(time_point from, duration span) {
-        return span == 0s ? never : base::after(from, span);
-    }
+    static time_point plus(time_point from, duration span) { return span == 0s ? never : base::after(from, span); }
 
     close_reason renamed(const reference_connection& c, close_reason why) const {
         const std::set<close_reason> own = {close_reason::peer_closed, close_reason::finished,
@@ -178,8 +176,7 @@ private:
     }
     time_point next_of(const reference_connection& c) const {
         if (c.state < life_state::open) return plus(c.accepted_at, options_.handshake_timeout);
-        if (c.state == life_state::draining)
-            return c.cut ? never : base::after(c.since, options_.linger_timeout);
+        if (c.state == life_state::draining) return c.cut ? never : base::after(c.since, options_.linger_timeout);
         return std::min({patience_ends(c), silence_ends(c), c.in_request() ? never : c.dies});
     }
     /// True when something happened.
@@ -202,10 +199,8 @@ private:
             if (c.doing == activity::replying)
                 cut(c, close_reason::slow_reader);
             else
-                close(
-                    c,
-                    c.doing == activity::idle ? close_reason::idle_timeout : close_reason::request_timed_out,
-                    now, true);
+                close(c, c.doing == activity::idle ? close_reason::idle_timeout : close_reason::request_timed_out, now,
+                      true);
             return true;
         }
         if (now < silence_ends(c)) return false;
@@ -222,4 +217,4 @@ private:
     }
 };
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

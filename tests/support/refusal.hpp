@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace hotpool::testing {
+namespace hotpool::test {
 
 /// The message of the `std::invalid_argument` that `attempt` throws, or "accepted".
 template <class Attempt>
@@ -17,4 +17,4 @@ std::string refusal_of(Attempt attempt) {
     return "accepted";
 }
 
-}  // namespace hotpool::testing
+}  // namespace hotpool::test

@@ -79,10 +79,11 @@ private:
 struct resume_server {
     using prepare = std::function<void(SSL_CTX*)>;
 
-    explicit resume_server(server_tls tls) : server(logging(std::move(tls)), [this](server_connection& c) {
-        log.shaken_hands(c);
-        echo(c);
-    }) {}
+    explicit resume_server(server_tls tls)
+        : server(logging(std::move(tls)), [this](server_connection& c) {
+              log.shaken_hands(c);
+              echo(c);
+          }) {}
 
     /// What comes after a restart.
     void restart(server_tls tls) { server.change_tls(logging(std::move(tls))); }

@@ -42,15 +42,13 @@ private:
         if (!going_) return;
         ++under_way_;
         const bool post = what == kind::post;
-        const std::string target =
-            post ? "/post/" + std::to_string(posts_++) : "/get/" + std::to_string(gets_++);
+        const std::string target = post ? "/post/" + std::to_string(posts_++) : "/get/" + std::to_string(gets_++);
         auto ended = [this, what, target](std::error_code error, const response& reply) {
             --under_way_;
             if (error)
                 (what == kind::post ? failed_posts_ : failed_gets_).emplace(target, error);
             else if (reply.status() != 200 || reply.body() != target)
-                wrong_.insert(target + ": " + std::to_string(reply.status()) + ' ' +
-                              std::string(reply.body()));
+                wrong_.insert(target + ": " + std::to_string(reply.status()) + ' ' + std::string(reply.body()));
             next(what);
         };
         if (post)

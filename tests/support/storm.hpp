@@ -72,8 +72,7 @@ public:
         if (!bench_.quiet()) broken.note("a connection is still open at the origin's side");
         ledger_.judge(report_);
         report_.retries = counted_retry::granted;
-        for (std::size_t i = 0; i < fault_count; ++i)
-            report_.faults[i] = bench_.tally.of(static_cast<fault>(i));
+        for (std::size_t i = 0; i < fault_count; ++i) report_.faults[i] = bench_.tally.of(static_cast<fault>(i));
         return report_;
     }
 
@@ -143,8 +142,7 @@ private:
         if constexpr (Side::is_tls)
             if (every(2000)) pool.set_transport_options(Side::options());
         if (report_.samples % 16 == 0) {
-            std::size_t& most =
-                report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
+            std::size_t& most = report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
             most = std::max(most, heap_in_use());
         }
         if (workers_.working() == 0) return;

@@ -46,8 +46,7 @@ public:
         ++noted_;
     }
     void note(request_id id, std::error_code error, unsigned status, std::string_view body) {
-        if (!error && (status != 200 || body != body_of(id)))
-            break_promise(id, "was answered with something else");
+        if (!error && (status != 200 || body != body_of(id))) break_promise(id, "was answered with something else");
         note(id, error);
     }
     /// Requests that have ended.

@@ -69,9 +69,8 @@ struct storm_report {
     storm_settings settings;
     const char* transport = "";
     std::size_t answered = 0;
-    std::array<std::size_t, codes> failed{};  ///< by `errc`
-    std::array<std::size_t, codes>
-        processed_unsaid{};  ///< POSTs processed, the error not saying that they may be
+    std::array<std::size_t, codes> failed{};            ///< by `errc`
+    std::array<std::size_t, codes> processed_unsaid{};  ///< POSTs processed, the error not saying that they may be
     std::uint64_t retries = 0;
     std::uint64_t opened = 0;
     std::uint64_t overtaken = 0;
@@ -98,17 +97,13 @@ struct storm_report {
         probes += pool.total.probes;
         for (std::size_t i = 0; i < retire_reason_count; ++i) retired[i] += pool.total.retired[i];
     }
-    std::size_t failures() const noexcept {
-        return std::accumulate(failed.begin(), failed.end(), std::size_t{0});
-    }
+    std::size_t failures() const noexcept { return std::accumulate(failed.begin(), failed.end(), std::size_t{0}); }
 
     void print() const {
-        std::printf("\nstorm over %s, %d client thread%s, %d workers, seed %llu\n", transport,
-                    settings.threads, settings.threads == 1 ? "" : "s", settings.workers,
-                    static_cast<unsigned long long>(settings.seed));
+        std::printf("\nstorm over %s, %d client thread%s, %d workers, seed %llu\n", transport, settings.threads,
+                    settings.threads == 1 ? "" : "s", settings.workers, static_cast<unsigned long long>(settings.seed));
         line(settings.requests, "requests, half of them POST");
-        std::printf("%12.0f  requests/s in %.1f s\n", static_cast<double>(settings.requests) / seconds,
-                    seconds);
+        std::printf("%12.0f  requests/s in %.1f s\n", static_cast<double>(settings.requests) / seconds, seconds);
         line(answered, "answered");
         line(failures(), "failed");
         for (std::size_t i = 0; i < codes; ++i) line_if(failed[i], "  " + message(i));
@@ -135,9 +130,7 @@ struct storm_report {
     }
 
 private:
-    static std::string message(std::size_t code) {
-        return make_error_code(static_cast<errc>(code)).message();
-    }
+    static std::string message(std::size_t code) { return make_error_code(static_cast<errc>(code)).message(); }
     static void line_if(std::uint64_t number, const std::string& what) {
         if (number != 0) line(number, what);
     }

@@ -34,8 +34,8 @@ namespace hotpool::test {
 template <class Pool>
 struct storm_site {
     template <class TransportOptions>
-    storm_site(net::io_context& io, origin target, const pool_options& options,
-               const TransportOptions& transport, pool_services services, duration patience)
+    storm_site(net::io_context& io, origin target, const pool_options& options, const TransportOptions& transport,
+               pool_services services, duration patience)
         : pool(io.get_executor(), std::move(target), options, transport, std::move(services)),
           checker(pool),
           client(pool, {.request_timeout = patience}) {}
@@ -52,8 +52,8 @@ public:
 
     void begin(duration limit) {
         timer_.expires_after(limit);
-        timer_.async_wait(net::bind_executor(
-            strand_, [self = this->shared_from_this(), serial = serial_](std::error_code ended) {
+        timer_.async_wait(
+            net::bind_executor(strand_, [self = this->shared_from_this(), serial = serial_](std::error_code ended) {
                 if (!ended && serial == self->serial_) self->stop_.emit(net::cancellation_type::terminal);
             }));
     }
@@ -139,8 +139,8 @@ private:
             try {
                 auto lease = co_await pool.async_get(patience_, net::use_awaitable);
                 limit->begin(patience_);
-                reply = co_await async_exchange(lease, request,
-                                                net::bind_cancellation_slot(limit->slot(), into(error)));
+                reply =
+                    co_await async_exchange(lease, request, net::bind_cancellation_slot(limit->slot(), into(error)));
                 limit->end();
                 if (*id % 3 != 0) pool.put(std::move(lease));
             } catch (const std::system_error& failure) {
@@ -171,8 +171,7 @@ private:
             };
             if (dice_.next() % 50 == 0) limit_->begin(std::chrono::microseconds(dice_.next() % 5'000));
             crew_.site_.client.async_send(
-                *request_,
-                net::bind_cancellation_slot(limit_->slot(), net::bind_executor(strand_, std::move(ended))));
+                *request_, net::bind_cancellation_slot(limit_->slot(), net::bind_executor(strand_, std::move(ended))));
         }
 
         storm_workers& crew_;

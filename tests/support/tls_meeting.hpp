@@ -42,10 +42,10 @@ inline tls_server_options asking(client_auth how, tls_server_options more = {}) 
 
 /// How a client speaks TLS.
 struct client_tls {
-    identity own{};        ///< empty: it has no certificate
-    int min_version = 0;   ///< TLS1_2_VERSION and so on; 0: any
+    identity own{};       ///< empty: it has no certificate
+    int min_version = 0;  ///< TLS1_2_VERSION and so on; 0: any
     int max_version = 0;
-    std::string alpn{};    ///< as it is sent: each protocol after its length
+    std::string alpn{};  ///< as it is sent: each protocol after its length
     std::string ciphers{};
     std::function<void(SSL_CTX*)> prepare{};  ///< for whatever else is to be set
 };

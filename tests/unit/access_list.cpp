@@ -150,9 +150,9 @@ TEST_CASE("a_verdict_allocates_nothing", "[access]") {
     for (unsigned char i = 0; i < 100; ++i) list.deny(ip_address{ip_address::v4_bytes_type{10, 0, i, 1}}, start + 1s);
     list.deny(ip_block{"10.0.0.0/8"});
     const ip_address asked[] = {address("10.0.7.1"), address("11.0.0.1"), address("::ffff:10.0.7.2"), address("::1")};
-    const std::uint64_t before = testing::allocations();
+    const std::uint64_t before = test::allocations();
     std::size_t denials = 0;
     for (const ip_address& a : asked) denials += list.verdict(a, start) == denied;
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
     CHECK(denials == 2);
 }

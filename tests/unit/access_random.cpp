@@ -10,7 +10,7 @@
 #include "support/reference_access.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {

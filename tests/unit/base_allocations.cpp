@@ -25,9 +25,9 @@ void* counted(std::size_t bytes) {
 
 }  // namespace
 
-std::uint64_t hotpool::testing::allocations() noexcept { return allocation_count; }
-hotpool::testing::scarce_memory::scarce_memory(std::uint64_t calls) noexcept { allocations_left = calls; }
-hotpool::testing::scarce_memory::~scarce_memory() { allocations_left = plenty; }
+std::uint64_t hotpool::test::allocations() noexcept { return allocation_count; }
+hotpool::test::scarce_memory::scarce_memory(std::uint64_t calls) noexcept { allocations_left = calls; }
+hotpool::test::scarce_memory::~scarce_memory() { allocations_left = plenty; }
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
@@ -39,11 +39,11 @@ void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 
 TEST_CASE("allocations_are_counted", "[base]") {
-    const std::uint64_t before = hotpool::testing::allocations();
+    const std::uint64_t before = hotpool::test::allocations();
     ::operator delete(::operator new(1));
     ::operator delete[](::operator new[](100));
     ::operator delete(::operator new(1, std::nothrow));
-    CHECK(hotpool::testing::allocations() == before + 3);
+    CHECK(hotpool::test::allocations() == before + 3);
 }
 
 TEST_CASE("memory_is_as_scarce_as_a_test_wants_it", "[base]") {
@@ -51,7 +51,7 @@ TEST_CASE("memory_is_as_scarce_as_a_test_wants_it", "[base]") {
     const auto three = [] {
         for (int i = 0; i < 3; ++i) ::operator delete(::operator new(1));
     };
-    CHECK(hotpool::testing::until_memory_lasts(three, [&] { ++failures; }) == 3);
+    CHECK(hotpool::test::until_memory_lasts(three, [&] { ++failures; }) == 3);
     CHECK(failures == 3);
     CHECK_NOTHROW(three());
 }

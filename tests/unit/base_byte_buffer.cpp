@@ -12,7 +12,7 @@ using namespace hotpool;
 using base::byte_buffer;
 
 TEST_CASE("new_buffer_has_no_memory", "[base]") {
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     byte_buffer b;
     CHECK(b.empty());
     CHECK(b.capacity() == 0);
@@ -22,7 +22,7 @@ TEST_CASE("new_buffer_has_no_memory", "[base]") {
     b.consume(0);
     b.clear();
     b.release();
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
 }
 
 TEST_CASE("buffer_keeps_its_bytes_as_it_grows", "[base]") {
@@ -139,10 +139,10 @@ TEST_CASE("appending_byte_by_byte_moves_the_block_a_few_times_only", "[base]") {
 TEST_CASE("buffer_reused_within_a_thread_allocates_nothing", "[base]") {
     if (!base::recycling) return;  // switched off under sanitizers
     { byte_buffer warm(4096); }
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     for (int i = 0; i < 100; ++i) {
         byte_buffer b(4096);
         b.append("some bytes");
     }
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
 }

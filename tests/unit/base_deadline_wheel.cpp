@@ -215,11 +215,11 @@ TEST_CASE("wheel_notices_a_key_changed_behind_its_back", "[base]") {
 }
 
 TEST_CASE("wheel_allocates_nothing", "[base]") {
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     wheel_type wheel;
     std::array<item, 64> items;
     for (std::size_t i = 0; i < items.size(); ++i) wheel.insert(items[i], at(1ull << i % 40));
     while (wheel.take_due(never) != nullptr) {
     }
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
 }

@@ -30,17 +30,17 @@ TEST_CASE("freed_block_is_used_again_for_any_size_of_its_class", "[base]") {
     if (!base::recycling) return;  // switched off under sanitizers
     void* first = recycler::allocate(1000);
     recycler::deallocate(first, 1000);
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     void* again = recycler::allocate(900);
     CHECK(again == first);
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
     recycler::deallocate(again, 600);
 }
 
 TEST_CASE("blocks_beyond_the_largest_are_not_kept", "[base]") {
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     for (int i = 0; i < 3; ++i) recycler::deallocate(recycler::allocate(100'000), 100'000);
-    CHECK(testing::allocations() == before + 3);
+    CHECK(test::allocations() == before + 3);
 }
 
 TEST_CASE("store_keeps_no_more_than_its_bound", "[base]") {
@@ -49,9 +49,9 @@ TEST_CASE("store_keeps_no_more_than_its_bound", "[base]") {
     const std::size_t most = recycler::max_kept_bytes / recycler::max_block_bytes;
     for (std::size_t i = 0; i < most + 5; ++i) blocks.push_back(recycler::allocate(recycler::max_block_bytes));
     for (void* block : blocks) recycler::deallocate(block, recycler::max_block_bytes);
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     for (void*& block : blocks) block = recycler::allocate(recycler::max_block_bytes);
-    CHECK(testing::allocations() == before + 5);
+    CHECK(test::allocations() == before + 5);
     for (void* block : blocks) recycler::deallocate(block, recycler::max_block_bytes);
 }
 
@@ -77,9 +77,9 @@ struct late_owner {
     std::uint64_t* taken_anew = nullptr;
     ~late_owner() {
         recycler::deallocate(block, 512);
-        const auto before = testing::allocations();
+        const auto before = test::allocations();
         recycler::deallocate(std::memset(recycler::allocate(512), 3, 512), 512);
-        *taken_anew = testing::allocations() - before;
+        *taken_anew = test::allocations() - before;
     }
 };
 

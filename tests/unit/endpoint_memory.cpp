@@ -6,7 +6,7 @@
 #include "support/catch.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {

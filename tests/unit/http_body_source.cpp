@@ -43,7 +43,7 @@ struct text_reader {
 
 }  // namespace
 
-TEST_CASE("a source yields what its callable writes") {
+TEST_CASE("a_source_yields_what_its_callable_writes") {
     text_reader reader{"hello world"};
     const body_source source([&](std::span<char> room) { return reader.read(room); });
     std::error_code error;
@@ -51,14 +51,15 @@ TEST_CASE("a source yields what its callable writes") {
     CHECK_FALSE(error);
 }
 
-TEST_CASE("a source may own what cannot be copied") {
-    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](
-                                 std::span<char> room) { return owned->read(room); });
+TEST_CASE("a_source_may_own_what_cannot_be_copied") {
+    const body_source source([owned = std::make_unique<text_reader>(text_reader{"abc"})](std::span<char> room) {
+        return owned->read(room);
+    });
     std::error_code error;
     CHECK(read_all(source, error) == "abc");
 }
 
-TEST_CASE("a source says that it failed") {
+TEST_CASE("a_source_says_that_it_failed") {
     std::error_code error;
     const body_source reports([](std::span<char>, std::error_code& e) {
         e = std::make_error_code(std::errc::io_error);
@@ -80,7 +81,7 @@ TEST_CASE("a source says that it failed") {
     CHECK_FALSE(error);
 }
 
-TEST_CASE("a source can be replayed only if it has a way back") {
+TEST_CASE("a_source_can_be_replayed_only_if_it_has_a_way_back") {
     text_reader reader{"hello"};
     const auto pull = [&](std::span<char> room) { return reader.read(room); };
     const auto rewind = [&] {
@@ -108,7 +109,7 @@ TEST_CASE("a source can be replayed only if it has a way back") {
     CHECK(request.rewind() == errc{});
 }
 
-TEST_CASE("chunks are written with their size, and nothing for no data") {
+TEST_CASE("chunks_are_written_with_their_size_and_nothing_for_no_data") {
     base::byte_buffer out;
     http::append_chunk(out, "hello");
     http::append_chunk(out, "");
@@ -117,7 +118,7 @@ TEST_CASE("chunks are written with their size, and nothing for no data") {
     CHECK(out.view() == "5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n0\r\n\r\n");
 }
 
-TEST_CASE("a chunk filled in place takes its size from what was written") {
+TEST_CASE("a_chunk_filled_in_place_takes_its_size_from_what_was_written") {
     for (const std::size_t room_size : {std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{4096}})
         for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16},
                                        std::size_t{255}, std::size_t{256}, std::size_t{4096}}) {
@@ -140,15 +141,13 @@ TEST_CASE("a chunk filled in place takes its size from what was written") {
         }
 }
 
-TEST_CASE("what the chunk writer writes the response parser reads") {
+TEST_CASE("what_the_chunk_writer_writes_the_response_parser_reads") {
     text_reader reader{std::string(10000, 'a') + "\r\n0\r\n\r\n" + std::string(500, 'b')};
-    const body_source source(
-        [&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
+    const body_source source([&](std::span<char> room) { return reader.read(room.first(room.size() / 2 + 1)); });
     base::byte_buffer out;
     out.append(test::chunked_head);
     std::error_code error;
-    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) !=
-           0) {
+    while (http::append_chunk(out, 1000, [&](std::span<char> room) { return source.pull(room, error); }) != 0) {
     }
     out.append(http::last_chunk);
     const test::outcome got = test::deliver_whole(out.view());

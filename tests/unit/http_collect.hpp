@@ -97,9 +97,7 @@ private:
         result_.consumed += step.consumed;
         switch (step.event) {
             case parse_event::need_more: break;
-            case parse_event::interim_head:
-                result_.interim.push_back(read_head(parser_.head(), shown));
-                break;
+            case parse_event::interim_head: result_.interim.push_back(read_head(parser_.head(), shown)); break;
             case parse_event::head: result_.head = read_head(parser_.head(), shown); break;
             case parse_event::body: result_.body += step.piece; break;
             case parse_event::end: result_.complete = true; break;
@@ -113,8 +111,7 @@ private:
 };
 
 /// @param cuts ascending positions in `bytes` where one delivery ends and the next begins
-inline outcome deliver(std::string_view bytes, const std::vector<std::size_t>& cuts,
-                       const situation& s = {}) {
+inline outcome deliver(std::string_view bytes, const std::vector<std::size_t>& cuts, const situation& s = {}) {
     collector reader(s);
     std::size_t begin = 0;
     for (const std::size_t cut : cuts) {
@@ -126,9 +123,7 @@ inline outcome deliver(std::string_view bytes, const std::vector<std::size_t>& c
     return reader.finish();
 }
 
-inline outcome deliver_whole(std::string_view bytes, const situation& s = {}) {
-    return deliver(bytes, {}, s);
-}
+inline outcome deliver_whole(std::string_view bytes, const situation& s = {}) { return deliver(bytes, {}, s); }
 
 inline outcome deliver_bytewise(std::string_view bytes, const situation& s = {}) {
     std::vector<std::size_t> cuts;

@@ -13,7 +13,7 @@
 using namespace hotpool;
 using namespace hotpool::http;
 
-TEST_CASE("a list is taken apart element by element") {
+TEST_CASE("a_list_is_taken_apart_element_by_element") {
     const auto elements = [](std::string_view list) {
         std::vector<std::string_view> all;
         do all.push_back(take_list_element(list));
@@ -28,7 +28,7 @@ TEST_CASE("a list is taken apart element by element") {
     CHECK(elements("") == list{""});
 }
 
-TEST_CASE("a list has a token only as a whole element") {
+TEST_CASE("a_list_has_a_token_only_as_a_whole_element") {
     CHECK(list_has_token("close", "close"));
     CHECK(list_has_token("CLOSE", "close"));
     CHECK(list_has_token("upgrade,close", "close"));
@@ -41,7 +41,7 @@ TEST_CASE("a list has a token only as a whole element") {
     CHECK_FALSE(list_has_token("close;q=1", "close"));
 }
 
-TEST_CASE("only letters compare without case") {
+TEST_CASE("only_letters_compare_without_case") {
     CHECK(equals_ignoring_case("Content-Length", "cONTENT-lENGTH"));
     CHECK(equals_ignoring_case("", ""));
     CHECK_FALSE(equals_ignoring_case("a", "ab"));
@@ -49,7 +49,7 @@ TEST_CASE("only letters compare without case") {
         CHECK_FALSE(equals_ignoring_case(pair.substr(0, 1), pair.substr(1)));
 }
 
-TEST_CASE("a word is found in any case and nothing else is taken for it") {
+TEST_CASE("a_word_is_found_in_any_case_and_nothing_else_is_taken_for_it") {
     for (const std::string_view same : {"keep-alive", "Keep-Alive", "KEEP-ALIVE", "kEEP-aLIVE"})
         CHECK(is_word(same, "keep-alive"));
     const std::string word = "keep-alive";
@@ -63,17 +63,16 @@ TEST_CASE("a word is found in any case and nothing else is taken for it") {
     CHECK_FALSE(is_word("keep-alives", "keep-alive"));
 }
 
-TEST_CASE("decimal numbers are digits up to 64 bits") {
+TEST_CASE("decimal_numbers_are_digits_up_to_64_bits") {
     CHECK(parse_decimal("0") == 0u);
     CHECK(parse_decimal("0042") == 42u);
     CHECK(parse_decimal("18446744073709551615") == std::numeric_limits<std::uint64_t>::max());
-    for (const std::string_view wrong :
-         {"", " ", "1 ", " 1", "+1", "-1", "1.0", "0x1", "1a", "18446744073709551616", "18446744073709551620",
-          "99999999999999999999", "184467440737095516150"})
+    for (const std::string_view wrong : {"", " ", "1 ", " 1", "+1", "-1", "1.0", "0x1", "1a", "18446744073709551616",
+                                         "18446744073709551620", "99999999999999999999", "184467440737095516150"})
         CHECK(parse_decimal(wrong) == std::nullopt);
 }
 
-TEST_CASE("hexadecimal digits are taken off the front up to 64 bits") {
+TEST_CASE("hexadecimal_digits_are_taken_off_the_front_up_to_64_bits") {
     const auto take = [](std::string_view text, std::string_view behind) {
         const auto value = take_hex(text);
         if (value) CHECK(text == behind);
@@ -88,7 +87,7 @@ TEST_CASE("hexadecimal digits are taken off the front up to 64 bits") {
         CHECK(take(wrong, "") == std::nullopt);
 }
 
-TEST_CASE("scans stop at the first character that does not belong, wherever it is") {
+TEST_CASE("scans_stop_at_the_first_character_that_does_not_belong_wherever_it_is") {
     const std::string before(40, 'x');
     for (std::size_t prefix = 0; prefix <= before.size(); ++prefix)
         for (std::size_t suffix : {std::size_t{0}, std::size_t{1}, std::size_t{20}})
@@ -104,7 +103,7 @@ TEST_CASE("scans stop at the first character that does not belong, wherever it i
             }
 }
 
-TEST_CASE("scans pass over every character that belongs, in any mixture") {
+TEST_CASE("scans_pass_over_every_character_that_belongs_in_any_mixture") {
     test::random_messages random(4);
     const std::string usual = "abcXYZ-";
     std::string all;

@@ -15,9 +15,7 @@ class random_messages {
 public:
     explicit random_messages(unsigned seed) : random_(seed) {}
 
-    std::size_t up_to(std::size_t most) {
-        return std::uniform_int_distribution<std::size_t>{0, most}(random_);
-    }
+    std::size_t up_to(std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random_); }
     bool coin() { return up_to(1) == 0; }
 
     std::string text_of(std::string_view alphabet, std::size_t size) {
@@ -51,8 +49,7 @@ public:
             const std::size_t size = 1 + up_to(body.size() - 1);
             char digits[20];
             std::snprintf(digits, sizeof digits, coin() ? "%zx" : "%03zX", size);
-            text += std::string(digits) + (coin() ? ";e=1" : "") + "\r\n" +
-                    std::string(body.substr(0, size)) + "\r\n";
+            text += std::string(digits) + (coin() ? ";e=1" : "") + "\r\n" + std::string(body.substr(0, size)) + "\r\n";
             body.remove_prefix(size);
         }
         return text + "0\r\n" + (coin() ? "T: x\r\n" : "") + "\r\n";

@@ -63,11 +63,11 @@ struct naive_request {
 
 }  // namespace
 
-TEST_CASE("a request without anything gets Host and keep-alive") {
+TEST_CASE("a_request_without_anything_gets_host_and_keep_alive") {
     CHECK(head_of({"GET", "/"}) == "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: keep-alive\r\n\r\n");
 }
 
-TEST_CASE("fields are sent in the order they were added, trimmed") {
+TEST_CASE("fields_are_sent_in_the_order_they_were_added_trimmed") {
     request_builder request{"GET", "/index.html?q=a|b"};
     request.header("Accept", "text/html")
         .header("Cookie", " \ta=1; b=\xc3\xa4\t ")
@@ -81,7 +81,7 @@ TEST_CASE("fields are sent in the order they were added, trimmed") {
     CHECK_FALSE(request.has("Accep"));
 }
 
-TEST_CASE("setting a field replaces all of that name") {
+TEST_CASE("setting_a_field_replaces_all_of_that_name") {
     request_builder request{"GET", "/"};
     request.header("A", "1").header("B", "2").header("a", "3").header("C", "4").set_header("A", "5");
     CHECK(head_of(request) ==
@@ -92,7 +92,7 @@ TEST_CASE("setting a field replaces all of that name") {
           "keep-alive\r\n\r\n");
 }
 
-TEST_CASE("a Host of the caller's own replaces the origin's") {
+TEST_CASE("a_host_of_the_callers_own_replaces_the_origins") {
     request_builder request{"GET", "/"};
     request.header("host", "other:8080");
     const naive_request sent(head_of(request));
@@ -102,7 +102,7 @@ TEST_CASE("a Host of the caller's own replaces the origin's") {
     CHECK(head_of(request) == "GET / HTTP/1.1\r\nHost: [::1]\r\nConnection: keep-alive\r\n\r\n");
 }
 
-TEST_CASE("a target that names its host decides the Host field") {
+TEST_CASE("a_target_that_names_its_host_decides_the_host_field") {
     CHECK(head_of({"GET", "http://a.example:81/x?y"}) ==
           "GET http://a.example:81/x?y HTTP/1.1\r\nHost: a.example:81\r\nConnection: keep-alive\r\n\r\n");
     CHECK(naive_request(head_of({"GET", "http://a.example?y"})).fields.front().second == "a.example");
@@ -112,18 +112,17 @@ TEST_CASE("a target that names its host decides the Host field") {
     CHECK(naive_request(head_of({"GET", "/http://b/"})).fields.front().second == "example.com");
 }
 
-TEST_CASE("Connection is the caller's if the caller sets it") {
+TEST_CASE("connection_is_the_callers_if_the_caller_sets_it") {
     request_builder request{"GET", "/"};
     CHECK(request.keep_alive());
     request.header("Connection", "TE");
     CHECK(request.keep_alive());
     request.header("connection", "x, Close");
     CHECK_FALSE(request.keep_alive());
-    CHECK(head_of(request) ==
-          "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
+    CHECK(head_of(request) == "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: TE\r\nconnection: x, Close\r\n\r\n");
 }
 
-TEST_CASE("an upgrade is asked for by its field and named in Connection") {
+TEST_CASE("an_upgrade_is_asked_for_by_its_field_and_named_in_connection") {
     request_builder request{"GET", "/chat"};
     CHECK_FALSE(request.wants_upgrade());
     request.header("Upgrade", "websocket");
@@ -135,7 +134,7 @@ TEST_CASE("an upgrade is asked for by its field and named in Connection") {
     CHECK(request.wants_upgrade());
 }
 
-TEST_CASE("a body as text is sent with its length") {
+TEST_CASE("a_body_as_text_is_sent_with_its_length") {
     request_builder request{"POST", "/"};
     request.body("hello");
     CHECK(head_of(request) ==
@@ -150,14 +149,14 @@ TEST_CASE("a body as text is sent with its length") {
           "POST / HTTP/1.1\r\nHost: example.com\r\ncontent-length: 5\r\nConnection: keep-alive\r\n\r\n");
 }
 
-TEST_CASE("only methods that announce a body say that there is none") {
+TEST_CASE("only_methods_that_announce_a_body_say_that_there_is_none") {
     for (const std::string_view method : {"POST", "PUT", "PATCH"})
         CHECK(head_of({method, "/"}).find("Content-Length: 0\r\n") != std::string::npos);
     for (const std::string_view method : {"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "post"})
         CHECK(head_of({method, "/"}).find("Content-Length") == std::string::npos);
 }
 
-TEST_CASE("a streamed body is chunked unless its length is known") {
+TEST_CASE("a_streamed_body_is_chunked_unless_its_length_is_known") {
     request_builder request{"POST", "/"};
     request.body_source(pull_from("hello"));
     CHECK(request.is_streamed());
@@ -169,8 +168,7 @@ TEST_CASE("a streamed body is chunked unless its length is known") {
     request.body_source(pull_from("hello"), 5);
     CHECK_FALSE(request.is_chunked());
     CHECK(request.content_length() == 5u);
-    CHECK(naive_request(head_of(request)).fields.back() ==
-          std::pair<std::string, std::string>{"Content-Length", "5"});
+    CHECK(naive_request(head_of(request)).fields.back() == std::pair<std::string, std::string>{"Content-Length", "5"});
 
     request.body_source(pull_from("hello")).header("Content-Length", "5");
     CHECK_FALSE(request.is_chunked());
@@ -182,7 +180,7 @@ TEST_CASE("a streamed body is chunked unless its length is known") {
     CHECK(naive_request(head_of(empty)).fields.back().second == "0");
 }
 
-TEST_CASE("the last body given counts") {
+TEST_CASE("the_last_body_given_counts") {
     request_builder request{"POST", "/"};
     request.body_source(pull_from("x"), 1).body("hello");
     CHECK_FALSE(request.is_streamed());
@@ -192,7 +190,7 @@ TEST_CASE("the last body given counts") {
     CHECK(request.is_chunked());
 }
 
-TEST_CASE("100-continue is asked for only with a body") {
+TEST_CASE("100_continue_is_asked_for_only_with_a_body") {
     request_builder request{"POST", "/"};
     request.expect_continue();
     CHECK_FALSE(request.expects_continue());
@@ -207,7 +205,7 @@ TEST_CASE("100-continue is asked for only with a body") {
     CHECK(request.expects_continue());
 }
 
-TEST_CASE("methods decide about retries and about the response") {
+TEST_CASE("methods_decide_about_retries_and_about_the_response") {
     for (const std::string_view method : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
         CHECK(request_builder(method, "/").is_idempotent());
     for (const std::string_view method : {"POST", "PATCH", "get", "PROPFIND"}) {
@@ -221,7 +219,7 @@ TEST_CASE("methods decide about retries and about the response") {
     CHECK(request_builder("CONNECT", "a:1").kind() == request_kind::connect);
 }
 
-TEST_CASE("defaults are sent unless the request has that field or the library writes it") {
+TEST_CASE("defaults_are_sent_unless_the_request_has_that_field_or_the_library_writes_it") {
     http::field_block defaults;
     CHECK(defaults.append("User-Agent", "x/1") == errc{});
     CHECK(defaults.append("Accept", "*/*") == errc{});
@@ -234,21 +232,16 @@ TEST_CASE("defaults are sent unless the request has that field or the library wr
           "GET / HTTP/1.1\r\nHost: example.com\r\naccept: text/html\r\nUser-Agent: x/1\r\n"
           "Connection: keep-alive\r\n\r\n");
     const std::string before = head_of(request, &defaults);
-    for (const std::string_view managed :
-         {"Host", "CONNECTION", "Content-Length", "transfer-encoding", "Expect"}) {
+    for (const std::string_view managed : {"Host", "CONNECTION", "Content-Length", "transfer-encoding", "Expect"}) {
         CHECK(http::is_managed_field(managed));
         CHECK(defaults.append(managed, "1") == errc{});
         CHECK(head_of(request, &defaults) == before);
     }
 }
 
-TEST_CASE("a reset request is as good as new") {
+TEST_CASE("a_reset_request_is_as_good_as_new") {
     request_builder request{"POST", "/a"};
-    request.header("A", "b")
-        .header("Connection", "close")
-        .body("hello")
-        .expect_continue()
-        .header("bad name", "");
+    request.header("A", "b").header("Connection", "close").body("hello").expect_continue().header("bad name", "");
     CHECK(request.error() != errc{});
     request.reset("GET", "/b");
     CHECK(request.error() == errc{});
@@ -259,7 +252,7 @@ TEST_CASE("a reset request is as good as new") {
     CHECK(head_of(request) == head_of({"POST", "/"}));
 }
 
-TEST_CASE("a copied request is a request of its own") {
+TEST_CASE("a_copied_request_is_a_request_of_its_own") {
     request_builder request{"GET", "/a"};
     request.header("A", "b");
     request_builder copy = request;
@@ -272,7 +265,7 @@ TEST_CASE("a copied request is a request of its own") {
     CHECK(head_of(moved) == "GET /a HTTP/1.1\r\nHost: example.com\r\nA: b\r\nConnection: keep-alive\r\n\r\n");
 }
 
-TEST_CASE("heads are appended, one behind the other") {
+TEST_CASE("heads_are_appended_one_behind_the_other") {
     base::byte_buffer out;
     const request_builder request{"GET", "/"};
     CHECK(request.write_head(out, "a") == errc{});
@@ -281,11 +274,9 @@ TEST_CASE("heads are appended, one behind the other") {
     CHECK(out.view() == first + first);
 }
 
-TEST_CASE("random requests read back as they were described") {
+TEST_CASE("random_requests_read_back_as_they_were_described") {
     std::mt19937 random(3);
-    const auto up_to = [&](std::size_t most) {
-        return std::uniform_int_distribution<std::size_t>{0, most}(random);
-    };
+    const auto up_to = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>{0, most}(random); };
     const auto text_of = [&](std::string_view alphabet, std::size_t size) {
         std::string text;
         while (text.size() < size) text += alphabet[up_to(alphabet.size() - 1)];

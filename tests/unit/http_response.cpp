@@ -11,7 +11,7 @@ using namespace hotpool;
 using namespace hotpool::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("accepted responses are read as they are meant") {
+TEST_CASE("accepted_responses_are_read_as_they_are_meant") {
     for (const accepted_response& r : accepted_responses()) {
         CAPTURE(r.sentence);
         const outcome got = deliver_whole(r.text, r.when);
@@ -26,14 +26,14 @@ TEST_CASE("accepted responses are read as they are meant") {
     }
 }
 
-TEST_CASE("accepted responses read the same in any two pieces and byte by byte") {
+TEST_CASE("accepted_responses_read_the_same_in_any_two_pieces_and_byte_by_byte") {
     for (const accepted_response& r : accepted_responses()) {
         CAPTURE(r.sentence);
         CHECK(pieces_do_not_matter(r.text, r.when));
     }
 }
 
-TEST_CASE("bytes behind a response are left alone") {
+TEST_CASE("bytes_behind_a_response_are_left_alone") {
     for (const accepted_response& r : accepted_responses()) {
         if (r.when.eof) continue;  // only the end of the connection ends such a body
         CAPTURE(r.sentence);
@@ -47,31 +47,27 @@ TEST_CASE("bytes behind a response are left alone") {
     }
 }
 
-TEST_CASE("a head is told with its reason and its fields in order") {
+TEST_CASE("a_head_is_told_with_its_reason_and_its_fields_in_order") {
     const outcome got = deliver_whole(
         "HTTP/1.0 404 Not  Found \r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie:\tb=2; Path=/ \r\nE:\r\n"
         "Content-Length: 0\r\n\r\n");
-    const seen_head wanted{404,
-                           0,
-                           "Not  Found ",
-                           {{"Server", "x"},
-                            {"Set-Cookie", "a=1"},
-                            {"Set-Cookie", "b=2; Path=/"},
-                            {"E", ""},
-                            {"Content-Length", "0"}}};
+    const seen_head wanted{
+        404,
+        0,
+        "Not  Found ",
+        {{"Server", "x"}, {"Set-Cookie", "a=1"}, {"Set-Cookie", "b=2; Path=/"}, {"E", ""}, {"Content-Length", "0"}}};
     REQUIRE(got.head);
     CHECK(*got.head == wanted);
 }
 
-TEST_CASE("a reason may be empty or missing") {
+TEST_CASE("a_reason_may_be_empty_or_missing") {
     CHECK(deliver_whole("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n").head->reason.empty());
     CHECK(deliver_whole("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n").head->reason.empty());
     CHECK(deliver_whole("HTTP/1.1 200  \r\nContent-Length: 0\r\n\r\n").head->reason == " ");
 }
 
-TEST_CASE("interim heads are told one by one before the final head") {
-    const std::string_view interim =
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+TEST_CASE("interim_heads_are_told_one_by_one_before_the_final_head") {
+    const std::string_view interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     const outcome got = deliver_whole(std::string(interim) + ok("Content-Length: 0\r\n\r\n"));
     REQUIRE(got.interim.size() == 2);
     CHECK(got.interim[0] == seen_head{100, 1, "Continue", {}});
@@ -79,13 +75,13 @@ TEST_CASE("interim heads are told one by one before the final head") {
     CHECK(got.head->status == 200);
 }
 
-TEST_CASE("the length is known where no body follows") {
+TEST_CASE("the_length_is_known_where_no_body_follows") {
     CHECK(deliver_whole(ok("Content-Length: 7\r\n\r\n"), after_head).content_length == 7u);
     CHECK(deliver_whole("HTTP/1.1 304 OK\r\nContent-Length: 7\r\n\r\n").content_length == 7u);
     CHECK(deliver_whole("HTTP/1.1 304 OK\r\n\r\n").content_length == std::nullopt);
 }
 
-TEST_CASE("101 and a tunnel switch the connection, nothing else does") {
+TEST_CASE("101_and_a_tunnel_switch_the_connection_nothing_else_does") {
     for (const accepted_response& r : accepted_responses()) {
         CAPTURE(r.sentence);
         const bool switching =
@@ -94,7 +90,7 @@ TEST_CASE("101 and a tunnel switch the connection, nothing else does") {
     }
 }
 
-TEST_CASE("the keep-alive timeout is taken where it can be understood") {
+TEST_CASE("the_keep_alive_timeout_is_taken_where_it_can_be_understood") {
     const auto timeout_of = [](std::string_view fields) {
         const std::string text = ok("Content-Length: 0\r\n" + std::string(fields) + "\r\n");
         const outcome got = deliver_whole(text);
@@ -108,13 +104,12 @@ TEST_CASE("the keep-alive timeout is taken where it can be understood") {
     CHECK(timeout_of("Keep-Alive: max=100 ,timeout=15\r\n") == 15s);
     CHECK(timeout_of("Keep-Alive: timeout=15\r\nKeep-Alive: timeout=7\r\nKeep-Alive: timeout=9\r\n") == 7s);
     CHECK(timeout_of("Keep-Alive: timeout=2147483647\r\n") == 2147483647s);
-    for (const std::string_view malformed :
-         {"", "timeout", "timeout=", "timeout=-1", "timeout=5s", "timeout= 5", "timeout=2147483648",
-          "timeout=99999999999999999999", "max=5", ",,"})
+    for (const std::string_view malformed : {"", "timeout", "timeout=", "timeout=-1", "timeout=5s", "timeout= 5",
+                                             "timeout=2147483648", "timeout=99999999999999999999", "max=5", ",,"})
         CHECK(timeout_of("Keep-Alive: " + std::string(malformed) + "\r\n") == std::nullopt);
 }
 
-TEST_CASE("body bytes are handed out where they lie, all there are at once") {
+TEST_CASE("body_bytes_are_handed_out_where_they_lie_all_there_are_at_once") {
     response_parser parser;
     const std::string text = ok("Content-Length: 10\r\n\r\n0123456");
     const parse_result head = parser.parse(text);
@@ -140,7 +135,7 @@ TEST_CASE("body bytes are handed out where they lie, all there are at once") {
     CHECK(parser.parse("HTTP/1.1").consumed == 0);
 }
 
-TEST_CASE("how much is still to come is unknown for chunks and until close") {
+TEST_CASE("how_much_is_still_to_come_is_unknown_for_chunks_and_until_close") {
     for (const std::string_view fields : {"Transfer-Encoding: chunked\r\n", ""}) {
         response_parser parser;
         REQUIRE(parser.parse(ok(std::string(fields) + "\r\n")).event == parse_event::head);
@@ -148,7 +143,7 @@ TEST_CASE("how much is still to come is unknown for chunks and until close") {
     }
 }
 
-TEST_CASE("the positions of a head hold wherever its text is moved") {
+TEST_CASE("the_positions_of_a_head_hold_wherever_its_text_is_moved") {
     response_parser parser;
     std::string text = "HTTP/1.1 200 All right\r\nA: b\r\nContent-Length: 0\r\n\r\n";
     REQUIRE(parser.parse(text).event == parse_event::head);
@@ -160,7 +155,7 @@ TEST_CASE("the positions of a head hold wherever its text is moved") {
     CHECK(head.fields(moved).text() == "A: b\r\nContent-Length: 0\r\n");
 }
 
-TEST_CASE("one parser reads one response after another") {
+TEST_CASE("one_parser_reads_one_response_after_another") {
     response_parser parser;
     std::string window = ok("Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
     window += "HTTP/1.1 204 No Content\r\n\r\n" + ok("Content-Length: 1\r\n\r\nb");

@@ -3,12 +3,12 @@
 #include "unit/http_collect.hpp"
 #include "unit/http_corpus.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cstddef>
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -19,8 +19,7 @@ namespace {
 class guarded_pages {
 public:
     explicit guarded_pages(std::size_t count) : size_(count * page_size()) {
-        void* const all =
-            ::mmap(nullptr, size_ + 2 * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const all = ::mmap(nullptr, size_ + 2 * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         REQUIRE(all != MAP_FAILED);
         begin_ = static_cast<char*>(all) + page_size();
         REQUIRE(::mprotect(begin_, size_, PROT_READ | PROT_WRITE) == 0);
@@ -84,19 +83,18 @@ void check_looked_at_once(response_parser& parser, const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("accepted responses are read within their bounds") {
+TEST_CASE("accepted_responses_are_read_within_their_bounds") {
     for (const accepted_response& r : accepted_responses()) parse_every_beginning(r.text, r.when);
 }
 
-TEST_CASE("refused responses are read within their bounds") {
+TEST_CASE("refused_responses_are_read_within_their_bounds") {
     for (const refused_response& r : refused_responses()) parse_every_beginning(r.text, r.when);
     for (const refused_response& r : refused_chunks()) parse_every_beginning(in_chunks(r.text), r.when);
 }
 
-TEST_CASE("bytes of a line are not looked at again before the line is complete") {
+TEST_CASE("bytes_of_a_line_are_not_looked_at_again_before_the_line_is_complete") {
     const std::string filler(guarded_pages::page_size(), 'x');
-    for (const std::string_view start :
-         {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {
+    for (const std::string_view start : {"HTTP/1.1 204 No Content\r\nName: ", "HTTP/1.1 204 No Content\r\nName"}) {
         response_parser parser;
         check_looked_at_once(parser, std::string(start) + filler + ": x\r\n");
     }

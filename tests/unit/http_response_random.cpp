@@ -53,7 +53,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("random responses in random pieces are read as they were made") {
+TEST_CASE("random_responses_in_random_pieces_are_read_as_they_were_made") {
     generator random(1);
     for (int round = 0; round < 2000; ++round) {
         outcome wanted;
@@ -64,7 +64,7 @@ TEST_CASE("random responses in random pieces are read as they were made") {
     }
 }
 
-TEST_CASE("damaged responses are read the same in random pieces") {
+TEST_CASE("damaged_responses_are_read_the_same_in_random_pieces") {
     generator random(2);
     std::size_t refused = 0;
     for (int round = 0; round < 4000; ++round) {

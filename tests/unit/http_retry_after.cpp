@@ -15,8 +15,7 @@ using std::chrono::sys_seconds;
 namespace {
 
 /// The moment in the examples of RFC 9110, 5.6.7.
-constexpr sys_seconds moment =
-    sys_days(std::chrono::November / 6 / 1994) + 8h + 49min + 37s;
+constexpr sys_seconds moment = sys_days(std::chrono::November / 6 / 1994) + 8h + 49min + 37s;
 constexpr sys_seconds soon_before = moment - 90s;
 
 std::optional<duration> wait(std::string_view value, sys_seconds now = soon_before) {
@@ -63,9 +62,8 @@ TEST_CASE("every_month_and_weekday_is_known", "[http]") {
     for (unsigned month = 1; month <= 12; ++month)
         for (unsigned day = 10; day < 17; ++day) {
             const sys_days date(std::chrono::year(2024) / static_cast<int>(month) / static_cast<int>(day));
-            const std::string text =
-                std::string(week[std::chrono::weekday(date).c_encoding()]) + ", " + std::to_string(day) + " " +
-                std::string(year[month - 1]) + " 2024 00:00:00 GMT";
+            const std::string text = std::string(week[std::chrono::weekday(date).c_encoding()]) + ", " +
+                                     std::to_string(day) + " " + std::string(year[month - 1]) + " 2024 00:00:00 GMT";
             CAPTURE(text);
             CHECK(http::parse_date(text, {}) == sys_seconds(date));
         }
@@ -93,34 +91,45 @@ TEST_CASE("leap_days_and_leap_seconds_exist_where_they_do", "[http]") {
 }
 
 TEST_CASE("what_is_neither_seconds_nor_a_date_is_refused", "[http]") {
-    for (const std::string_view bad :
-         {"", " ", "-1", "+1", "1.5", " 5", "5 ", "5s", "0x5", "1e3", "5,6", "soon", "GMT",
-          "Mon, 06 Nov 1994 08:49:37 GMT",     // was a Sunday
-          "Monday, 06-Nov-94 08:49:37 GMT",
-          "Mon Nov  6 08:49:37 1994",
-          "sun, 06 nov 1994 08:49:37 gmt",
-          "Sun, 06 Nov 1994 08:49:37 UTC",
-          "Sun, 06 Nov 1994 08:49:37",
-          "Sun, 06 Nov 1994 08:49:37 GMT ",
-          "Sun, 06 Nov 1994 08:49:37 GMT+1",
-          "Sun, 6 Nov 1994 08:49:37 GMT",
-          "Sun, 06  Nov 1994 08:49:37 GMT",
-          "Sun,06 Nov 1994 08:49:37 GMT",
-          "Sun, 06 Nov 94 08:49:37 GMT",
-          "Sun, 06 Nov 1994 24:00:00 GMT",
-          "Sun, 06 Nov 1994 08:60:00 GMT",
-          "Sun, 06 Nov 1994 8:49:37 GMT",
-          "Sun, 06 Nov 1994 08:49 GMT",
-          "Sun, 00 Nov 1994 08:49:37 GMT",
-          "Thu, 31 Nov 1994 08:49:37 GMT",
-          "Sun, 06 Foo 1994 08:49:37 GMT",
-          "Sun, 06-Nov-1994 08:49:37 GMT",
-          "Sunday, 06-Nov-1994 08:49:37 GMT",
-          "Sun, 06-Nov-94 08:49:37 GMT",
-          "Sun Nov 06 08:49:37 94",
-          "Sun Nov 6 08:49:37 1994",
-          "Sun Nov  6 08:49:37 1994 GMT",
-          "Sunday Nov  6 08:49:37 1994"}) {
+    for (const std::string_view bad : {"",
+                                       " ",
+                                       "-1",
+                                       "+1",
+                                       "1.5",
+                                       " 5",
+                                       "5 ",
+                                       "5s",
+                                       "0x5",
+                                       "1e3",
+                                       "5,6",
+                                       "soon",
+                                       "GMT",
+                                       "Mon, 06 Nov 1994 08:49:37 GMT",  // was a Sunday
+                                       "Monday, 06-Nov-94 08:49:37 GMT",
+                                       "Mon Nov  6 08:49:37 1994",
+                                       "sun, 06 nov 1994 08:49:37 gmt",
+                                       "Sun, 06 Nov 1994 08:49:37 UTC",
+                                       "Sun, 06 Nov 1994 08:49:37",
+                                       "Sun, 06 Nov 1994 08:49:37 GMT ",
+                                       "Sun, 06 Nov 1994 08:49:37 GMT+1",
+                                       "Sun, 6 Nov 1994 08:49:37 GMT",
+                                       "Sun, 06  Nov 1994 08:49:37 GMT",
+                                       "Sun,06 Nov 1994 08:49:37 GMT",
+                                       "Sun, 06 Nov 94 08:49:37 GMT",
+                                       "Sun, 06 Nov 1994 24:00:00 GMT",
+                                       "Sun, 06 Nov 1994 08:60:00 GMT",
+                                       "Sun, 06 Nov 1994 8:49:37 GMT",
+                                       "Sun, 06 Nov 1994 08:49 GMT",
+                                       "Sun, 00 Nov 1994 08:49:37 GMT",
+                                       "Thu, 31 Nov 1994 08:49:37 GMT",
+                                       "Sun, 06 Foo 1994 08:49:37 GMT",
+                                       "Sun, 06-Nov-1994 08:49:37 GMT",
+                                       "Sunday, 06-Nov-1994 08:49:37 GMT",
+                                       "Sun, 06-Nov-94 08:49:37 GMT",
+                                       "Sun Nov 06 08:49:37 94",
+                                       "Sun Nov 6 08:49:37 1994",
+                                       "Sun Nov  6 08:49:37 1994 GMT",
+                                       "Sunday Nov  6 08:49:37 1994"}) {
         CAPTURE(bad);
         CHECK_FALSE(wait(bad));
     }
@@ -128,8 +137,8 @@ TEST_CASE("what_is_neither_seconds_nor_a_date_is_refused", "[http]") {
 
 // A date cut short, or with any one character changed, is never taken for another date by accident of parsing.
 TEST_CASE("damaged_date_is_refused_or_another_valid_one", "[http]") {
-    for (const std::string whole : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
-                                    "Sun Nov  6 08:49:37 1994"}) {
+    for (const std::string whole :
+         {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"}) {
         for (std::size_t size = 0; size < whole.size(); ++size) {
             CAPTURE(whole.substr(0, size));
             CHECK_FALSE(wait(whole.substr(0, size)));

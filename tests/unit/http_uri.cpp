@@ -1,6 +1,6 @@
 // URLs, and hosts as they are written in requests.
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/authority.hpp"
+#include "hotpool/base/origin.hpp"
 #include "hotpool/http/uri.hpp"
 #include "support/catch.hpp"
 
@@ -27,7 +27,7 @@ void check_parts(std::string_view text, uri_scheme scheme, std::string_view host
 
 }  // namespace
 
-TEST_CASE("a URL is taken apart") {
+TEST_CASE("a_url_is_taken_apart") {
     check_parts("http://example.com", uri_scheme::http, "example.com", "80", "/");
     check_parts("https://example.com/", uri_scheme::https, "example.com", "443", "/");
     check_parts("HTTPS://example.com:8443/a/b?c=d&e", uri_scheme::https, "example.com", "8443", "/a/b?c=d&e");
@@ -40,7 +40,7 @@ TEST_CASE("a URL is taken apart") {
     check_parts("http://a/?u=http://b:1/@[]", uri_scheme::http, "a", "80", "/?u=http://b:1/@[]");
 }
 
-TEST_CASE("what is no http URL is refused by the part that is wrong") {
+TEST_CASE("what_is_no_http_url_is_refused_by_the_part_that_is_wrong") {
     uri untouched;
     untouched.host = "before";
     const auto error_of = [&](std::string_view text) { return http::parse_uri(text, untouched); };
@@ -59,7 +59,7 @@ TEST_CASE("what is no http URL is refused by the part that is wrong") {
     CHECK(untouched.host == "before");
 }
 
-TEST_CASE("a port that no origin takes is refused in a URL too") {
+TEST_CASE("a_port_that_no_origin_takes_is_refused_in_a_url_too") {
     for (const std::string_view port : {"080", "00443", "000000000000000000000001"}) {
         uri parts;
         CHECK(http::parse_uri("http://a:" + std::string(port) + "/", parts) == errc::invalid_host);
@@ -68,7 +68,7 @@ TEST_CASE("a port that no origin takes is refused in a URL too") {
     }
 }
 
-TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses") {
+TEST_CASE("a_host_value_leaves_the_default_port_out_and_brackets_ipv6_addresses") {
     CHECK(authority_text("example.com", "80", "80") == "example.com");
     CHECK(authority_text("example.com", "443", "443") == "example.com");
     CHECK(authority_text("example.com", "443", "80") == "example.com:443");
@@ -81,7 +81,7 @@ TEST_CASE("a Host value leaves the default port out and brackets IPv6 addresses"
     CHECK(authority_text("127.0.0.1", "8080", "80") == "127.0.0.1:8080");
 }
 
-TEST_CASE("no Host value is made of what is no host or port") {
+TEST_CASE("no_host_value_is_made_of_what_is_no_host_or_port") {
     for (const std::string_view host : {"", "a b", "a\r\nb", "a/b", "a:b", "[a]", "[]", "u@a", "\xc3\xa4"})
         CHECK(authority_text(host, "80", "80") == std::nullopt);
     for (const std::string_view port : {"", "0", "0080", "65536", "-1", "x", "ftp", "80 "})

@@ -37,7 +37,7 @@ TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", 
     for (std::uint32_t i = 0; i < 200; ++i) REQUIRE(machine.request_offered(address(i), start).admitted());
 
     std::uint64_t admitted = 0, refused = 0, requests = 0, requests_refused = 0, ended = 0;
-    std::uint64_t allocated = testing::allocations();
+    std::uint64_t allocated = test::allocations();
     for (std::uint32_t i = 0; i < 200; ++i) {
         admission_ticket tickets[3];
         for (admission_ticket& ticket : tickets) {
@@ -55,7 +55,7 @@ TEMPLATE_TEST_CASE("a_verdict_on_a_known_group_allocates_nothing", "[inbound]", 
         requests_refused += !machine.client_named(tickets[0], address((i + 1) % 200), start + 2min).admitted();
         for (admission_ticket& ticket : tickets) ended += machine.connection_ended(ticket) == ticket_use::taken;
     }
-    allocated = testing::allocations() - allocated;
+    allocated = test::allocations() - allocated;
     CHECK(allocated == 0);
     CHECK(admitted == 400);
     CHECK(refused == 400);
@@ -69,14 +69,14 @@ TEST_CASE("nor_does_one_on_an_unknown_group_or_a_denied_address", "[inbound]") {
     admission machine{{.max_groups = 100}, start, 1};
     machine.access().deny(address(special), start + 1h);
     std::uint64_t admitted = 0;
-    const std::uint64_t before = testing::allocations();
+    const std::uint64_t before = test::allocations();
     for (std::uint32_t i = 0; i < 1000; ++i) {
         admission_verdict verdict = machine.connection_offered(address(i), start);
         admitted += verdict.admitted();
         machine.connection_ended(verdict.ticket);
         admitted += machine.connection_offered(address(special), start).admitted();
     }
-    const std::uint64_t after = testing::allocations();
+    const std::uint64_t after = test::allocations();
     CHECK(after == before);
     CHECK(admitted == 1000);
 }
@@ -96,7 +96,7 @@ TEST_CASE("a_million_addresses_stay_under_the_ceiling_and_let_no_group_over_its_
 
     // They never try themselves while the flood passes: nothing but their standing keeps them remembered.
     const std::size_t bytes = machine.bytes();
-    std::uint64_t allocated = testing::allocations();
+    std::uint64_t allocated = test::allocations();
     std::uint32_t admitted = 0;
     time_point now = start;
     for (std::uint32_t i = 0; i < flood; ++i) {
@@ -105,7 +105,7 @@ TEST_CASE("a_million_addresses_stay_under_the_ceiling_and_let_no_group_over_its_
         admitted += verdict.admitted() && machine.request_offered(verdict.ticket, now).admitted();
         machine.connection_ended(verdict.ticket);
     }
-    allocated = testing::allocations() - allocated;
+    allocated = test::allocations() - allocated;
     CHECK(allocated == 0);
     CHECK(admitted == flood);
     CHECK(machine.bytes() == bytes);

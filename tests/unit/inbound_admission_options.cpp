@@ -12,7 +12,7 @@
 
 using namespace hotpool;
 using namespace hotpool::inbound;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {

@@ -195,8 +195,8 @@ TEST_CASE("finding_the_client_allocates_nothing", "[inbound]") {
     const http::fields_view fields{"Forwarded: for=203.0.113.9;by=x, for=\"[2001:db8::1]:1\", for=10.0.0.7\r\n"};
     const ip_address peer = address("10.0.0.1");
     (void)inner();
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     const ip_address found = client_address(peer, fields, fwd, inner());
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
     CHECK(found == address("2001:db8::1"));
 }

@@ -196,9 +196,9 @@ TEST_CASE("all_memory_is_taken_at_once_and_is_under_the_ceiling", "[inbound]") {
         table t{groups, 1};
         const std::size_t bytes = t.bytes();
         CHECK(bytes <= groups * table::bytes_per_group);
-        const auto before = testing::allocations();
+        const auto before = test::allocations();
         for (int i = 0; i < 3000; ++i) add(t, i);
-        CHECK(testing::allocations() == before);
+        CHECK(test::allocations() == before);
         CHECK(t.bytes() == bytes);
         CHECK(t.size() == groups);
         CHECK(t.check());

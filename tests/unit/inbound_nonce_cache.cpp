@@ -117,13 +117,13 @@ TEST_CASE("nonces_take_no_memory_as_they_come", "[inbound]") {
     nonce_cache cache;
     cache.generate();
     const bytes received = numbered(1, 128);
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     for (int i = 0; i < 300; ++i) {
         cache.accept_received(received);
         const nonce made = cache.generate(128);
         cache.consume_generated(made.bytes());
     }
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
 }
 
 TEST_CASE("a_nonce_consists_of_what_the_source_gave", "[inbound]") {

@@ -117,7 +117,7 @@ TEST_CASE("without_memory_an_event_or_an_error_is_lost_and_nothing_else", "[inbo
     recovery r(options());
     r.listen(true);
     {
-        const testing::scarce_memory none(0);
+        const test::scarce_memory none(0);
         for (int i = 0; i < 4; ++i) r.error_seen(start, errc::handshake_failed);
         CHECK(r.group_error_seen(group, start) == 0s);
     }

@@ -12,7 +12,7 @@
 
 using namespace hotpool;
 using namespace hotpool::inbound;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 
@@ -313,9 +313,9 @@ TEST_CASE("a_queue_that_has_been_full_takes_no_more_memory", "[inbound]") {
         while (all.next_delivery()) all.delivered(id(1));
     };
     fill_and_empty();
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     fill_and_empty();
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
     CHECK(message.use_count() == 1);
 }
 

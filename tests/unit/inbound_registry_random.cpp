@@ -13,7 +13,7 @@
 
 using namespace hotpool;
 using namespace hotpool::inbound;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

@@ -482,7 +482,7 @@ TEST_CASE("memory_that_runs_out_ends_the_connection_and_nothing_else", "[inbound
             const auto guarded = [&](auto input) {
                 if (steps++ != step) return input();
                 try {
-                    const testing::scarce_memory memory(calls);
+                    const test::scarce_memory memory(calls);
                     input();
                 } catch (const std::bad_alloc&) {
                     failed = true;

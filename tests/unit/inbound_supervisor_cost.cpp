@@ -83,7 +83,7 @@ TEST_CASE("requests_and_bytes_move_nothing_in_the_wheel", "[inbound]") {
 
 TEST_CASE("life_of_a_connection_allocates_nothing", "[inbound]") {
     crowd c;
-    const auto before = testing::allocations();
+    const auto before = test::allocations();
     supervised one;
     c.machine.accepted(one, start);
     c.machine.handshake_begun(one);
@@ -95,5 +95,5 @@ TEST_CASE("life_of_a_connection_allocates_nothing", "[inbound]") {
     }
     c.machine.time_passed(start + 200s);
     c.machine.ended(one, close_reason::finished);
-    CHECK(testing::allocations() == before);
+    CHECK(test::allocations() == before);
 }

@@ -13,7 +13,7 @@
 #include "support/reference_supervisor.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include "support/network_simulation.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

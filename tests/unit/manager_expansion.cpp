@@ -6,7 +6,7 @@
 
 using namespace hotpool;
 using namespace hotpool::detail;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 TEST_CASE("failed_opening_is_told_to_as_few_as_possible", "[manager]") {
     constexpr errc refused = errc::connect_refused;

@@ -3,7 +3,7 @@
 #include "support/machine_bench.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 TEST_CASE("fresh_only_caller_is_not_lent_a_used_connection", "[manager]") {
     machine_bench<> bench;

@@ -6,7 +6,7 @@
 #include "support/machine_bench.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

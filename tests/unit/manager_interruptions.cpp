@@ -2,7 +2,7 @@
 #include "support/machine_bench.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 TEST_CASE("caller_that_wants_a_fresh_connection_gets_room_for_it_when_the_pool_is_resumed", "[manager]") {
     machine_bench<> bench({.max_connections = 1});

@@ -12,7 +12,7 @@
 #include "support/names.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {

@@ -6,7 +6,7 @@
 #include "support/random_run.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

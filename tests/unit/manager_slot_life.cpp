@@ -19,7 +19,7 @@
 #endif
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 
 namespace {
 

@@ -40,8 +40,7 @@ public:
         if (!skip("\"")) return false;
         while (!skip("\"")) {
             if (rest_.empty()) return false;
-            if (rest_[0] == '\\' &&
-                (rest_.size() < 2 || std::string("\\\"n").find(rest_[1]) == std::string::npos))
+            if (rest_[0] == '\\' && (rest_.size() < 2 || std::string("\\\"n").find(rest_[1]) == std::string::npos))
                 return false;
             rest_.erase(0, rest_[0] == '\\' ? 2 : 1);
         }
@@ -144,9 +143,7 @@ TEST_CASE("every_statistic_of_a_server_is_exposed", "[metrics]") {
     // A number of its own for each counter, so that none stands for another.
     std::uint64_t n = 1000;
     std::map<std::string, std::uint64_t> expected;
-    const auto expect = [&](const std::string& sample) {
-        return expected["hotpool_inbound_" + sample] = ++n;
-    };
+    const auto expect = [&](const std::string& sample) { return expected["hotpool_inbound_" + sample] = ++n; };
     for (std::size_t i = 1; i < refuse_reason_count; ++i)
         s.total.refused[i] =
             expect("refused_total{reason=\"" + std::string(to_string(static_cast<refuse_reason>(i))) + "\"}");

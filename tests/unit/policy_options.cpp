@@ -7,7 +7,7 @@
 #include "support/refusal.hpp"
 
 using namespace hotpool;
-using namespace hotpool::testing;
+using namespace hotpool::test;
 using namespace std::chrono_literals;
 
 namespace {

@@ -188,10 +188,8 @@ TEST_CASE("end_of_the_stream_inside_a_response_is_named_by_how_far_it_came", "[e
 
 TEST_CASE("large_bodies_are_collected_whole", "[exchange]") {
     const std::string body = pattern(3'000'000);
-    const std::string length =
-        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-    for (const std::string& text :
-         {length, in_chunks(body, 7'000), in_chunks(body, 1), in_chunks(body, 3'000'000)}) {
+    const std::string length = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    for (const std::string& text : {length, in_chunks(body, 7'000), in_chunks(body, 1), in_chunks(body, 3'000'000)}) {
         for (const std::size_t block_bytes : {std::size_t{64}, std::size_t{32 * 1024}}) {
             feeder f(plain, block_bytes);
             f.feed(text);
@@ -238,7 +236,8 @@ TEST_CASE("body_of_known_length_does_not_move_once_its_room_is_there", "[exchang
         collector.received(piece);
         received += piece;
         const bool last = received == body_bytes;
-        CHECK(collector.advance() == (last ? response_collector::verdict::complete : response_collector::verdict::need_more));
+        CHECK(collector.advance() ==
+              (last ? response_collector::verdict::complete : response_collector::verdict::need_more));
     }
 }
 

@@ -71,10 +71,12 @@ TEST_CASE("connection_pushed_while_it_is_visited_waits_for_the_next_turn", "[tur
     list.push(b);
     std::string seen;
     bool asked = false;
-    list.for_each_taken([&](item& i) {
-        seen += i.name;
-        if (&i == &a) asked = list.push(a);
-    }, [] {});
+    list.for_each_taken(
+        [&](item& i) {
+            seen += i.name;
+            if (&i == &a) asked = list.push(a);
+        },
+        [] {});
     CHECK(seen == "ab");
     CHECK(asked);
     CHECK(names_of(list) == "a");

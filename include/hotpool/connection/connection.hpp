@@ -9,10 +9,10 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/source_location.hpp"
-#include "hotpool/base/deadline_wheel.hpp"
 #include "hotpool/connection/connection_home.hpp"
 #include "hotpool/connection/exchange_hold.hpp"
 #include "hotpool/connection/gate.hpp"
@@ -74,7 +74,7 @@ public:
     exchange_hold hold;
 
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
-    std::atomic<bool> expired{false};  // the deadline of the present lease has passed
+    std::atomic<bool> expired{false};    // the deadline of the present lease has passed
     std::atomic<bool> in_turn{false};
     connection* next_in_turn = nullptr;
 

@@ -109,7 +109,8 @@ private:
         std::uint64_t seen = word_.load(std::memory_order_acquire);
         while (meant(seen)) {
             const std::uint64_t next = (seen & parked ? seen & ~parked : seen | mark) & ~done;
-            if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return seen & parked ? op_ : nullptr;
+            if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel))
+                return seen & parked ? op_ : nullptr;
         }
         return nullptr;
     }

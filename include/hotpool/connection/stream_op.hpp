@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/look.hpp"
 #include "hotpool/io/buffers.hpp"
@@ -18,7 +19,6 @@
 #include "hotpool/io/completion.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/io/reserved_memory.hpp"
-#include "hotpool/base/error.hpp"
 
 namespace hotpool::detail {
 

@@ -70,8 +70,7 @@ constexpr errc parse_chunk_line(std::string_view line, std::uint64_t& size) noex
     const auto given = take_hex(line);
     if (!given) return errc::bad_chunk_size;
     if (!is_chunk_extensions(line))
-        return line.front() == ';' || is_space(line.front()) ? errc::bad_chunk_extension
-                                                             : errc::bad_chunk_size;
+        return line.front() == ';' || is_space(line.front()) ? errc::bad_chunk_extension : errc::bad_chunk_size;
     size = *given;
     return no_error;
 }

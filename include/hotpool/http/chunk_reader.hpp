@@ -106,8 +106,7 @@ private:
     /// Finds the line that `rest` begins with.
     /// @param line its text without the CRLF
     /// @return its size with the CRLF; 0 if it is not complete or is refused
-    std::size_t find_line(std::string_view rest, std::size_t max_bytes, errc excess,
-                          std::string_view& line) noexcept {
+    std::size_t find_line(std::string_view rest, std::size_t max_bytes, errc excess, std::string_view& line) noexcept {
         const char* const begin = rest.data();
         const char* const end = begin + rest.size();
         const char* const feed = find_line_feed(begin + scanned_, end);

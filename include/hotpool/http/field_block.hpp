@@ -68,9 +68,7 @@ public:
     std::string_view text() const noexcept { return text_; }
     fields_view fields() const noexcept { return fields_view{text_}; }
 
-    bool has(std::string_view name) const noexcept {
-        return (name_bits_ & name_bit(name)) != 0 && fields().has(name);
-    }
+    bool has(std::string_view name) const noexcept { return (name_bits_ & name_bit(name)) != 0 && fields().has(name); }
     /// @cost one test where nothing like it is there
     bool has_known(known_name name) const noexcept {
         if ((name_bits_ & name.bit) == 0) [[likely]]

@@ -66,9 +66,7 @@ using base::is_digit;
 constexpr bool is_token(std::string_view text) noexcept {
     return !text.empty() && detail::all_in(text, detail::token_char);
 }
-constexpr bool is_field_value(std::string_view text) noexcept {
-    return detail::all_in(text, detail::field_char);
-}
+constexpr bool is_field_value(std::string_view text) noexcept { return detail::all_in(text, detail::field_char); }
 
 /// Visible ASCII other than `#`, which would begin a fragment. Wider than RFC 3986: servers take the
 /// characters that it leaves out (`|`, `{`, `"` and the like), and browsers send them as they are.
@@ -113,8 +111,7 @@ constexpr bool is_word(std::string_view text, const char (&lower)[Size]) noexcep
         // Two parts that may overlap, each compared at once.
         constexpr auto same = [](auto word, const char* a, const char* b) {
             using part = decltype(word);
-            return detail::is_part<part>(a, b) &&
-                   detail::is_part<part>(a + size - sizeof word, b + size - sizeof word);
+            return detail::is_part<part>(a, b) && detail::is_part<part>(a + size - sizeof word, b + size - sizeof word);
         };
         if constexpr (size >= 8 && size <= 16) return same(std::uint64_t{}, text.data(), lower);
         if constexpr (size >= 4 && size < 8) return same(std::uint32_t{}, text.data(), lower);

@@ -75,8 +75,7 @@ public:
 
     /// Sends what `source` yields as the body, chunked unless its length is given.
     /// @param length in bytes; a Content-Length that is set counts as well
-    request_builder& body_source(http::body_source source,
-                                 std::optional<std::uint64_t> length = std::nullopt) {
+    request_builder& body_source(http::body_source source, std::optional<std::uint64_t> length = std::nullopt) {
         drop_body();
         source_ = std::move(source);
         source_length_ = length;
@@ -114,8 +113,7 @@ public:
 
     /// Whether 101 is a possible answer.
     bool wants_upgrade() const noexcept {
-        return fields_.has_known("Upgrade") &&
-               (!fields_.has_known("Connection") || connection_has("upgrade"));
+        return fields_.has_known("Upgrade") && (!fields_.has_known("Connection") || connection_has("upgrade"));
     }
     /// False if the request itself asks to close the connection after its response.
     bool keep_alive() const noexcept { return !connection_has("close"); }

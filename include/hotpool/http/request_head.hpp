@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "hotpool/base/authority.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/framing_fields.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/base/authority.hpp"
 #include "hotpool/http/request_target.hpp"
 
 namespace hotpool::http {
@@ -65,8 +65,8 @@ inline errc parse_request_line(std::string_view line, request_head& out) noexcep
     const std::size_t target_size = rest.find(' ');
     if (target_size == rest.npos || target_size == 0) return errc::bad_request_line;
     const std::string_view version = rest.substr(target_size + 1);
-    if (version.size() != version_size || !version.starts_with(protocol) || version[6] != '.' || !is_digit(version[5]) ||
-        !is_digit(version[7]))
+    if (version.size() != version_size || !version.starts_with(protocol) || version[6] != '.' ||
+        !is_digit(version[5]) || !is_digit(version[7]))
         return errc::bad_request_line;
     if (version[5] != '1' || version[7] > '1') return errc::bad_version;
     if (!is_usual_method(method)) return errc::bad_method;
@@ -129,7 +129,8 @@ struct request_rules {
         head.fields_size = static_cast<std::uint32_t>(lines.size() - head.fields_begin);
         if (!has_host && head.version_minor == 1) return errc::missing_host;
         if (has_host && lines[head.method_size + std::size_t{1}] != '/')
-            if (const errc e = check_agreement(head.method(lines), head.target(lines), *head.fields(lines).find("host"));
+            if (const errc e =
+                    check_agreement(head.method(lines), head.target(lines), *head.fields(lines).find("host"));
                 e != no_error)
                 return e;
         head.expects_continue = head.expects_continue && head.version_minor == 1;

@@ -23,9 +23,7 @@ struct response_head {
     std::uint32_t fields_size = 0;  ///< all field lines with their CRLF, without the empty line
 
     /// @param head the head's text; what lies behind it does no harm
-    std::string_view reason(std::string_view head) const noexcept {
-        return head.substr(reason_begin, reason_size);
-    }
+    std::string_view reason(std::string_view head) const noexcept { return head.substr(reason_begin, reason_size); }
     /// @param head the head's text; what lies behind it does no harm
     fields_view fields(std::string_view head) const noexcept {
         return fields_view{head.substr(fields_begin, fields_size)};

@@ -29,9 +29,7 @@ public:
     using result = parse_result;
 
     /// @param bounds within what `http::limits::validate` accepts
-    explicit response_parser(const http::limits& bounds = {}) noexcept : limits_(bounds) {
-        start(request_kind::plain);
-    }
+    explicit response_parser(const http::limits& bounds = {}) noexcept : limits_(bounds) { start(request_kind::plain); }
 
     /// Prepares for the response to the next request.
     /// @param upgrade_requested whether the request asked for another protocol; otherwise 101 is refused
@@ -93,9 +91,7 @@ public:
         return !switched_ && body() != body_kind::until_close && framing().persistent(version_minor());
     }
     /// How long the peer keeps the connection while it is idle, if it says so (`Keep-Alive: timeout=5`).
-    std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept {
-        return framing().keep_alive_timeout();
-    }
+    std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return framing().keep_alive_timeout(); }
     /// Whether the connection speaks another protocol from here on, after 101 or a 2xx to CONNECT. The bytes
     /// behind the head are that protocol's.
     bool switched() const noexcept { return switched_; }
@@ -120,8 +116,7 @@ private:
             case head_parser::verdict::complete: break;
         }
         if (is_interim(status())) {
-            if (interim_responses_++ == limits_.max_interim_responses)
-                return fail(errc::too_many_interim_responses);
+            if (interim_responses_++ == limits_.max_interim_responses) return fail(errc::too_many_interim_responses);
             interim_bytes_ += head_.size();
             state_ = state::interim;
             return {parse_event::interim_head, head_.size(), {}, {}};

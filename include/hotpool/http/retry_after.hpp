@@ -129,7 +129,8 @@ constexpr std::optional<std::chrono::sys_seconds> parse_asctime_date(std::string
 /// A date in any of the three forms that HTTP knows; case matters, and the day of the week must be the right one.
 /// @param now for years of two digits
 /// @source RFC 9110, 5.6.7
-constexpr std::optional<std::chrono::sys_seconds> parse_date(std::string_view text, std::chrono::sys_seconds now) noexcept {
+constexpr std::optional<std::chrono::sys_seconds> parse_date(std::string_view text,
+                                                             std::chrono::sys_seconds now) noexcept {
     if (const auto fixed = detail::parse_fixed_date(text)) return fixed;
     if (const auto asctime = detail::parse_asctime_date(text)) return asctime;
     return detail::parse_rfc850_date(text, now);

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "hotpool/base/authority.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/http/grammar.hpp"
-#include "hotpool/base/authority.hpp"
 
 namespace hotpool::http {
 

@@ -15,7 +15,7 @@
 
 // Tests see with it which operation ends with which error; it must not throw. Otherwise it is nothing.
 #ifndef HOTPOOL_OBSERVE_COMPLETION
-#define HOTPOOL_OBSERVE_COMPLETION(operation, first) static_cast<void>(0)
+#    define HOTPOOL_OBSERVE_COMPLETION(operation, first) static_cast<void>(0)
 #endif
 
 namespace hotpool::detail {
@@ -70,7 +70,9 @@ public:
         if (how == delivery::dispatched && runs_here(executor_))
             return std::apply(std::move(handler_), std::tuple<Args...>(std::move(args)...));
         const allocator_type memory = get_allocator();
-        hand_over(executor_, how, bound_completion<Handler, allocator_type, Args...>{std::move(handler_), memory, {std::move(args)...}});
+        hand_over(
+            executor_, how,
+            bound_completion<Handler, allocator_type, Args...>{std::move(handler_), memory, {std::move(args)...}});
     }
 
     /// Ends `op`, of which this is a member, and calls the handler, which may use the memory of `op` again. A handler
@@ -78,8 +80,7 @@ public:
     /// executor takes the memory it is offered. Strands and executors of others may ask for more.
     /// @param args rvalues that lie outside of `op`
     template <class Op, class... Args>
-        requires(!std::is_lvalue_reference_v<Args> && ...)
-    void end(Op* op, delivery how, Args&&... args) {
+    requires(!std::is_lvalue_reference_v<Args> && ...) void end(Op* op, delivery how, Args&&... args) {
         HOTPOOL_OBSERVE_COMPLETION(Op, std::get<0>(std::tie(args...)));
         Handler handler = std::move(handler_);
         const work_type work = std::move(work_);
@@ -92,8 +93,9 @@ public:
         op->~Op();
         op_memory<Op, allocator_type> block(op, memory);
         using allocator = op_memory_allocator<std::byte, Op, allocator_type>;
-        hand_over(executor, how,
-                  bound_completion<Handler, allocator, Args...>{std::move(handler), allocator(block), {std::move(args)...}});
+        hand_over(
+            executor, how,
+            bound_completion<Handler, allocator, Args...>{std::move(handler), allocator(block), {std::move(args)...}});
     }
 
     /// Ends `op`, of which this is a member, and destroys the handler without calling it: its context has ended.

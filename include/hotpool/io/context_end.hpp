@@ -103,8 +103,6 @@ void context_guest::arrive(const Executor& executor) {
     net::use_service<context_guests>(context).enter(*this);
 }
 
-inline bool context_guest::leave() noexcept {
-    return ticket_.context != nullptr && ticket_.context->remove(*this);
-}
+inline bool context_guest::leave() noexcept { return ticket_.context != nullptr && ticket_.context->remove(*this); }
 
 }  // namespace hotpool::detail

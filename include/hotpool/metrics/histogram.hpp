@@ -65,8 +65,7 @@ private:
     static constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
         if (value < 8) return static_cast<std::size_t>(value);
         const auto power = static_cast<std::size_t>(std::bit_width(value)) - 1;
-        return std::min(8 * (power - 2) + static_cast<std::size_t>(value >> (power - 3) & 7),
-                        bucket_count - 1);
+        return std::min(8 * (power - 2) + static_cast<std::size_t>(value >> (power - 3) & 7), bucket_count - 1);
     }
     static constexpr std::uint64_t start_of(std::size_t bucket) noexcept {
         if (bucket < 8) return bucket;

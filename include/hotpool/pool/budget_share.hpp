@@ -24,9 +24,9 @@ struct budget_standing {
     bool waits_for_room = false;  ///< openings wait for room
     bool needs_room = false;      ///< there is something to open
     bool has_grant = false;
-    bool is_asking = false;       ///< an opening is about to take a grant
-    bool idle_wanted = false;     ///< another pool wants an idle connection, and here is one
-    bool is_promising = false;    ///< which is being seen to
+    bool is_asking = false;     ///< an opening is about to take a grant
+    bool idle_wanted = false;   ///< another pool wants an idle connection, and here is one
+    bool is_promising = false;  ///< which is being seen to
 };
 
 /// What is to be said next, once nothing else is to be done.
@@ -95,7 +95,8 @@ public:
     bool has_permit(Slot& s) noexcept {
         bool pressing = false;
         if (budget_ != nullptr)
-            driver().tell_machine([&](auto& machine, time_point) { pressing = machine.counts().waiting != 0 || machine.failing(); });
+            driver().tell_machine(
+                [&](auto& machine, time_point) { pressing = machine.counts().waiting != 0 || machine.failing(); });
         const bool granted = budget_ == nullptr || budget_->acquire(*this, pressing);
         driver().tell_machine([&](auto& machine, time_point) {
             --asking_;

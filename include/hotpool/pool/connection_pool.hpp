@@ -12,17 +12,17 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/authority.hpp"
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/origin.hpp"
 #include "hotpool/base/source_location.hpp"
+#include "hotpool/connection/lease.hpp"
 #include "hotpool/manager/connection_budget.hpp"
 #include "hotpool/pool/get_op.hpp"
 #include "hotpool/pool/pool_core.hpp"
-#include "hotpool/pool/progress_op.hpp"
-#include "hotpool/base/error.hpp"
-#include "hotpool/base/authority.hpp"
-#include "hotpool/connection/lease.hpp"
 #include "hotpool/pool/pool_services.hpp"
 #include "hotpool/pool/pool_stats.hpp"
+#include "hotpool/pool/progress_op.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/tcp.hpp"
 #include "hotpool/transport/tls.hpp"
@@ -65,7 +65,8 @@ public:
         static_assert(transport_for<Transport, Executor>);
         validate(options);
         Transport transport(target_, std::move(transport_options));
-        std::optional<std::string> authority = base::authority_text(target_.host, target_.port, Transport::default_port);
+        std::optional<std::string> authority =
+            base::authority_text(target_.host, target_.port, Transport::default_port);
         if (!authority) throw std::invalid_argument("hotpool::origin::host must be a name or an IP address");
         core_ = std::make_shared<core_type>(executor, std::move(transport), std::move(*authority), options,
                                             std::move(services));
@@ -160,9 +161,7 @@ public:
     /// Replaces the transport's options, as for a new certificate or new roots: openings use them from now on, and
     /// connections made before end as they come back, idle ones one each `retire_spacing`.
     /// @errors throws what the transport's constructor throws; nothing has changed then
-    void set_transport_options(typename Transport::options transport_options)
-        requires updatable_transport<Transport>
-    {
+    void set_transport_options(typename Transport::options transport_options) requires updatable_transport<Transport> {
         core_->set_transport_options(std::move(transport_options));
     }
 

@@ -7,11 +7,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/source_location.hpp"
 #include "hotpool/io/cancel_waiter.hpp"
 #include "hotpool/io/completion.hpp"
 #include "hotpool/pool/pool_core.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/pool/pool_stats.hpp"
 
 namespace hotpool::detail {
@@ -24,12 +24,13 @@ public:
         : completion_(std::move(handler), core->executor()), ticket_(core->own_ticket()) {
         this->where = caller;
         completion_.hold_work();  // nothing else of it may be pending
-        make_waiter_cancellable(core, static_cast<typename Core::waiter_type&>(*this), completion_.get_cancellation_slot());
+        make_waiter_cancellable(core, static_cast<typename Core::waiter_type&>(*this),
+                                completion_.get_cancellation_slot());
     }
 
     void answered() override {
-        typename Core::lease_type lease = this->lent != nullptr ? typename Core::lease_type(this->lent)
-                                                                : typename Core::lease_type(ticket_);
+        typename Core::lease_type lease =
+            this->lent != nullptr ? typename Core::lease_type(this->lent) : typename Core::lease_type(ticket_);
         completion_.end(this, delivery::posted, std::error_code(this->error), std::move(lease));
     }
     void abandoned() noexcept override { completion_.abandon(this); }

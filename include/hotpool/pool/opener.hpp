@@ -58,8 +58,9 @@ protected:
             if (!source_) source_ = system_resolver(driver().executor(), dialled);
             machine.use_endpoints(egress_.filter());
         } else if (source_ || !egress_.is_open()) {
-            throw std::invalid_argument("hotpool::pool_services::endpoints, local_addresses and access need a transport "
-                                        "that connects to endpoints");
+            throw std::invalid_argument(
+                "hotpool::pool_services::endpoints, local_addresses and access need a transport "
+                "that connects to endpoints");
         }
     }
 
@@ -87,12 +88,16 @@ protected:
 
     /// Has the source say where to.
     void ask_source() noexcept {
+        bool handled = false;  // the answer, even if it is dropped, tells the machine
         try {
-            source_(endpoint_answer([weak = driver().weak_from_this()](std::error_code error, const endpoint_list& all) {
+            endpoint_answer answer([weak = driver().weak_from_this()](std::error_code error, const endpoint_list& all) {
                 if (const auto self = weak.lock()) self->answered(error, all);
-            }));
-        } catch (...) {  // the answer that was dropped has said so
+            });
+            handled = true;
+            source_(std::move(answer));
+        } catch (...) {
         }
+        if (!handled) answered(std::make_error_code(std::errc::not_enough_memory), {});
     }
 
 private:

@@ -207,7 +207,8 @@ private:
     friend share_type;
 
     /// @param doubtful whether it is to be looked at before it is used
-    [[gnu::always_inline]] connection_type* take_unseen(time_point lease_deadline, source_location where, bool& doubtful) {
+    [[gnu::always_inline]] connection_type* take_unseen(time_point lease_deadline, source_location where,
+                                                        bool& doubtful) {
         connection_type* c = nullptr;
         this->tell([&](time_point now) __attribute__((always_inline)) {
             slot_type* s = machine_.try_lease(now, lease_deadline);
@@ -294,7 +295,9 @@ private:
             default: break;
         }
     }
-    time_point next_due() noexcept { return is_over() ? never : std::min(machine_.next_due(), this->let_go_of().next_due()); }
+    time_point next_due() noexcept {
+        return is_over() ? never : std::min(machine_.next_due(), this->let_go_of().next_due());
+    }
     bool is_over() const noexcept { return machine_.stopped() && machine_.empty() && this->let_go_of().empty(); }
     void time_passed(time_point now) { machine_.time_passed(now); }
 

@@ -170,8 +170,9 @@ private:
             return true;
         }
         driver().tell_machine([&](auto& machine, time_point now) {
-            machine.end_early([&](const auto& s) { return s.endpoint != nullptr && s.endpoint->where.address == c.peer; },
-                              retire_reason::access_denied, now, duration::zero());
+            machine.end_early(
+                [&](const auto& s) { return s.endpoint != nullptr && s.endpoint->where.address == c.peer; },
+                retire_reason::access_denied, now, duration::zero());
         });
         return false;
     }

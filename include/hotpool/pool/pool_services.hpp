@@ -7,8 +7,8 @@
 #include "hotpool/access/access_controller.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/manager/connection_budget.hpp"
-#include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/manager/pool_event.hpp"
+#include "hotpool/policy/endpoint_source.hpp"
 
 namespace hotpool {
 

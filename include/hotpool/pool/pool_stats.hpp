@@ -17,7 +17,7 @@ struct pool_stats {
     std::error_code last_open_error;  ///< why the last failed opening failed
     std::error_code failing{};        ///< why callers are refused at once, while no connection can be opened
     bool suspended = false;
-    transport_stats transport{};      ///< since the pool's transport was made
+    transport_stats transport{};  ///< since the pool's transport was made
 
     /// The share of leases that got a connection already used before; 0 to 1.
     double reuse_rate() const noexcept {

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 
@@ -52,8 +52,8 @@ public:
     /// @source RFC 2253
     std::string subject() const {
         const detail::bio_ptr memory(BIO_new(BIO_s_mem()));
-        require(memory != nullptr && X509_NAME_print_ex(memory.get(), X509_get_subject_name(certificate_), 0,
-                                                        XN_FLAG_RFC2253) >= 0);
+        require(memory != nullptr &&
+                X509_NAME_print_ex(memory.get(), X509_get_subject_name(certificate_), 0, XN_FLAG_RFC2253) >= 0);
         char* text = nullptr;
         const long size = BIO_get_mem_data(memory.get(), &text);
         return {text, static_cast<std::size_t>(size)};

@@ -11,8 +11,8 @@
 #    include <unistd.h>
 #endif
 
-#include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/ip_address.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 #include "hotpool/transport/tcp_options.hpp"
@@ -56,8 +56,7 @@ std::error_code prepare_socket(Socket& socket, const ip_endpoint& to, const std:
 /// Registers a connected socket anew where Asio uses epoll: connecting has left it interested in writability
 /// for good, and each acknowledgement would wake the loop for nothing.
 template <class Socket>
-std::error_code forget_write_interest([[maybe_unused]] Socket& socket,
-                                      [[maybe_unused]] net::ip::tcp protocol) {
+std::error_code forget_write_interest([[maybe_unused]] Socket& socket, [[maybe_unused]] net::ip::tcp protocol) {
     std::error_code error;
 #if HOTPOOL_ASIO_HAS_EPOLL
     const auto descriptor = socket.release(error);

@@ -10,9 +10,9 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/origin.hpp"
 #include "hotpool/base/time.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/connect.hpp"
 #include "hotpool/transport/endpoint.hpp"
@@ -26,19 +26,23 @@ namespace hotpool::detail {
 /// A stream that is usable only after a handshake: `try_handshake` is called until it wants nothing or fails.
 template <class Stream>
 concept shakes_hands = requires(Stream stream) {
-    { stream.try_handshake() } noexcept -> std::same_as<io_result>;
+    { stream.try_handshake() }
+    noexcept->std::same_as<io_result>;
 };
 
 /// A stream whose handshake may fail for what it has brought from earlier connections, and says so; never twice
 /// in a row.
 template <class Stream>
 concept may_deserve_another_try = requires(const Stream stream) {
-    { stream.deserves_another_try() } noexcept -> std::same_as<bool>;
+    { stream.deserves_another_try() }
+    noexcept->std::same_as<bool>;
 };
 
 /// A handler that wants to know when only the handshake remains.
 template <class Handler>
-concept hears_of_connection = requires(Handler handler) { handler.connected(); };
+concept hears_of_connection = requires(Handler handler) {
+    handler.connected();
+};
 
 /// Opens one connection to one endpoint. Its steps take turns by a lock of its own, so that an executor of several
 /// threads will do. Only a stream that says that it deserves another try has one, on a new connection and under the same
@@ -95,18 +99,21 @@ private:
 
     void set_timer(time_point due) {
         timer_.expires_at(due);
-        timer_.async_wait(in_turn([](auto& self, const std::error_code& cancelled) {
+        // It does not keep the operation: one whose step was lost for want of memory ends at once, and says so.
+        timer_.async_wait([weak = this->weak_from_this()](const std::error_code& cancelled) {
+            const auto self = weak.lock();
+            if (self == nullptr) return;
+            const std::lock_guard turn(*self->turn_);
             // It may have fired just before it was set anew.
-            if (!cancelled && clock_type::now() >= self.timer_.expiry()) self.timed_out();
-        }));
+            if (!cancelled && clock_type::now() >= self->timer_.expiry()) self->timed_out();
+        });
     }
 
     void connect() {
         if (const std::error_code error = prepare_socket(socket_, request_.to, request_.from, options_))
             return fail(first_hop_error(connect_error(error), options_.proxy));
-        socket_.async_connect(to_asio(request_.to), in_turn([](auto& self, const std::error_code& error) {
-            self.connected(error);
-        }));
+        socket_.async_connect(to_asio(request_.to),
+                              in_turn([](auto& self, const std::error_code& error) { self.connected(error); }));
     }
 
     void connected(std::error_code error) {
@@ -183,10 +190,9 @@ private:
         std::error_code ignored;
         socket_.close(ignored);
         if (const auto tunnelling = tunnelling_.lock()) tunnelling->cancel();
-        net::post(executor_,
-                  [handler = std::move(handler), error, stream = std::move(stream)]() mutable {
-                      std::move(handler)(error, std::move(stream));
-                  });
+        net::post(executor_, [handler = std::move(handler), error, stream = std::move(stream)]() mutable {
+            std::move(handler)(error, std::move(stream));
+        });
     }
 
     void memory_refused() noexcept {

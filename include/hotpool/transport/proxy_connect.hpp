@@ -7,10 +7,10 @@
 #include <string_view>
 #include <system_error>
 
-#include "hotpool/base/origin.hpp"
-#include "hotpool/base/error.hpp"
-#include "hotpool/http/limits.hpp"
 #include "hotpool/base/authority.hpp"
+#include "hotpool/base/error.hpp"
+#include "hotpool/base/origin.hpp"
+#include "hotpool/http/limits.hpp"
 #include "hotpool/http/response_parser.hpp"
 #include "hotpool/transport/proxy_options.hpp"
 
@@ -25,8 +25,7 @@ inline std::string base64(std::string_view bytes) {
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < 3; ++i)
             bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
-        for (std::size_t i = 0; i < 4; ++i)
-            text += i <= group.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
+        for (std::size_t i = 0; i < 4; ++i) text += i <= group.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
     }
     return text;
 }
@@ -63,8 +62,7 @@ inline origin first_hop(const origin& target, const proxy_options& proxy) {
 
 /// The name of what kept the first hop from being reached. What this side alone is to blame for keeps its name.
 inline std::error_code first_hop_error(const std::error_code& error, const proxy_options& proxy) noexcept {
-    const bool own =
-        error == errc::cancelled || error == errc::descriptors_exhausted || error == errc::access_denied;
+    const bool own = error == errc::cancelled || error == errc::descriptors_exhausted || error == errc::access_denied;
     return error && proxy.enabled() && !own ? errc::proxy_unreachable : error;
 }
 

@@ -50,8 +50,7 @@ inline void validate(const proxy_options& proxy) {
         return;
     }
     if (const char* rule = detail::host_fault(proxy.host)) detail::refuse_proxy("host", rule);
-    if (port_number(proxy.port) == 0)
-        detail::refuse_proxy("port", "must be a number from 1 to 65535, http or https");
+    if (port_number(proxy.port) == 0) detail::refuse_proxy("port", "must be a number from 1 to 65535, http or https");
     if (proxy.username.find(':') != std::string::npos || detail::has_control_character(proxy.username))
         detail::refuse_proxy("username", "must contain neither a colon nor a control character");
     if (detail::has_control_character(proxy.password))

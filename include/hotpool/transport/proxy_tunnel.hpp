@@ -12,8 +12,8 @@
 #include <system_error>
 #include <utility>
 
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/proxy_connect.hpp"
 #include "hotpool/transport/proxy_options.hpp"
@@ -50,9 +50,7 @@ public:
 
 private:
     void write() {
-        auto wrote = [](auto& self, const std::error_code& error, std::size_t bytes) {
-            self.wrote(error, bytes);
-        };
+        auto wrote = [](auto& self, const std::error_code& error, std::size_t bytes) { self.wrote(error, bytes); };
         socket_.async_write_some(net::buffer(request_) + written_, in_turn(wrote));
     }
 

@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/origin.hpp"
 #include "hotpool/policy/endpoint_source.hpp"
-#include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
 

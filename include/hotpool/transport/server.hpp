@@ -23,15 +23,14 @@ namespace hotpool {
 /// One that is an `updatable_transport` as well takes new options while it runs.
 template <class S, class Executor>
 concept server_for = std::copyable<S> && std::constructible_from<S, typename S::options> &&
-                     stream<typename S::template stream<Executor>> &&
-                     requires(const S server, typename S::template stream<Executor>::socket_type socket,
-                              typename S::template stream<Executor> made, std::error_code error) {
-                         { S::handshakes } -> std::convertible_to<bool>;
-                         { made.end_writing() } noexcept;
-                         {
-                             server.template make<Executor>(std::move(socket), error)
-                         } -> std::same_as<typename S::template stream<Executor>>;
-                     };
+    stream<typename S::template stream<Executor>> &&
+    requires(const S server, typename S::template stream<Executor>::socket_type socket,
+             typename S::template stream<Executor> made, std::error_code error) {
+    { S::handshakes } -> std::convertible_to<bool>;
+    { made.end_writing() }
+    noexcept;
+    { server.template make<Executor>(std::move(socket), error) } -> std::same_as<typename S::template stream<Executor>>;
+};
 
 namespace detail {
 

@@ -26,8 +26,7 @@ public:
     static constexpr std::string_view scheme = "http";
     static constexpr std::string_view default_port = "80";
 
-    explicit tcp_transport(origin target, const options& choices = {})
-        : target_(std::move(target)), options_(choices) {
+    explicit tcp_transport(origin target, const options& choices = {}) : target_(std::move(target)), options_(choices) {
         validate(target_);
         detail::validate_tunnel(options_.proxy, target_);
         dialled_ = detail::first_hop(target_, options_.proxy);

@@ -51,7 +51,8 @@ public:
     void update(options choices) {
         detail::validate_tunnel(choices.tcp.proxy, target_);
         if (detail::first_hop(target_, choices.tcp.proxy) != dialled_)
-            throw std::invalid_argument("hotpool::tls_options::tcp proxy must be the one that the transport was made with");
+            throw std::invalid_argument(
+                "hotpool::tls_options::tcp proxy must be the one that the transport was made with");
         contexts_->replace(target_, std::move(choices));
     }
 

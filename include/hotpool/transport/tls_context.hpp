@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "hotpool/base/origin.hpp"
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
@@ -66,8 +66,7 @@ public:
         if (!session) return nullptr;
         SSL_set_connect_state(session.get());
         // SNI has no addresses (RFC 6066, 3).
-        if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1)
-            return nullptr;
+        if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1) return nullptr;
         resumption.begin(*session, sessions_);
         return session;
     }
@@ -164,8 +163,8 @@ private:
     bool expect_name() noexcept {
         X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(native_handle());
         // The common name is not a host name (RFC 9525, 2), and f*.example.com no wildcard (6.3).
-        X509_VERIFY_PARAM_set_hostflags(
-            expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        X509_VERIFY_PARAM_set_hostflags(expected,
+                                        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
         return X509_VERIFY_PARAM_set1_host(expected, host_name_.data(), host_name_.size()) == 1;
     }
     bool expect_address(const net::ip::address& address) noexcept {
@@ -182,7 +181,7 @@ private:
     const tls_profile* profile_;  // one of theirs, or null
     mutable tls_sessions sessions_;
     std::shared_ptr<X509_STORE> roots_;  // keeps the system's for others to share
-    std::string host_name_;  // empty if the server is known by its address
+    std::string host_name_;              // empty if the server is known by its address
     tls_peer_rules rules_;
 };
 

@@ -65,8 +65,7 @@ public:
     }
     /// Never asks at the terminal for a password, as OpenSSL would on its own.
     pkey_ptr private_key(const std::string& password) {
-        pkey_ptr key(
-            PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
+        pkey_ptr key(PEM_read_bio_PrivateKey(bio_.get(), nullptr, nullptr, const_cast<char*>(password.c_str())));
         if (!key) field_.refuse("must hold a private key in PEM, with its password if encrypted");
         return key;
     }
@@ -83,8 +82,7 @@ inline std::shared_ptr<X509_STORE> system_roots() {
     const std::lock_guard lock(mutex);
     if (auto roots = shared.lock()) return roots;
     std::shared_ptr<X509_STORE> roots(X509_STORE_new(), freed_by<&X509_STORE_free>{});
-    if (!roots || X509_STORE_set_default_paths(roots.get()) != 1)
-        throw std::system_error(errc::tls_setup_failed);
+    if (!roots || X509_STORE_set_default_paths(roots.get()) != 1) throw std::system_error(errc::tls_setup_failed);
     shared = roots;
     return roots;
 }
@@ -111,8 +109,7 @@ std::shared_ptr<X509_STORE> read_roots(const Options& options, const char* name)
     require_openssl(roots != nullptr);
     x509_ptr root = source.next_certificate();
     if (!root) source.field().refuse("must hold a certificate in PEM");
-    for (; root; root = source.next_certificate())
-        require_openssl(X509_STORE_add_cert(roots.get(), root.get()) == 1);
+    for (; root; root = source.next_certificate()) require_openssl(X509_STORE_add_cert(roots.get(), root.get()) == 1);
     return roots;
 }
 

@@ -20,8 +20,8 @@ inline bool matches(const tls_pin& pin, X509& certificate) noexcept {
                          ? i2d_X509(&certificate, &der)
                          : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &der);
     tls_pin::digest_type digest{};
-    const bool hashed = size > 0 && EVP_Digest(der, static_cast<std::size_t>(size), digest.data(), nullptr,
-                                               EVP_sha256(), nullptr) == 1;
+    const bool hashed =
+        size > 0 && EVP_Digest(der, static_cast<std::size_t>(size), digest.data(), nullptr, EVP_sha256(), nullptr) == 1;
     OPENSSL_free(der);
     return hashed && digest == pin.digest();
 }

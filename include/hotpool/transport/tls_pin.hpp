@@ -60,8 +60,7 @@ private:
 
     // 32 bytes are ten groups of four characters, three more and one '='.
     static std::optional<digest_type> from_base64(std::string_view text) {
-        constexpr std::string_view alphabet =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         if (text.size() != 44 || text.back() != '=') return std::nullopt;
         text.remove_suffix(1);
         digest_type digest{};

@@ -58,8 +58,8 @@ public:
         if (!done && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
         const bool lost = state_->link.ended || state_->link.failed;
         const detail::tls_end& end = *state_->end;
-        const std::error_code error = done ? end.completed(*ssl(), state_->resumption)
-                                           : end.failed(*ssl(), lost, state_->resumption);
+        const std::error_code error =
+            done ? end.completed(*ssl(), state_->resumption) : end.failed(*ssl(), lost, state_->resumption);
         ERR_clear_error();
         return {.error = error};
     }
@@ -149,9 +149,7 @@ public:
     bool resumed() const noexcept { return SSL_session_reused(ssl()) == 1; }
     /// The name of the `tls_profile` that it was opened with; empty if the options had none.
     /// @lifetime as long as the stream
-    std::string_view profile() const noexcept {
-        return state_->end ? state_->end->profile() : std::string_view{};
-    }
+    std::string_view profile() const noexcept { return state_->end ? state_->end->profile() : std::string_view{}; }
     /// Null if the peer showed none. `certificate_view` says what is in it.
     /// @lifetime as long as the stream
     X509* peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl()); }

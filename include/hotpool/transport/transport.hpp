@@ -81,20 +81,28 @@ private:
 /// @threads distinct objects only
 template <class S>
 concept stream = std::movable<S> && std::constructible_from<S, const typename S::executor_type&> &&
-                 requires(S s, const S c, net::mutable_buffer room, net::const_buffer bytes, io_want want,
-                          void (*handler)(std::error_code)) {
-                     { s.get_executor() } -> std::convertible_to<typename S::executor_type>;
-                     { S::holds_buffers } -> std::convertible_to<bool>;
-                     { s.try_read(room) } noexcept -> std::same_as<io_result>;
-                     { s.try_write(bytes) } noexcept -> std::same_as<io_result>;
-                     { s.try_write(bytes, bytes) } noexcept -> std::same_as<io_result>;
-                     s.async_wait(want, handler);
-                     { s.cancel() } noexcept;
-                     { c.has_buffered() } noexcept -> std::same_as<bool>;
-                     { s.release_buffers() } noexcept;
-                     { s.close() } noexcept;
-                     { s.abort() } noexcept;
-                 };
+    requires(S s, const S c, net::mutable_buffer room, net::const_buffer bytes, io_want want,
+             void (*handler)(std::error_code)) {
+    { s.get_executor() } -> std::convertible_to<typename S::executor_type>;
+    { S::holds_buffers } -> std::convertible_to<bool>;
+    { s.try_read(room) }
+    noexcept->std::same_as<io_result>;
+    { s.try_write(bytes) }
+    noexcept->std::same_as<io_result>;
+    { s.try_write(bytes, bytes) }
+    noexcept->std::same_as<io_result>;
+    s.async_wait(want, handler);
+    { s.cancel() }
+    noexcept;
+    { c.has_buffered() }
+    noexcept->std::same_as<bool>;
+    { s.release_buffers() }
+    noexcept;
+    { s.close() }
+    noexcept;
+    { s.abort() }
+    noexcept;
+};
 
 namespace detail {
 
@@ -110,8 +118,8 @@ struct open_handler_archetype {
 /// Where one connection is to lead, and how long that may take.
 struct open_request {
     ip_endpoint to{};
-    std::optional<ip_address> from{};              ///< the local address; none: the system chooses
-    duration timeout = std::chrono::seconds(10);   ///< until the stream can be used. More than 0
+    std::optional<ip_address> from{};               ///< the local address; none: the system chooses
+    duration timeout = std::chrono::seconds(10);    ///< until the stream can be used. More than 0
     duration handshake_timeout = duration::zero();  ///< for the handshake alone; 0: what is left of `timeout`
 };
 
@@ -121,10 +129,10 @@ struct open_request {
 /// - `scheme`, `default_port`: as in a URL, e.g. "https" and "443".
 template <class T, class Executor>
 concept any_transport = std::constructible_from<T, origin, typename T::options> &&
-                    stream<typename T::template stream<Executor>> && requires {
-                        { T::scheme } -> std::convertible_to<std::string_view>;
-                        { T::default_port } -> std::convertible_to<std::string_view>;
-                    };
+    stream<typename T::template stream<Executor>> && requires {
+    { T::scheme } -> std::convertible_to<std::string_view>;
+    { T::default_port } -> std::convertible_to<std::string_view>;
+};
 
 /// A transport that connects to an endpoint, of which the pool may know several.
 ///
@@ -135,24 +143,22 @@ concept any_transport = std::constructible_from<T, origin, typename T::options> 
 ///   others run.
 /// - `target()`: the origin. `dialled()`: whose addresses the endpoints are, the origin's or a proxy's.
 template <class T, class Executor>
-concept endpoint_transport =
-    any_transport<T, Executor> &&
+concept endpoint_transport = any_transport<T, Executor> &&
     requires(const T transport, const Executor executor, open_request request,
              detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
-        { transport.async_open(executor, request, std::move(handler)) } -> std::same_as<opening>;
-        { transport.target() } -> std::convertible_to<const origin&>;
-        { transport.dialled() } -> std::convertible_to<const origin&>;
-    };
+    { transport.async_open(executor, request, std::move(handler)) } -> std::same_as<opening>;
+    { transport.target() } -> std::convertible_to<const origin&>;
+    { transport.dialled() } -> std::convertible_to<const origin&>;
+};
 
 /// A transport that finds its own way: the pool knows no endpoints, and neither ejects nor balances.
 /// As `endpoint_transport`, but `timeout` stands in the place of the request.
 template <class T, class Executor>
-concept direct_transport =
-    any_transport<T, Executor> &&
+concept direct_transport = any_transport<T, Executor> &&
     requires(const T transport, const Executor executor, std::chrono::nanoseconds timeout,
              detail::open_handler_archetype<typename T::template stream<Executor>> handler) {
-        { transport.async_open(executor, timeout, std::move(handler)) } -> std::same_as<opening>;
-    };
+    { transport.async_open(executor, timeout, std::move(handler)) } -> std::same_as<opening>;
+};
 
 template <class T, class Executor>
 concept transport_for = endpoint_transport<T, Executor> || direct_transport<T, Executor>;
@@ -163,7 +169,8 @@ concept transport_for = endpoint_transport<T, Executor> || direct_transport<T, E
 ///   they have. Throws what the constructor would, and then nothing has changed. Copies share their options. May be
 ///   called from any thread.
 template <class T>
-concept updatable_transport =
-    requires(T transport, typename T::options options) { transport.update(std::move(options)); };
+concept updatable_transport = requires(T transport, typename T::options options) {
+    transport.update(std::move(options));
+};
 
 }  // namespace hotpool

@@ -21,7 +21,8 @@ struct transport_stats {
 /// A transport that counts. One that does not has no such member, and the pool's numbers stay 0.
 template <class T>
 concept counting_transport = requires(const T transport) {
-    { transport.stats() } noexcept -> std::same_as<transport_stats>;
+    { transport.stats() }
+    noexcept->std::same_as<transport_stats>;
 };
 
 }  // namespace hotpool
