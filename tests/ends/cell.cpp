@@ -155,8 +155,8 @@ private:
         if (op_.has(stalls_server)) require(s_.loop.until(is_silent), "the request never comes");
         s_.loop.settle();
         // What has a limit of time may be over on a slow machine.
-        require(!s_.completed() || op_.has(limited) || s_.plan.reclaiming,
-                "is over before its time, with " + text_of(s_.out->error));
+        if (s_.completed() && !op_.has(limited) && !s_.plan.reclaiming)
+            throw cell_failure("is over before its time, with " + text_of(s_.out->error));
     }
 
     void judge_gone() {
@@ -165,7 +165,7 @@ private:
     }
     /// It can still end by itself, or at least be cancelled.
     void judge_regular_end() {
-        require(!s_.completed() || op_.has(limited), "completes with " + text_of(s_.out->error));
+        if (s_.completed() && !op_.has(limited)) throw cell_failure("completes with " + text_of(s_.out->error));
         if (op_.finish != nullptr) {
             op_.finish(s_);
             if (op_.has(takes_no_handler)) return judge_reply(true);
