@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ends/known_failing.hpp"
 #include "support/catch.hpp"
 #include "support/ends_cell.hpp"
 
@@ -28,7 +27,6 @@ public:
         std::printf("%s / %s: %d cells run, %d skipped\n", name_of(executor_), name_of(thread_), run_, skipped_);
         for (const auto& [reason, count] : reasons_) std::printf("    %4d skipped: %s\n", count, reason.c_str());
         std::printf("    %d fail\n", failed_);
-        for (const std::string& line : known_) std::printf("    known to fail: %s\n", line.c_str());
         std::fflush(stdout);
     }
 
@@ -63,19 +61,9 @@ private:
 
     /// @return whether memory was refused
     bool run(const cell& c, cell_result (*how)(ends_world&, const cell&)) {
-        const known_failure* const known = find_known(c.name());
-        if (known != nullptr && known->crashes && !apart()) {
-            known_.push_back(c.name() + ": item " + std::to_string(known->item) + ", not run");
-            return false;
-        }
         ++run_;
         const cell_result result = apart() ? run_apart(c, how) : how(world_, c);
-        if (known == nullptr) {
-            if (!result.failure.empty()) fail(c.name() + ": " + result.failure);
-        } else if (!known->crashes || !result.failure.empty()) {
-            known_.push_back(c.name() + ": item " + std::to_string(known->item) + ": " +
-                             (result.failure.empty() ? "holds now, strike it out" : result.failure));
-        }
+        if (!result.failure.empty()) fail(c.name() + ": " + result.failure);
         return result.memory_was_refused;
     }
 
@@ -128,7 +116,6 @@ private:
     int skipped_ = 0;
     int failed_ = 0;
     std::map<std::string, int> reasons_;
-    std::vector<std::string> known_;
 };
 
 void run(executor_kind executor, ending_thread thread) {

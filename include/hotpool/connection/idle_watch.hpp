@@ -1,6 +1,7 @@
 // Who looks at a connection that nobody uses, and when.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -30,7 +31,8 @@ class idle_watch {
 public:
     /// Looks at `c` once more when this turn of the loop is over.
     void look_at_turn_end(Connection& c) {
-        if (turn_.push(c)) post_turn();
+        turn_.push(c);
+        post_turn();
     }
     /// The socket became readable while nobody waited for it.
     void look_now(Connection& c) {
@@ -95,9 +97,19 @@ private:
 
     Driver& driver() noexcept { return static_cast<Driver&>(*this); }
 
-    void post_turn() { post_to(driver().executor(), turn_handler(driver().shared_from_this())); }
+    /// @errors throws `std::bad_alloc` where the executor wants memory of its own; the next one posts again
+    void post_turn() {
+        if (turn_posted_.exchange(true, std::memory_order_acq_rel)) return;
+        try {
+            post_to(driver().executor(), turn_handler(driver().shared_from_this()));
+        } catch (...) {
+            turn_posted_.store(false, std::memory_order_release);
+            throw;
+        }
+    }
 
     void run_turn() {
+        turn_posted_.store(false, std::memory_order_release);
         turn_.for_each_taken(
             [this](Connection& c) {
                 if (waiting_op* op = c.readable.claim_unarmed())
@@ -105,7 +117,12 @@ private:
                 else
                     watch_if_idle(c);
             },
-            [this] { post_turn(); });
+            [this] {
+                try {
+                    post_turn();
+                } catch (...) {  // the next one posts again
+                }
+            });
     }
     void watch_if_idle(Connection& c) {
         if (c.readable.is_armed() || !driver().begin_tending(c)) return;
@@ -115,6 +132,7 @@ private:
     }
 
     turn_list<Connection> turn_;
+    std::atomic<bool> turn_posted_{false};
     memory_type memory_;
 };
 

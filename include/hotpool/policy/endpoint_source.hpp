@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -50,7 +51,15 @@ inline endpoint_source static_endpoints(endpoint_list endpoints) {
         if (endpoint.port == 0)
             throw std::invalid_argument("hotpool::static_endpoints endpoints must have a port: " +
                                         endpoint.address.to_string());
-    return [endpoints = std::move(endpoints)](endpoint_answer answer) { answer({}, endpoints); };
+    return [endpoints = std::move(endpoints)](endpoint_answer answer) {
+        endpoint_list all;
+        try {
+            all = endpoints;
+        } catch (const std::bad_alloc&) {
+            return answer(std::make_error_code(std::errc::not_enough_memory), {});
+        }
+        answer({}, std::move(all));
+    };
 }
 
 }  // namespace hotpool

@@ -62,9 +62,13 @@ public:
     }
     void let_go(Connection& c) override {
         bool ours = false;
-        driver().tell_machine([&](auto& machine, time_point) {
+        driver().tell_machine([&](auto& machine, time_point now) {
             ours = is_ours(c);
-            if (ours) machine.lease_detached(*c.slot);
+            if (ours) {
+                const time_point deadline = c.slot->lease_deadline;
+                machine.lease_detached(*c.slot);
+                strays_.set_deadline(c, now, deadline);
+            }
             c.slot = nullptr;
         });
         if (ours) driver().release_permit();
@@ -146,7 +150,10 @@ private:
     }
     void look_and_release(Connection& c) {
         const counted_ref<Connection> held(&c);
-        this->look_at_turn_end(c);
+        try {
+            this->look_at_turn_end(c);
+        } catch (const std::bad_alloc&) {  // an executor that wants memory of its own: another turn will do
+        }
     }
     bool watched_at_once(Connection& c, retire_reason& why) {
         if (!is_watched_at_once(leased_.load(std::memory_order_relaxed))) return false;
