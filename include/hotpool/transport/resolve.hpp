@@ -33,11 +33,11 @@ public:
     void ask(const origin& target, endpoint_answer answer) {
         answer_.emplace(std::move(answer));
         try {
-            resolver_.async_resolve(target.host, std::to_string(port_number(target.port)),
-                                    net::ip::resolver_base::numeric_service,
-                                    [self = this->shared_from_this()](const std::error_code& error, const auto& results) {
-                                        self->answered(error, results);
-                                    });
+            resolver_.async_resolve(
+                target.host, std::to_string(port_number(target.port)), net::ip::resolver_base::numeric_service,
+                [self = this->shared_from_this()](const std::error_code& error, const auto& results) {
+                    self->answered(error, results);
+                });
         } catch (const std::bad_alloc&) {
             out_of_memory();
         }
