@@ -52,8 +52,8 @@ TEST_CASE("connection_ends_after_its_last_use", "[pool]") {
 TEST_CASE("deadline_of_one_lease_does_not_reach_the_next", "[pool]") {
     mock_stage s;
     auto lease = get(s.io, s.pool);
-    s.pool.core()->set_lease_deadline(*lease.connection(), clock_type::now() + 5ms);
-    CHECK(run_until(s.io, [&] { return lease.connection()->expired.load(); }));
+    detail::access::core(s.pool)->set_lease_deadline(*detail::access::connection(lease), clock_type::now() + 5ms);
+    CHECK(run_until(s.io, [&] { return detail::access::connection(lease)->expired.load(); }));
     s.pool.put(std::move(lease));  // late, but clean
     lease = get(s.io, s.pool);
     REQUIRE(lease.reused());

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/client/client_core.hpp"
@@ -97,7 +98,8 @@ private:
         }
         this->fresh_only = machine_.wants_fresh();
         if (!this->fresh_only) {
-            if (lease_type hot{client_->pool->take(this->lease_deadline)}) return prepare_exchange(std::move(hot));
+            if (auto hot = access::make<lease_type>(client_->pool->take(this->lease_deadline)))
+                return prepare_exchange(std::move(hot));
         }
         completion_.hold_work();
         this->granted = nullptr;
@@ -119,7 +121,7 @@ private:
     bool prepare_exchange(lease_type&& lease) {
         lease_ = std::move(lease);
         machine_.lent(lease_.reused());
-        why_not_ = this->prepare_on(*lease_.connection());
+        why_not_ = this->prepare_on(*access::connection(lease_));
         next_ = why_not_ == errc{} ? step::exchange : step::refused;
         return true;
     }
@@ -138,7 +140,7 @@ private:
 
     void answered() override {
         take_step([this] {
-            if (this->lent != nullptr) return prepare_exchange(lease_type(this->lent));
+            if (this->lent != nullptr) return prepare_exchange(access::make<lease_type>(this->lent));
             machine_.not_lent(this->error, clock_type::now());
             next_ = step::fail;
             return true;
@@ -170,19 +172,19 @@ private:
                 return again(next);
             }
         }
-        if constexpr (what == collect::whole) lease_.end(false);
+        if constexpr (what == collect::whole) access::end(lease_, false);
         finish(how, std::move(result));
     }
 
     void failed(delivery how, std::error_code failure) {
-        if (machine_.blames_age(failure, progress())) client_->pool->distrust(*lease_.connection());
+        if (machine_.blames_age(failure, progress())) client_->pool->distrust(*access::connection(lease_));
         const time_point now = clock_type::now();
         const order next = machine_.failed(failure, progress(), now, chance(now), client_->budget);
         if (next != order::fail) {
             lease_ = {};
             return again(next);
         }
-        if constexpr (what == collect::whole) lease_.end(false);
+        if constexpr (what == collect::whole) access::end(lease_, false);
         finish(how, {});
     }
 
@@ -191,7 +193,8 @@ private:
             return this->take_response();
         } else {
             this->lift_limits();
-            Result reader = reader_access::make<Result>(this->take_response(), *lease_.connection(), this->serial());
+            Result reader =
+                reader_access::make<Result>(this->take_response(), *access::connection(lease_), this->serial());
             reader_access::keep(reader, std::move(lease_));
             return reader;
         }
@@ -199,7 +202,7 @@ private:
     /// The response is not for the caller, its connection may be for others meanwhile.
     void put_back(Result& result) {
         if constexpr (what == collect::whole)
-            lease_.end(false);
+            access::end(lease_, false);
         else
             result.close();
     }

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/client/client_op.hpp"
 #include "hotpool/client/client_options.hpp"
 #include "hotpool/exchange/launch.hpp"
@@ -37,7 +38,7 @@ public:
     /// @errors throws `std::invalid_argument` naming the field and the rule
     explicit http_client(Pool& pool, const client_options& options = {}) {
         validate(options);
-        core_ = std::make_shared<core_type>(pool.core(), options);
+        core_ = std::make_shared<core_type>(detail::access::core(pool), options);
     }
 
     executor_type get_executor() const noexcept { return core_->pool->executor(); }

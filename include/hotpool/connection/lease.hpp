@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/lease_end.hpp"
@@ -77,18 +78,6 @@ public:
 
     /// The pool's. Not of an empty lease.
     executor_type get_executor() noexcept { return connection_->stream.get_executor(); }
-    /// Not for users: calls `use(executor)` with the executor of the pool that an empty lease came from, or with null
-    /// where there is none or it is gone.
-    template <class Use>
-    void with_last_executor(Use use) const {
-        bool known = false;
-        if (last_pool_.context != nullptr)
-            known = last_pool_.context->template with_executor<Executor>(last_pool_.number, [&](const Executor& e) {
-                const Executor of_pool = e;
-                use(&of_pool);
-            });
-        if (!known) use(static_cast<const Executor*>(nullptr));
-    }
     lease& lowest_layer() noexcept { return *this; }
 
     /// Reads what there is, or waits for it; first what had been received behind a 101 or CONNECT response.
@@ -127,16 +116,17 @@ public:
             token, this, detail::first_nonempty<net::const_buffer>(buffers));
     }
 
-    /// Not for users: the connection, which the lease keeps.
-    connection_type* connection() const noexcept { return connection_; }
-    /// Not for users: a lease of `c`, which the caller owns.
+private:
+    friend struct detail::access;
+
+    /// A lease of `c`, which the caller owns.
     explicit lease(connection_type* c) noexcept : connection_(c) {
         if (c != nullptr) last_pool_ = c->pool_ticket;
     }
-    /// Not for users: an empty one of that pool.
+    /// An empty one of that pool.
     explicit lease(const detail::context_guest::ticket& pool) noexcept : last_pool_(pool) {}
 
-    /// Not for users: gives the connection back to a pool that is known to live on.
+    /// Gives the connection back to a pool that is known to live on.
     /// @param vouched whether the caller says that the connection is clean
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
@@ -147,7 +137,18 @@ public:
         c->home->give_back(*c, verdict(*c, vouched));
     }
 
-private:
+    /// See `access::with_last_executor`.
+    template <class Use>
+    void with_last_executor(Use use) const {
+        bool known = false;
+        if (last_pool_.context != nullptr)
+            known = last_pool_.context->template with_executor<Executor>(last_pool_.number, [&](const Executor& e) {
+                const Executor of_pool = e;
+                use(&of_pool);
+            });
+        if (!known) use(static_cast<const Executor*>(nullptr));
+    }
+
     void drop() noexcept {
         if (connection_ == nullptr) return;
         const detail::counted_ref<connection_type> keep(*connection_);

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/look.hpp"
@@ -142,9 +143,9 @@ private:
 template <class Lease, class Attempt, class Handler>
 void start_stream_op(Lease& lease, Attempt attempt, Handler handler) {
     using connection_type = typename Lease::connection_type;
-    connection_type* const c = lease.connection();
+    connection_type* const c = access::connection(lease);
     if (c == nullptr)
-        return lease.with_last_executor([&](const auto* of_pool) {
+        return access::with_last_executor(lease, [&](const auto* of_pool) {
             post_outcome(of_pool, std::move(handler), make_error_code(errc::lease_empty), std::size_t{0});
         });
     allocate_op<stream_op<connection_type, Attempt, Handler>>(std::move(handler), *c, attempt)->start();

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/exchange/exchange_op.hpp"
 #include "hotpool/exchange/exchange_options.hpp"
@@ -69,9 +70,9 @@ auto initiate_exchange(Lease& lease, Request&& request, const exchange_options& 
     return net::async_initiate<Token, void(std::error_code, Result)>(
         [](auto handler, Lease* over, box what, const exchange_options& how) {
             using op = handled_exchange<connection_type, Result, box, std::decay_t<decltype(handler)>>;
-            connection_type* const c = over->connection();
+            connection_type* const c = access::connection(*over);
             if (c != nullptr) return launch<op>(std::move(handler), *c, std::move(what), how);
-            over->with_last_executor([&](const auto* of_pool) {
+            access::with_last_executor(*over, [&](const auto* of_pool) {
                 end_unbegun(of_pool, std::move(handler), make_error_code(errc::lease_empty), Result());
             });
         },

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/exchange/exchange.hpp"
 #include "hotpool/http/request_builder.hpp"
 #include "hotpool/pool/connection_pool.hpp"
@@ -40,19 +41,20 @@ public:
 
     /// Probes with a function of the user's, for protocols other than HTTP.
     health_checker(Pool& pool, probe_type probe) : pool_(pool) {
-        pool.core()->set_prober([probe = std::move(probe)](lease_type lease) {
+        detail::access::core(pool)->set_prober([probe = std::move(probe)](lease_type lease) {
             auto kept = std::make_shared<lease_type>(std::move(lease));
             probe(*kept, [kept](bool healthy) {
                 if (!healthy || !*kept) return kept->discard();
                 // The pool may be gone, and its core with the last connection.
-                const detail::counted_ref<typename lease_type::connection_type> keep(*kept->connection());
-                kept->end(true);
+                const detail::counted_ref<typename lease_type::connection_type> keep(
+                    *detail::access::connection(*kept));
+                detail::access::end(*kept, true);
             });
         });
     }
     health_checker(const health_checker&) = delete;
     health_checker& operator=(const health_checker&) = delete;
-    ~health_checker() { pool_.core()->set_prober(nullptr); }
+    ~health_checker() { detail::access::core(pool_)->set_prober(nullptr); }
 
 private:
     static probe_type request_probe(request_builder what, std::function<bool(const response&)> healthy) {

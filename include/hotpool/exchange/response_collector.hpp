@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/http/kept_block.hpp"
 #include "hotpool/http/limits.hpp"
@@ -79,7 +80,7 @@ public:
     /// The response with all that has been kept; the bytes not parsed are lost.
     response take() {
         block_.truncate(kept_);
-        response whole(parser_.head(), head_size_, std::move(block_));
+        auto whole = access::make<response>(parser_.head(), head_size_, std::move(block_));
         block_.release();
         return whole;
     }

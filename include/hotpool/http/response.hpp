@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/byte_buffer.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/response_head.hpp"
@@ -33,11 +34,13 @@ public:
     /// The body, its transfer coding removed.
     std::string_view body() const noexcept { return bytes_.view_from(head_size_); }
 
-    /// Not for users: a head of `head_size` bytes at the front of `bytes`, the body behind it.
+private:
+    friend struct detail::access;
+
+    /// A head of `head_size` bytes at the front of `bytes`, the body behind it.
     response(const http::response_head& head, std::size_t head_size, base::byte_buffer&& bytes)
         : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))) {}
 
-private:
     /// A small response does not keep the large block that it was read into, unless there is no memory for another.
     static base::byte_buffer fitted(base::byte_buffer&& bytes) noexcept {
         if (bytes.size() * 4 > bytes.capacity()) return std::move(bytes);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/http/fields_view.hpp"
 #include "hotpool/http/request_head.hpp"
@@ -48,12 +49,13 @@ public:
     /// The client itself: the peer, or whom a trusted proxy names.
     const ip_address& client() const noexcept { return client_; }
 
-    /// Not for users.
+private:
+    friend struct hotpool::detail::access;
+
     request(const http::request_head& head, std::string_view text, std::string_view body, const ip_endpoint& peer,
             const ip_address& client) noexcept
         : head_(head), text_(text), body_(body), peer_(peer), client_(client) {}
 
-private:
     std::string_view path_and_query() const noexcept {
         const std::string_view whole = target();
         if (whole.front() == '/') return whole;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/inbound/reply.hpp"
 
 namespace hotpool::inbound {
@@ -54,10 +55,12 @@ public:
     void send(const reply& r) { answer_with(r); }
     void send(reply&& r) { answer_with(std::move(r)); }
 
-    /// Not for users: takes over a reference.
+private:
+    friend struct hotpool::detail::access;
+
+    /// Takes over a reference.
     explicit responder(detail::answer_target* target) noexcept : target_(target) {}
 
-private:
     template <class Reply>
     void answer_with(Reply&& r) {
         if (target_ == nullptr) return;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/time.hpp"
@@ -272,7 +273,8 @@ private:
     template <class Books>
     session_task call(Books& books) {
         books.request_received();
-        present_.emplace(in_.parser().head(), in_.head_text(), in_.body_text(), books.peer(), client_);
+        present_ = hotpool::detail::access::make<request>(in_.parser().head(), in_.head_text(), in_.body_text(),
+                                                          books.peer(), client_);
         phase_ = phase::answering;
         return session_task::call;
     }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/authority.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/origin.hpp"
@@ -98,8 +99,8 @@ public:
 
     /// A hot connection, or an empty lease; opens none and never waits.
     lease_type try_get(source_location where = source_location::current()) {
-        if (auto* hot = core_->take(never, where)) return lease_type(hot);
-        return lease_type(core_->own_ticket());
+        if (auto* hot = core_->take(never, where)) return detail::access::make<lease_type>(hot);
+        return detail::access::make<lease_type>(core_->own_ticket());
     }
 
     /// Gives a connection back to be lent again. The response must have been read, or its rest is read and dropped
@@ -107,9 +108,9 @@ public:
     /// @errors throws `std::invalid_argument` for a lease of another pool; an empty lease is ignored
     void put(lease_type&& lease) {
         if (!lease) return;
-        if (lease.connection()->home.get() != core_.get())
+        if (detail::access::connection(lease)->home.get() != core_.get())
             throw std::invalid_argument("hotpool::connection_pool::put: the lease belongs to another pool");
-        lease.end(true);
+        detail::access::end(lease, true);
     }
 
     /// Opens connections, in parallel at the pool's pace (`max_openings`), until `count` are open.
@@ -175,10 +176,9 @@ public:
     /// The pool's state in one line, for logs and for the error of a get that timed out.
     std::string describe() const { return hotpool::describe(stats()); }
 
-    /// Not for users: what the parts of the library share.
-    const std::shared_ptr<core_type>& core() const noexcept { return core_; }
-
 private:
+    friend struct detail::access;
+
     template <class Token>
     auto get(std::optional<duration> timeout, Token&& token, source_location where) {
         if constexpr (detail::is_use_awaitable<std::decay_t<Token>>)

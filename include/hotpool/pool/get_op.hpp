@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/source_location.hpp"
 #include "hotpool/io/cancel_waiter.hpp"
@@ -29,8 +30,8 @@ public:
     }
 
     void answered() override {
-        typename Core::lease_type lease =
-            this->lent != nullptr ? typename Core::lease_type(this->lent) : typename Core::lease_type(ticket_);
+        typename Core::lease_type lease = this->lent != nullptr ? access::make<typename Core::lease_type>(this->lent)
+                                                                : access::make<typename Core::lease_type>(ticket_);
         completion_.end(this, delivery::posted, std::error_code(this->error), std::move(lease));
     }
     void abandoned() noexcept override { completion_.abandon(this); }
@@ -43,7 +44,7 @@ private:
 template <class Core, class Handler>
 void start_get(const std::shared_ptr<Core>& core, std::optional<duration> timeout, source_location where,
                Handler handler) {
-    if (typename Core::lease_type hot{core->take(never, where)}) {
+    if (auto hot = access::make<typename Core::lease_type>(core->take(never, where))) {
         completion<Handler, typename Core::executor_type>(std::move(handler), core->executor())
             .deliver(delivery::posted, std::error_code(), std::move(hot));
         return;
@@ -78,7 +79,7 @@ struct awaiting_executor<net::use_awaitable_t<Executor>> {
 template <class Token, class Core>
 net::awaitable<typename Core::lease_type, typename awaiting_executor<Token>::type> await_get(
     std::shared_ptr<Core> core, std::optional<duration> timeout, source_location where) {
-    if (typename Core::lease_type hot{core->take(never, where)}) co_return hot;
+    if (auto hot = access::make<typename Core::lease_type>(core->take(never, where))) co_return hot;
     std::error_code error;
     auto lease = co_await initiate_get(core, timeout, where, net::redirect_error(Token{}, error));
     if (error == errc::get_timed_out) throw std::system_error(error, describe(core->stats()));

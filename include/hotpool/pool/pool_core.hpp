@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/source_location.hpp"
 #include "hotpool/base/time.hpp"
@@ -351,7 +352,7 @@ private:
             const std::lock_guard lock(this->mutex_);
             prober = prober_;
         }
-        lease_type looked_at(s.resource);
+        auto looked_at = access::make<lease_type>(s.resource);
         if (prober == nullptr) return;
         try {
             (*prober)(std::move(looked_at));

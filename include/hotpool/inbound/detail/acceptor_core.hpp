@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/acceptor_machine.hpp"
@@ -237,7 +238,7 @@ private:
     static connection_type handle_of(accepted_peer& c) noexcept {
         state_type& state = static_cast<state_type&>(c);
         state.add_ref();
-        return connection_type(&state);
+        return hotpool::detail::access::make<connection_type>(&state);
     }
 
     // --- what the machine asks for, under no lock

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/inbound/admission.hpp"
@@ -210,10 +211,12 @@ public:
         state_->home->request_followed(*state_, outcome);
     }
 
-    /// Not for users: a handle of `c`, which takes over a reference.
+private:
+    friend struct hotpool::detail::access;
+
+    /// A handle of `c`, which takes over a reference.
     explicit connection(state_type* c) noexcept : state_(c) {}
 
-private:
     template <class Connection>
     friend class detail::http_session;
 

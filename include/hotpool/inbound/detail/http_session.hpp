@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hotpool/base/access.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/recycler.hpp"
@@ -222,7 +223,8 @@ private:
         http_session* const outer = std::exchange(answering(), this);
         add_ref();
         try {
-            service_->handler(machine_.present(), responder(this));
+            service_->handler(machine_.present(),
+                              hotpool::detail::access::make<responder>(static_cast<answer_target*>(this)));
         } catch (...) {
             // Its responder has been destroyed with it, unless it went elsewhere: somebody answers.
         }
