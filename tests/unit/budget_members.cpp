@@ -91,13 +91,13 @@ TEST_CASE("only_pressing_requests_call_the_others_for_an_idle_connection", "[bud
     s.pools[0]->has_idle(true);
     CHECK_FALSE(s.acquire(1, false));
     CHECK(s.calls.empty());
-    CHECK_FALSE(s.budget.wants_idle());
+    CHECK_FALSE(s.budget.wants_idle_of(*s.pools[0]));
     CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
     CHECK_FALSE(s.acquire(1, true));  // in the same place, but pressing now
     CHECK(s.calls == "a");
-    CHECK(s.budget.wants_idle());
+    CHECK(s.budget.wants_idle_of(*s.pools[0]));
     CHECK(s.budget.promise_idle(*s.pools[0]));
-    CHECK_FALSE(s.budget.wants_idle());
+    CHECK_FALSE(s.budget.wants_idle_of(*s.pools[0]));
     s.budget.release(true);
     CHECK(s.calls == "ab");
     CHECK(s.pools[1]->has_grant());
@@ -114,7 +114,7 @@ TEST_CASE("one_request_costs_one_idle_connection", "[budget]") {
     CHECK(s.budget.promise_idle(*s.pools[1]));
     CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
     s.budget.promise_broken();
-    CHECK(s.budget.wants_idle());
+    CHECK(s.budget.wants_idle_of(*s.pools[0]));
     CHECK(s.budget.promise_idle(*s.pools[0]));
     s.budget.release(true);
     CHECK(s.pools[2]->has_grant());
@@ -165,10 +165,10 @@ TEST_CASE("pool_that_withdraws_is_not_granted", "[budget]") {
     CHECK_FALSE(s.acquire(2));
     s.budget.withdraw(*s.pools[1]);
     s.budget.withdraw(*s.pools[1]);
-    CHECK(s.budget.wants_idle());
+    CHECK(s.budget.wants_idle_of(*s.pools[0]));
     s.budget.release();
     CHECK(s.calls == "c");
-    CHECK_FALSE(s.budget.wants_idle());
+    CHECK_FALSE(s.budget.wants_idle_of(*s.pools[0]));
 }
 
 TEST_CASE("grants_that_are_not_needed_go_to_the_next", "[budget]") {
@@ -195,7 +195,7 @@ TEST_CASE("pool_that_has_left_is_passed_over_and_leaves_its_grants", "[budget]")
     CHECK(s.calls == "bc");
     s.budget.leave(*s.pools[2]);
     CHECK(s.budget.used() == 0);
-    CHECK_FALSE(s.budget.wants_idle());
+    CHECK_FALSE(s.budget.wants_idle_of(*s.pools[0]));
     CHECK(s.acquire(0));
     CHECK_FALSE(s.acquire(1));  // nobody is queued that cannot be called
     CHECK_FALSE(s.budget.is_queued(*s.pools[1]));
@@ -219,7 +219,7 @@ TEST_CASE("budget_is_never_exceeded_by_contending_pools", "[budget][thread]") {
                 const bool mine = budget.acquire(me, i % 2 == 0);
                 if (budget.used() > room) exceeded = true;
                 me.has_idle(mine);
-                const bool promised = mine && budget.wants_idle() && budget.promise_idle(me);
+                const bool promised = mine && budget.wants_idle_of(me) && budget.promise_idle(me);
                 if (mine) budget.release(promised);
                 if (i % 3 == 0) budget.withdraw(me);
             }
@@ -231,5 +231,4 @@ TEST_CASE("budget_is_never_exceeded_by_contending_pools", "[budget][thread]") {
     for (std::thread& t : threads) t.join();
     CHECK_FALSE(exceeded);
     CHECK(budget.used() == 0);
-    CHECK_FALSE(budget.wants_idle());
 }

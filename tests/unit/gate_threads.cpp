@@ -90,10 +90,12 @@ TEST_CASE("every_push_to_the_turn_list_is_followed_by_a_visit", "[turn_list][thr
     while (!last) {
         last = pushing.load() == 0;
         for (int due = to_empty.exchange(0); due > 0; --due)
-            list.for_each_taken([](item& one) {
-                ++one.visits;
-                one.wishes.store(0, std::memory_order_relaxed);
-            });
+            list.for_each_taken(
+                [](item& one) {
+                    ++one.visits;
+                    one.wishes.store(0, std::memory_order_relaxed);
+                },
+                [] {});
         if (!last) std::this_thread::yield();
     }
     for (std::thread& t : pushers) t.join();

@@ -1,6 +1,7 @@
 // One connection of a pool: its stream, who waits on it, and what its last user left behind.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "hotpool/connection/exchange_hold.hpp"
 #include "hotpool/connection/gate.hpp"
 #include "hotpool/connection/left_behind.hpp"
+#include "hotpool/connection/stream_hold.hpp"
 #include "hotpool/io/context_end.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/manager/retire_reason.hpp"
@@ -72,6 +74,7 @@ public:
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
     exchange_hold hold;
+    stream_hold streams;
 
     std::atomic<bool> reclaimed{false};  // the pool has taken the place of the present lease back
     std::atomic<bool> expired{false};    // the deadline of the present lease has passed
@@ -117,25 +120,20 @@ public:
         if (op == nullptr) op = writable.claim_to_cancel(serial);
         if (op != nullptr) op->resume(wake::cancelled);
     }
-    /// Cancels what is parked at either gate. @return whether anything was
-    bool cancel_parked() {
-        bool any = false;
-        for (gate* g : {&readable, &writable}) {
-            waiting_op* const op = g->claim_parked();
-            if (op != nullptr) op->resume(wake::cancelled);
-            any = any || op != nullptr;
-        }
-        return any;
+    /// Cancels what is at either gate, now if it waits, when it next waits or looks if it runs.
+    void cancel_all() {
+        for (gate* g : {&readable, &writable})
+            if (waiting_op* op = g->claim_to_end()) op->resume(wake::cancelled);
     }
     /// Cancels the operation that began last.
-    void interrupt() { cancel(serial_.load(std::memory_order_relaxed)); }
+    void interrupt() { cancel(last_serial()); }
+    std::uint64_t last_serial() const noexcept { return serial_.load(std::memory_order_acquire); }
 
-    /// The parked operation to resume because the lease's deadline has passed, or null.
+    /// The parked operations to resume because the lease's deadline has passed, or null; those that run are told.
     /// @threads any thread, while the lease cannot end
-    waiting_op* expire() noexcept {
+    std::array<waiting_op*, 2> expire() noexcept {
         expired.store(true, std::memory_order_release);
-        waiting_op* op = readable.claim_to_expire();
-        return op != nullptr ? op : writable.claim_to_expire();
+        return {readable.claim_to_expire(), writable.claim_to_expire()};
     }
 
 private:
@@ -187,7 +185,10 @@ private:
         /// The execution context has ended: so does who waited here.
         [[gnu::noinline]] void dropped() {
             if (connection_->arming_) return;
-            if (waiting_op* op = claim()) op->resume(wake::cancelled);
+            try {
+                if (waiting_op* op = claim()) op->resume(wake::cancelled);
+            } catch (...) {  // of memory, to post a completion that would not be called
+            }
         }
         waiting_op* claim() noexcept {
             waiting_op* op = connection_->gate_for(want_).claim_on_event();

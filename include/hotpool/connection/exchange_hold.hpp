@@ -55,17 +55,20 @@ public:
         return seen & unwanted ? departure::discarded : departure::dropped;
     }
 
-    /// The lease ends, and no operation is under way.
-    void clear() noexcept { word_.store(0, std::memory_order_relaxed); }
+    /// The lease was at no exchange.
+    bool is_clear() const noexcept { return word_.load(std::memory_order_relaxed) == 0; }
+    /// The lease ends. False when an operation is, or may be, under way: `end` will tell.
+    bool clear() noexcept {
+        std::uint64_t seen = word_.load(std::memory_order_acquire);
+        return !(seen & occupied) && word_.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
+    }
     /// The lease ends. True when an operation is under way, which has the connection from now on.
     bool end(bool discards) noexcept {
         std::uint64_t seen = word_.load(std::memory_order_acquire);
-        while (seen & occupied) {
-            const std::uint64_t next = seen | ended | (discards ? unwanted : 0);
-            if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return true;
+        for (;;) {
+            const std::uint64_t next = seen & occupied ? seen | ended | (discards ? unwanted : 0) : 0;
+            if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return (seen & occupied) != 0;
         }
-        clear();
-        return false;
     }
 
 private:

@@ -85,10 +85,12 @@ public:
     waiting_op* claim_on_hint() noexcept {
         return claim([](std::uint64_t) { return true; }, 0, fired);
     }
-    /// The parked operation, or null; one that is running is not told.
-    waiting_op* claim_parked() noexcept {
-        return claim([](std::uint64_t) { return true; }, 0, 0);
+    /// Whichever operation is parked, to be cancelled; if one is running, it is told when it parks or looks.
+    waiting_op* claim_to_end() noexcept {
+        return claim([](std::uint64_t) { return true; }, 0, cancel);
     }
+    /// Whether the operation that runs has been interrupted.
+    bool is_cancelled() const noexcept { return word_.load(std::memory_order_acquire) & cancel; }
     /// The parked operation if no readiness wait is there to wake it, or null.
     waiting_op* claim_unarmed() noexcept {
         return claim([](std::uint64_t seen) { return !(seen & armed); }, 0, 0);

@@ -69,20 +69,26 @@ protected:
     }
 
 private:
-    using memory_type = reserved_memory<192, 2>;
+    using reserve_type = shared_reserve<192, 2>;
+    using memory_type = typename reserve_type::memory;
 
     /// Runs at the end of a turn. When it is dropped instead, the context has ended.
     class turn_handler {
     public:
         using allocator_type = reserved_allocator<std::byte, memory_type>;
 
-        explicit turn_handler(std::shared_ptr<Driver> driver) noexcept : driver_(std::move(driver)) {}
+        explicit turn_handler(std::shared_ptr<Driver> driver) noexcept
+            : driver_(std::move(driver)), memory_(&*watch_of(*driver_).memory_) {}
         turn_handler(turn_handler&& other) noexcept
-            : driver_(std::move(other.driver_)), called_(std::exchange(other.called_, true)) {}
+            : driver_(std::move(other.driver_)), memory_(other.memory_), called_(std::exchange(other.called_, true)) {}
         ~turn_handler() {
-            if (!called_) watch_of(*driver_).end_turn_unfinished();
+            if (called_ || watch_of(*driver_).posting_turn_) return;
+            try {
+                watch_of(*driver_).end_turn_unfinished();
+            } catch (...) {  // of memory, to post completions that would not be called
+            }
         }
-        allocator_type get_allocator() const noexcept { return allocator_type(watch_of(*driver_).memory_); }
+        allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
 
         void operator()() {
             called_ = true;
@@ -92,6 +98,7 @@ private:
     private:
         static idle_watch& watch_of(Driver& d) noexcept { return d; }
         std::shared_ptr<Driver> driver_;
+        memory_type* memory_;  // asked for after a move, too
         bool called_ = false;
     };
 
@@ -100,9 +107,12 @@ private:
     /// @errors throws `std::bad_alloc` where the executor wants memory of its own; the next one posts again
     void post_turn() {
         if (turn_posted_.exchange(true, std::memory_order_acq_rel)) return;
+        posting_turn_ = true;
         try {
             post_to(driver().executor(), turn_handler(driver().shared_from_this()));
+            posting_turn_ = false;
         } catch (...) {
+            posting_turn_ = false;
             turn_posted_.store(false, std::memory_order_release);
             throw;
         }
@@ -133,7 +143,8 @@ private:
 
     turn_list<Connection> turn_;
     std::atomic<bool> turn_posted_{false};
-    memory_type memory_;
+    std::atomic<bool> posting_turn_{false};  // a handler that ends now says nothing of the context
+    reserve_type memory_;
 };
 
 }  // namespace hotpool::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -61,12 +62,10 @@ public:
     void discard() noexcept {
         if (connection_ == nullptr) return;
         const detail::counted_ref<connection_type> keep(*connection_);
-        if (connection_->hold.is_occupied() && detail::end_beside_operation(*connection_, true)) {
-            connection_ = nullptr;
-            return;
-        }
-        connection_->break_for(retire_reason::discarded);
-        end(false);
+        connection_type& c = *std::exchange(connection_, nullptr);
+        if (!c.hold.is_clear() && detail::left_to_exchange(c, true)) return;
+        c.break_for(retire_reason::discarded);
+        if (!detail::left_to_streams(c)) c.home->give_back(c, c.broken_for);
     }
 
     /// Takes the connection out of the pool for good: its place there is free at once. The lease goes on to work as a
@@ -85,7 +84,8 @@ public:
     /// the pool's
     /// @errors `errc::connection_closed` at the peer's orderly end; `errc::connection_reset`, over TLS `errc::tls_failed`
     /// and `errc::tls_truncated`; `errc::request_timed_out` when the deadline of a drain of the pool cuts the lease;
-    /// `errc::cancelled`; `std::errc::not_enough_memory`; `errc::lease_empty`. Throws `std::bad_alloc`, and
+    /// `errc::cancelled`; `errc::exchange_in_progress` beside another read, or an exchange, and `errc::response_pending`
+    /// before a response has been read to its end; `std::errc::not_enough_memory`; `errc::lease_empty`. Throws `std::bad_alloc`, and
     /// `std::system_error` of `errc::lease_empty` for a lease that never had a connection and a handler without an
     /// executor; nothing has happened then
     /// @cancels any type, at once; nothing is lost
@@ -131,22 +131,19 @@ private:
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
-        if (c->hold.is_occupied()) [[unlikely]]
-            if (detail::end_beside_operation(*c, false)) return;
-        c->hold.clear();
-        c->home->give_back(*c, verdict(*c, vouched));
+        if (!c->hold.is_clear() && detail::left_to_exchange(*c, false)) return;
+        if (c->usage == detail::connection_usage::clean) [[likely]]
+            return c->home->give_back(*c, retire_reason::none);
+        if (!detail::left_to_streams(*c)) c->home->give_back(*c, verdict(*c, vouched));
     }
 
     /// See `access::with_last_executor`.
     template <class Use>
     void with_last_executor(Use use) const {
-        bool known = false;
+        std::optional<Executor> of_pool;
         if (last_pool_.context != nullptr)
-            known = last_pool_.context->template with_executor<Executor>(last_pool_.number, [&](const Executor& e) {
-                const Executor of_pool = e;
-                use(&of_pool);
-            });
-        if (!known) use(static_cast<const Executor*>(nullptr));
+            of_pool = last_pool_.context->template executor_of<Executor>(last_pool_.number);
+        use(of_pool ? static_cast<const Executor*>(&*of_pool) : nullptr);
     }
 
     void drop() noexcept {
@@ -155,19 +152,14 @@ private:
         end(false);
     }
 
-    /// Reads and writes of the stream that are pending end with the lease, and the connection with them.
-    [[gnu::always_inline]] static retire_reason verdict(connection_type& c, bool vouched) {
-        return c.usage == detail::connection_usage::clean ? retire_reason::none : verdict_on_use(c, vouched);
-    }
-    [[gnu::noinline]] static retire_reason verdict_on_use(connection_type& c, bool vouched) {
+    [[gnu::noinline]] static retire_reason verdict(const connection_type& c, bool vouched) {
         switch (c.usage) {
             case detail::connection_usage::clean:
             case detail::connection_usage::unread: return retire_reason::none;
-            case detail::connection_usage::raw:
-                return !c.cancel_parked() && vouched ? retire_reason::none : retire_reason::not_clean;
-            case detail::connection_usage::exchanging: return retire_reason::not_clean;
-            case detail::connection_usage::switched: c.cancel_parked(); return retire_reason::not_clean;
-            case detail::connection_usage::broken: c.cancel_parked(); break;
+            case detail::connection_usage::raw: return vouched ? retire_reason::none : retire_reason::not_clean;
+            case detail::connection_usage::exchanging:
+            case detail::connection_usage::switched: return retire_reason::not_clean;
+            case detail::connection_usage::broken: break;
         }
         return c.broken_for;
     }

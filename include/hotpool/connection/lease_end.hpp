@@ -20,13 +20,25 @@ void leave_exchange(Connection& c) {
     c.home->give_back(c, discarded ? retire_reason::discarded : retire_reason::not_clean);
 }
 
-/// A lease ends while an operation of its exchange seems to be under way: that is cancelled, and then gives the
-/// connection back. False when it was over before, and the connection is still the caller's.
+/// A lease that was at an exchange ends. True when an operation of it is under way: that is cancelled, and then gives the
+/// connection back.
 template <class Connection>
-bool end_beside_operation(Connection& c, bool discards) {
+bool left_to_exchange(Connection& c, bool discards) {
+    if (c.hold.clear()) [[likely]]
+        return false;
     const counted_ref<Connection> keep(c);
     if (!c.hold.end(discards)) return false;
     c.interrupt();
+    return true;
+}
+
+/// The same for reads and writes of the stream.
+template <class Connection>
+bool left_to_streams(Connection& c) {
+    if (c.streams.is_free()) return false;
+    const counted_ref<Connection> keep(c);
+    if (!c.streams.end()) return false;
+    c.cancel_all();
     return true;
 }
 

@@ -61,11 +61,13 @@ public:
 
     /// @errors throws what the handler's cancellation slot throws; then the operation is gone
     void start() {
+        if (const errc why_not = obstacle(*connection_); why_not != errc{}) return refuse(why_not);
         const std::uint64_t serial = connection_->next_serial();
         connection_->gate_for(Attempt::direction).begin(serial);
         try {
             make_cancellable(completion_, *connection_, serial);
         } catch (...) {
+            connection_->streams.leave(Attempt::direction);
             completion_.abandon(this);
             throw;
         }
@@ -94,7 +96,11 @@ private:
         explicit hop(stream_op& op) noexcept : op_(&op), memory_(&op.memory_) {}
         hop(hop&& other) noexcept : op_(std::exchange(other.op_, nullptr)), memory_(other.memory_) {}
         ~hop() {
-            if (op_ != nullptr) op_->interrupt(wake::cancelled);
+            if (op_ == nullptr) return;
+            try {
+                op_->interrupt(wake::cancelled);
+            } catch (...) {  // of memory, on an executor that wants its own
+            }
         }
         allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
         void operator()() { std::exchange(op_, nullptr)->step(delivery::dispatched); }
@@ -104,8 +110,17 @@ private:
         memory_type* memory_;
     };
 
+    /// Why it may not begin. If it may, it has.
+    static errc obstacle(Connection& c) noexcept {
+        if (c.hold.is_occupied()) return errc::exchange_in_progress;
+        if (c.usage == connection_usage::unread) return errc::response_pending;
+        return c.streams.enter(Attempt::direction) ? errc{} : errc::exchange_in_progress;
+    }
+    void refuse(errc why_not) { completion_.end(this, delivery::posted, make_error_code(why_not), std::size_t{0}); }
+
     void step(delivery how) {
         for (;;) {
+            if (connection_->gate_for(Attempt::direction).is_cancelled()) return interrupt(wake::cancelled);
             const io_result r = attempt_(*connection_);
             if (r.want == io_want::none) return finish(how, r.error, r.bytes);
             try {
@@ -126,7 +141,14 @@ private:
     void finish(delivery how, std::error_code error, std::size_t bytes) {
         const bool unharmed = !error || (error == errc::cancelled && Attempt::direction == io_want::read);
         if (!unharmed) connection_->break_for(reason_of(error));
+        if (connection_->streams.leave(Attempt::direction)) [[unlikely]]
+            give_back();
         completion_.end(this, how, std::move(error), std::move(bytes));
+    }
+    /// The lease has ended meanwhile.
+    void give_back() {
+        const bool broken = connection_->usage == connection_usage::broken;
+        connection_->home->give_back(*connection_, broken ? connection_->broken_for : retire_reason::not_clean);
     }
     static retire_reason reason_of(std::error_code error) noexcept {
         if (error == errc::cancelled) return retire_reason::cancelled;

@@ -38,7 +38,10 @@ public:
     Connection& entered() noexcept { return watched(); }
     /// Stops the operation of this exchange that is under way, if there is one.
     void interrupt() {
-        if (connection_ && watched().hold.is_occupied_by(exchange_)) watched().interrupt();
+        if (!connection_) return;
+        // The number first: where the exchange is still the same after that, it is its operation's, and no stranger's.
+        const std::uint64_t serial = watched().last_serial();
+        if (watched().hold.is_occupied_by(exchange_)) watched().cancel(serial);
     }
 
 private:

@@ -83,7 +83,7 @@ private:
     using order = exchange_machine::order;
 
     static errc obstacle(const Connection& c) noexcept {
-        if (c.hold.is_occupied()) return errc::exchange_in_progress;
+        if (c.hold.is_occupied() || !c.streams.is_free()) return errc::exchange_in_progress;
         if (c.reclaimed.load(std::memory_order_acquire)) return errc::lease_reclaimed;
         switch (c.usage) {
             case connection_usage::clean:

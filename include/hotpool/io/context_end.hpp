@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "hotpool/base/linked_list.hpp"
@@ -66,16 +67,15 @@ public:
         guest.ticket_.context = nullptr;
         return true;
     }
-    /// Calls `use(executor)` with the executor of that guest if it is still there. @return whether it is
-    template <class Executor, class Use>
-    bool with_executor(std::uint64_t number, Use use) {
+    /// The executor of that guest if it is still there.
+    template <class Executor>
+    std::optional<Executor> executor_of(std::uint64_t number) {
         const std::lock_guard lock(mutex_);
         for (context_guest* g = guests_.front(); g != nullptr; g = guests_.next(*g)) {
             if (g->ticket_.number != number) continue;
-            use(*static_cast<const Executor*>(g->guest_executor()));
-            return true;
+            return *static_cast<const Executor*>(g->guest_executor());
         }
-        return false;
+        return std::nullopt;
     }
 
 private:

@@ -1,6 +1,7 @@
 // The loop that drives machines: tell them something under a lock, then do what they ask for under none.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <exception>
@@ -84,7 +85,8 @@ protected:
 
 private:
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-    using memory_type = reserved_memory<256, 3>;
+    using reserve_type = shared_reserve<256, 3>;
+    using memory_type = typename reserve_type::memory;
 
     /// That this thread performs for a loop.
     struct frame {
@@ -106,7 +108,7 @@ private:
     public:
         using allocator_type = reserved_allocator<std::byte, memory_type>;
         explicit loop_handler(std::shared_ptr<Driver> driver) noexcept
-            : driver_(std::move(driver)), memory_(&static_cast<machine_loop&>(*driver_).memory_) {}
+            : driver_(std::move(driver)), memory_(&*static_cast<machine_loop&>(*driver_).memory_) {}
         /// Of one that was moved from, too: Asio asks it where a wait could not begin.
         allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
 
@@ -139,7 +141,7 @@ private:
         bool rearm = false;
         {
             const std::lock_guard lock(mutex_);
-            found = driver().take_order(next, Driver::now());
+            found = driver().take_order(next, std::max(Driver::now(), timer_told_));
             if (!found) rearm = is_due_sooner();
         }
         if (found) driver().perform(next);
@@ -181,7 +183,8 @@ private:
         {
             const std::lock_guard lock(mutex_);
             timer_due_ = never;
-            driver().time_passed(clock_type::now());
+            timer_told_ = clock_type::now();
+            driver().time_passed(timer_told_);
         }
         carry_out();
     }
@@ -189,11 +192,13 @@ private:
     static inline thread_local const frame* performing_ = nullptr;
 
     const Executor executor_;
-    memory_type memory_;
+    reserve_type memory_;
     std::atomic<bool> rest_posted_{false};
     std::mutex timer_mutex_;  // taken before `mutex_`
     timer_type timer_;
-    time_point timer_due_ = never;  // under `mutex_`
+    // Under `mutex_`.
+    time_point timer_due_ = never;
+    time_point timer_told_ = time_point::min();  // what the timer has brought about is due for the coarse clock, too
 };
 
 }  // namespace hotpool::detail

@@ -43,6 +43,43 @@ private:
     std::array<block_type, Blocks> blocks_;
 };
 
+/// The same, of an object whose handlers hold it: a block may be in use for longer than the object lives, as when a
+/// strand has taken one beside the handler's, and the memory lasts as long.
+template <std::size_t Bytes, std::size_t Blocks>
+class shared_reserve {
+public:
+    class memory {
+    public:
+        void* take(std::size_t bytes) {
+            void* const block = reserved_.take(bytes);
+            users_.fetch_add(1, std::memory_order_relaxed);
+            return block;
+        }
+        void give(void* block, std::size_t bytes) noexcept {
+            reserved_.give(block, bytes);
+            release();
+        }
+
+    private:
+        friend class shared_reserve;
+        void release() noexcept {
+            if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        }
+        reserved_memory<Bytes, Blocks> reserved_;
+        std::atomic<std::uint32_t> users_{1};
+    };
+
+    shared_reserve() : memory_(new memory) {}
+    shared_reserve(const shared_reserve&) = delete;
+    shared_reserve& operator=(const shared_reserve&) = delete;
+    ~shared_reserve() { memory_->release(); }
+
+    memory& operator*() const noexcept { return *memory_; }
+
+private:
+    memory* const memory_;
+};
+
 /// A standard allocator over reserved memory.
 template <class T, class Memory>
 class reserved_allocator {

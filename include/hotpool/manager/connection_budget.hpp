@@ -36,8 +36,10 @@ public:
 
         /// Whether it has room that it was granted and has not taken.
         bool has_grant() const noexcept { return granted_.load(std::memory_order_relaxed) != 0; }
+        /// Whether it is known that a caller waits for room.
+        bool is_pressing() const noexcept { return pressing_.load(std::memory_order_relaxed); }
         /// Whether it is worth while to call it for an idle connection.
-        void has_idle(bool any) noexcept { has_idle_.store(any, std::memory_order_relaxed); }
+        void has_idle(bool any) noexcept { has_idle_.store(any); }
 
     protected:
         ~member() = default;
@@ -47,10 +49,9 @@ public:
         // Under the budget's lock; what is atomic is read without.
         std::atomic<std::size_t> granted_{0};
         std::atomic<bool> has_idle_{false};
+        std::atomic<bool> pressing_{false};
         bool joined_ = false;
         bool queued_ = false;
-        bool pressing_ = false;
-        bool called_for_idle_ = false;
     };
 
     /// @param max_connections over all pools; 1 or more
@@ -100,10 +101,14 @@ public:
         }
         if (!m.joined_) return false;
         if (!std::exchange(m.queued_, true)) queue_.push_back(m);
-        if (!pressing) return false;
-        if (!std::exchange(m.pressing_, true)) count_pressing(+1);
-        call_for_idle(m);
+        if (pressing) press_for(m);
         return false;
+    }
+    /// A caller has come who waits for the room that `m` is queued for. @return whether it still is
+    bool press(member& m) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (m.queued_) press_for(m);
+        return m.queued_;
     }
     bool is_queued(const member& m) const noexcept {
         const std::lock_guard lock(mutex_);
@@ -129,13 +134,12 @@ public:
         free_one();
     }
 
-    /// Whether callers of pools wait for room that nobody has promised them.
-    bool wants_idle() const noexcept { return wanted_.load(std::memory_order_relaxed) > 0; }
+    /// Whether callers of pools other than `m` wait for room that nobody has promised them.
+    bool wants_idle_of(const member& m) const noexcept { return wanted_.load() > (m.pressing_.load() ? 1 : 0); }
     /// Whether `m` is to close an idle connection for another pool. If so it does, or takes the promise back.
     bool promise_idle(member& m) noexcept {
         const std::lock_guard lock(mutex_);
-        m.called_for_idle_ = false;
-        if (pressing_ - (m.pressing_ ? 1 : 0) <= promises_) return false;
+        if (!m.joined_ || pressing_ - (m.pressing_ ? 1 : 0) <= promises_) return false;
         count_promises(+1);
         members_.remove(m);  // it is the others' turn next time
         members_.push_back(m);
@@ -150,16 +154,20 @@ public:
 private:
     void count_pressing(int change) noexcept {
         pressing_ += change;
-        wanted_.store(pressing_ - promises_, std::memory_order_relaxed);
+        wanted_.store(pressing_ - promises_);
     }
     void count_promises(int change) noexcept {
         promises_ = std::max(0, promises_ + change);
-        wanted_.store(pressing_ - promises_, std::memory_order_relaxed);
+        wanted_.store(pressing_ - promises_);
+    }
+    void press_for(member& m) noexcept {
+        if (!m.pressing_.exchange(true)) count_pressing(+1);
+        call_for_idle(m);
     }
     void unqueue(member& m) noexcept {
         if (!std::exchange(m.queued_, false)) return;
         queue_.remove(m);
-        if (std::exchange(m.pressing_, false)) count_pressing(-1);
+        if (m.pressing_.exchange(false)) count_pressing(-1);
     }
     /// To the first in the queue, or to nobody.
     void free_one() noexcept {
@@ -178,11 +186,14 @@ private:
         m.granted_.store(kept, std::memory_order_relaxed);
         for (spare -= kept; spare != 0; --spare) free_one();
     }
+    // A member says that it has an idle connection and then looks whether one is wanted; here it is the other way round.
+    // So one of the two sees the other: these accesses are in one order for all.
+
     /// All that may have one: the first that comes promises it, the others find nothing wanted any more.
     void call_for_idle(const member& asking) noexcept {
         for (member* m = members_.front(); m != nullptr; m = members_.next(*m)) {
-            if (m == &asking || !m->has_idle_.load(std::memory_order_relaxed)) continue;
-            if (!std::exchange(m->called_for_idle_, true)) m->budget_calls();
+            if (m == &asking || !m->has_idle_.load()) continue;
+            m->budget_calls();
         }
     }
 

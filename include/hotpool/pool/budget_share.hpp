@@ -15,6 +15,7 @@ namespace hotpool::detail {
 enum class budget_errand : std::uint8_t {
     none,
     withdraw,       ///< it needs no room any more
+    press,          ///< a caller waits for the room that it is queued for
     return_grants,  ///< it cannot use what it was granted just now
     promise_idle,   ///< it has an idle connection, which another pool wants
 };
@@ -23,17 +24,21 @@ enum class budget_errand : std::uint8_t {
 struct budget_standing {
     bool waits_for_room = false;  ///< openings wait for room
     bool needs_room = false;      ///< there is something to open
+    bool has_caller = false;      ///< somebody waits for a connection
+    bool is_pressing = false;     ///< and the budget knows
     bool has_grant = false;
-    bool is_asking = false;     ///< an opening is about to take a grant
-    bool idle_wanted = false;   ///< another pool wants an idle connection, and here is one
-    bool is_promising = false;  ///< which is being seen to
+    bool is_asking = false;    ///< an opening is about to take a grant
+    bool idle_wanted = false;  ///< another pool wants an idle connection, and here is one
+    bool is_busy = false;      ///< an errand is being run
 };
 
 /// What is to be said next, once nothing else is to be done.
 constexpr budget_errand next_errand(const budget_standing& s) noexcept {
+    if (s.is_busy) return budget_errand::none;
     if (s.waits_for_room && !s.needs_room) return budget_errand::withdraw;
+    if (s.waits_for_room && s.has_caller && !s.is_pressing) return budget_errand::press;
     if (s.has_grant && !s.is_asking) return budget_errand::return_grants;
-    return s.idle_wanted && !s.is_promising ? budget_errand::promise_idle : budget_errand::none;
+    return s.idle_wanted ? budget_errand::promise_idle : budget_errand::none;
 }
 
 /// The part of a pool's driver that knows the budget. `Driver` derives from it, drives a connection manager, and tells
@@ -69,12 +74,13 @@ public:
         this->has_idle(machine.counts().idle != 0);
         const budget_errand next = next_errand({.waits_for_room = machine.growth_blocked(),
                                                 .needs_room = machine.needs_room(),
+                                                .has_caller = machine.counts().waiting != 0,
+                                                .is_pressing = this->is_pressing(),
                                                 .has_grant = this->has_grant(),
                                                 .is_asking = asking_ != 0,
                                                 .idle_wanted = is_idle_wanted(machine),
-                                                .is_promising = promising_});
-        if (next == budget_errand::withdraw) machine.growth_allowed();
-        if (next == budget_errand::promise_idle) promising_ = true;
+                                                .is_busy = busy_});
+        busy_ = busy_ || next != budget_errand::none;
         return next;
     }
     /// An opening has been asked for, and will ask for room.
@@ -83,12 +89,25 @@ public:
     // --- under no lock
 
     void run_errand(budget_errand errand) noexcept {
+        bool grows = false;     // what was waited for may come now, or is needed no more
+        bool promised = false;  // an idle connection
         switch (errand) {
-            case budget_errand::withdraw: return budget_->withdraw(*this);
-            case budget_errand::return_grants: return budget_->return_grants(*this, 0);
-            case budget_errand::promise_idle: return promise_idle();
+            case budget_errand::withdraw:
+                budget_->withdraw(*this);
+                grows = true;
+                break;
+            case budget_errand::press: grows = !budget_->press(*this); break;
+            case budget_errand::return_grants: budget_->return_grants(*this, 0); break;
+            case budget_errand::promise_idle: promised = budget_->promise_idle(*this); break;
             case budget_errand::none: return;
         }
+        bool kept = false;
+        driver().tell_machine([&](auto& machine, time_point) {
+            busy_ = false;
+            if (grows) machine.growth_allowed();
+            kept = promised && machine.reclaim_idle();
+        });
+        if (promised && !kept) budget_->promise_broken();
     }
     /// Room in the budget for what `s` opens; if there is none, the opening is over for now.
     template <class Slot>
@@ -124,22 +143,13 @@ private:
     }
     template <class Machine>
     bool is_idle_wanted(const Machine& machine) const noexcept {
-        return budget_->wants_idle() && machine.counts().idle != 0;
-    }
-    void promise_idle() noexcept {
-        const bool promised = budget_->promise_idle(*this);
-        bool kept = false;
-        driver().tell_machine([&](auto& machine, time_point) {
-            promising_ = false;
-            kept = promised && machine.reclaim_idle();
-        });
-        if (promised && !kept) budget_->promise_broken();
+        return budget_->wants_idle_of(*this) && machine.counts().idle != 0;
     }
 
     const std::shared_ptr<connection_budget> budget_;
     // Under the lock.
     std::size_t asking_ = 0;  // openings that ask for room just now
-    bool promising_ = false;
+    bool busy_ = false;       // an errand is being run
 };
 
 }  // namespace hotpool::detail

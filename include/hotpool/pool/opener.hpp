@@ -158,7 +158,8 @@ private:
         bool cut = false;
         driver().with_machine([&](auto& machine) {
             cut = machine.stopped() || c.cut_early;
-            c.under_way = begun;
+            if (c.slot != nullptr && c.slot->resource == &c && c.slot->state == slot_state::opening)
+                c.under_way = begun;
         });
         if (cut) begun.cancel();
     }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -308,10 +309,19 @@ private:
 
     // --- what the machine asks for, under no lock
 
+    /// Where an executor wants memory of its own for a completion, and there is none, the completion is lost, and what it
+    /// carried has been given back.
     void perform(order_type& o) {
+        try {
+            perform_one(o);
+        } catch (const std::bad_alloc&) {
+        }
+    }
+    void perform_one(order_type& o) {
         if (!context_over_)
             for (const pool_event& event : o.events) listener_(event);
-        if (o.cut != nullptr) return o.cut->resume(wake::expired);
+        for (waiting_op* cut : o.cut)
+            if (cut != nullptr) cut->resume(wake::expired);
         if (o.answered != nullptr) return context_over_ ? o.answered->abandoned() : o.answered->answered();
         if (o.errand != budget_errand::none) return this->run_errand(o.errand);
         if (o.action.ask) return this->ask_source();
@@ -353,11 +363,7 @@ private:
             prober = prober_;
         }
         auto looked_at = access::make<lease_type>(s.resource);
-        if (prober == nullptr) return;
-        try {
-            (*prober)(std::move(looked_at));
-        } catch (const std::bad_alloc&) {  // the lease that was dropped has ended the probe
-        }
+        if (prober != nullptr) (*prober)(std::move(looked_at));
     }
 
     // --- the end of the execution context

@@ -47,8 +47,10 @@ public:
         driver().tell_machine([&](auto& machine, time_point now) __attribute__((always_inline)) {
             look_later = remember(c, look_later);
             ours = is_ours(c);
-            if (!ours) [[unlikely]]
+            if (!ours) [[unlikely]] {
+                c.slot = nullptr;
                 return strays_.leave(c);
+            }
             const bool overdue = c.expired.load(std::memory_order_relaxed);
             c.expired.store(false, std::memory_order_relaxed);
             if (c.slot->state == slot_state::leased) [[likely]]
@@ -163,7 +165,6 @@ private:
     }
     /// Nobody has it any more, and its place has been taken back.
     static void end_stray(Connection& c) {
-        c.slot = nullptr;
         c.left.reset();
         c.stream.close();
         c.release();

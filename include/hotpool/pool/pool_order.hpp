@@ -1,6 +1,7 @@
 // What a pool's driver is to do next, under no lock.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "hotpool/connection/gate.hpp"
@@ -17,8 +18,8 @@ struct pool_order {
     typename Machine::action action;
     std::vector<pool_event> events;
     progress_waiter* answered = nullptr;
-    waiting_op* cut = nullptr;  ///< an operation whose lease is overdue
-    opening under_way;          ///< of an `abort_opening`
+    std::array<waiting_op*, 2> cut{};  ///< operations whose lease is overdue
+    opening under_way;                 ///< of an `abort_opening`
     budget_errand errand = budget_errand::none;
 };
 

@@ -105,7 +105,11 @@ private:
             if (self == nullptr) return;
             const std::lock_guard turn(*self->turn_);
             // It may have fired just before it was set anew.
-            if (!cancelled && clock_type::now() >= self->timer_.expiry()) self->timed_out();
+            if (cancelled || clock_type::now() < self->timer_.expiry()) return;
+            try {
+                self->timed_out();
+            } catch (const std::bad_alloc&) {  // the handler that was dropped has said so
+            }
         });
     }
 

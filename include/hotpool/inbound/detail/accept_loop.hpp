@@ -24,7 +24,7 @@ namespace hotpool::inbound::detail {
 /// One address that is listened at.
 template <class Executor>
 struct listener {
-    using memory_type = hotpool::detail::reserved_memory<192, 2>;
+    using memory_type = hotpool::detail::shared_reserve<192, 2>;
 
     listener(typename listening_socket<Executor>::socket_type s, std::size_t n)
         : socket(std::move(s)), where(socket.local_endpoint()), number(n) {}
@@ -42,10 +42,11 @@ template <class Core, class Executor>
 class accept_handler {
 public:
     using listener_type = listener<Executor>;
-    using allocator_type = hotpool::detail::reserved_allocator<std::byte, typename listener_type::memory_type>;
+    using allocator_type = hotpool::detail::reserved_allocator<std::byte, typename listener_type::memory_type::memory>;
 
-    accept_handler(std::shared_ptr<Core> core, listener_type& l) noexcept : core_(std::move(core)), listener_(&l) {}
-    allocator_type get_allocator() const noexcept { return allocator_type(listener_->memory); }
+    accept_handler(std::shared_ptr<Core> core, listener_type& l) noexcept
+        : core_(std::move(core)), listener_(&l), memory_(&*l.memory) {}
+    allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
     void operator()(const std::error_code& error) {
         listener_->socket.wait_ended();
         if (error != net::error::operation_aborted) core_->accept_some(*listener_);
@@ -54,6 +55,7 @@ public:
 private:
     std::shared_ptr<Core> core_;
     listener_type* listener_;
+    typename listener_type::memory_type::memory* memory_;  // asked for after the core has been let go of, too
 };
 
 /// The part of a `Core` that accepts. The core derives from it and has, for a listener:

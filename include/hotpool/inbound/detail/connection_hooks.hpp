@@ -63,11 +63,12 @@ public:
     }
 
 protected:
-    using memory_type = hotpool::detail::reserved_memory<128, 2>;
+    using reserve_type = hotpool::detail::shared_reserve<128, 2>;
+    using memory_type = typename reserve_type::memory;
     struct kept_type {
         hook_type drain;
         std::shared_ptr<const hook_type> ping;
-        memory_type posts;
+        reserve_type posts;
     };
     using spent_type = std::shared_ptr<kept_type>;
 
@@ -104,7 +105,7 @@ private:
         }
         if (keep == nullptr) return;  // it has ended meanwhile
         hotpool::detail::post_to(state().get_executor(),
-                                 hook_post{hotpool::detail::counted_ref<State>(state()), keep, &keep->posts, run});
+                                 hook_post{hotpool::detail::counted_ref<State>(state()), keep, &*keep->posts, run});
     }
     void run_drain_hook() {
         hook_type hook;
