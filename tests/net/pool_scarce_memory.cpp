@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t most_allocations = 90;  // of a first request, with some to spare
 
 /// Counts how operations end.
-struct tally {
+struct endings_count {
     int started = 0;
     int completed = 0;
 
@@ -98,7 +98,7 @@ void at_each_allocation(const pool_options& options, bool named, Use use) {
             pool_services services{.budget = budget, .listener = [](const pool_event&) {}};
             connection_pool<Transport> pool{io.get_executor(), target, options, trusting_options<Transport>(),
                                             services};
-            tally t;
+            endings_count t;
             use(io, pool, calls, t);
             CHECK(run_until(io, [&] { return t.completed == t.started; }));
             io.restart();
@@ -116,7 +116,7 @@ void at_each_allocation(const pool_options& options, bool named, Use use) {
 TEMPLATE_TEST_CASE("get_without_memory_throws_or_completes", "[pool][memory]", tcp_transport, tls_transport) {
     const pool_options options{
         .max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
-    at_each_allocation<TestType>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
+    at_each_allocation<TestType>(options, false, [](auto& io, auto& pool, std::uint64_t calls, endings_count& t) {
         run_without(io, calls, [&] {
             for (int i = 0; i < 3; ++i)
                 t.start([&] { pool.async_get([&t](std::error_code, auto) { ++t.completed; }); });
@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("get_without_memory_throws_or_completes", "[pool][memory]", t
 
 TEST_CASE("resolving_without_memory_fails_no_more_than_it_must", "[pool][memory]") {
     const pool_options options{.get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
-    at_each_allocation<tcp_transport>(options, true, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
+    at_each_allocation<tcp_transport>(options, true, [](auto& io, auto& pool, std::uint64_t calls, endings_count& t) {
         run_without(io, calls,
                     [&] { t.start([&] { pool.async_get([&t](std::error_code, auto) { ++t.completed; }); }); });
     });
@@ -134,7 +134,7 @@ TEST_CASE("resolving_without_memory_fails_no_more_than_it_must", "[pool][memory]
 
 TEST_CASE("warm_and_drain_without_memory_throw_or_complete", "[pool][memory]") {
     const pool_options options{.connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
-    at_each_allocation<tcp_transport>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
+    at_each_allocation<tcp_transport>(options, false, [](auto& io, auto& pool, std::uint64_t calls, endings_count& t) {
         run_without(io, calls, [&] { t.start([&] { pool.async_warm(2, [&t](std::error_code) { ++t.completed; }); }); });
     });
     for (std::uint64_t calls = 0; calls < 8; ++calls) {
@@ -142,7 +142,7 @@ TEST_CASE("warm_and_drain_without_memory_throw_or_complete", "[pool][memory]") {
         net::io_context io;
         auto pool = s.pool(io);
         auto held = get(io, pool);
-        tally t;
+        endings_count t;
         run_without(io, calls,
                     [&] { t.start([&] { pool.async_drain(1ms, [&t](std::error_code) { ++t.completed; }); }); });
         held.discard();
@@ -154,7 +154,7 @@ TEST_CASE("warm_and_drain_without_memory_throw_or_complete", "[pool][memory]") {
 
 TEMPLATE_TEST_CASE("exchange_without_memory_throws_or_completes", "[pool][memory]", tcp_transport, tls_transport) {
     const pool_options options{.max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s};
-    at_each_allocation<TestType>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
+    at_each_allocation<TestType>(options, false, [](auto& io, auto& pool, std::uint64_t calls, endings_count& t) {
         auto lease = get(io, pool);
         const request_builder request{"GET", "/large"};
         run_without(io, calls, [&] {
@@ -171,7 +171,7 @@ TEMPLATE_TEST_CASE("exchange_without_memory_throws_or_completes", "[pool][memory
 TEST_CASE("request_of_a_client_without_memory_throws_or_completes", "[pool][memory]") {
     const pool_options options{
         .max_connections = 2, .get_timeout = 2s, .connect_timeout = 2s, .breaker_failures = 0, .backoff_first = 1ms};
-    at_each_allocation<tcp_transport>(options, false, [](auto& io, auto& pool, std::uint64_t calls, tally& t) {
+    at_each_allocation<tcp_transport>(options, false, [](auto& io, auto& pool, std::uint64_t calls, endings_count& t) {
         http_client client{pool};
         const request_builder request{"GET", "/large"};
         run_without(io, calls, [&] {

@@ -47,11 +47,13 @@ static_assert(!transport_for<unstoppable_transport, net::any_io_executor>);
 
 namespace {
 
-tcp_transport to(const loopback_server& server) { return tcp_transport({.host = "127.0.0.1", .port = server.port()}); }
+tcp_transport transport_to(const loopback_server& server) {
+    return tcp_transport({.host = "127.0.0.1", .port = server.port()});
+}
 
 // A port that nobody listens on: it was free a moment ago.
 
-tcp_transport to(const black_hole& hole) {
+tcp_transport transport_to(const black_hole& hole) {
     return tcp_transport({.host = "127.0.0.1", .port = std::to_string(hole.endpoint().port())});
 }
 
@@ -74,7 +76,7 @@ private:
 TEST_CASE("tcp_what_is_written_comes_back") {
     loopback_server server(echo);
     net::io_context io;
-    auto opened = open(io, to(server));
+    auto opened = open(io, transport_to(server));
     REQUIRE(opened.error == std::error_code{});
     REQUIRE(opened.completions == 1);
     auto& stream = *opened.stream;
@@ -95,7 +97,7 @@ TEST_CASE("tcp_what_is_written_comes_back") {
 TEST_CASE("tcp_reading_without_bytes_wants_to_read_writing_against_a_full_peer_wants_to_write") {
     loopback_server server(stay);
     net::io_context io;
-    auto opened = open(io, to(server));
+    auto opened = open(io, transport_to(server));
     std::array<char, 8> room{};
     const io_result nothing = opened.stream->try_read(net::buffer(room));
     REQUIRE(nothing.bytes == 0);
@@ -118,7 +120,7 @@ TEST_CASE("tcp_large_bodies_pass_in_both_directions_with_a_slow_reader") {
         c.stay();
     });
     net::io_context io;
-    auto opened = open(io, to(server));
+    auto opened = open(io, transport_to(server));
     std::string body(4 << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 4096);
     REQUIRE_FALSE(
@@ -130,7 +132,7 @@ TEST_CASE("tcp_the_peers_end_is_connection_closed_its_reset_connection_reset") {
     net::io_context io;
     SECTION("orderly") {
         loopback_server server([](server_connection& c) { c.write("bye"); });
-        auto opened = open(io, to(server));
+        auto opened = open(io, transport_to(server));
         REQUIRE(read_exactly(io, *opened.stream, 3) == "bye");
         REQUIRE(read_to_end(io, *opened.stream) == errc::connection_closed);
     }
@@ -140,13 +142,13 @@ TEST_CASE("tcp_the_peers_end_is_connection_closed_its_reset_connection_reset") {
     };
     SECTION("reset while reading") {
         loopback_server server(reset);
-        auto opened = open(io, to(server));
+        auto opened = open(io, transport_to(server));
         REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         REQUIRE(read_to_end(io, *opened.stream) == errc::connection_reset);
     }
     SECTION("reset while writing") {
         loopback_server server(reset);
-        auto opened = open(io, to(server));
+        auto opened = open(io, transport_to(server));
         REQUIRE_FALSE(write_all(io, *opened.stream, "x"));
         wait(io, *opened.stream, io_want::read);
         REQUIRE(opened.stream->try_write(net::buffer("x", 1)).error == errc::connection_reset);
@@ -156,7 +158,7 @@ TEST_CASE("tcp_the_peers_end_is_connection_closed_its_reset_connection_reset") {
 TEST_CASE("tcp_a_cancelled_wait_says_so_and_the_stream_can_be_used_on") {
     loopback_server server(echo);
     net::io_context io;
-    auto opened = open(io, to(server));
+    auto opened = open(io, transport_to(server));
     std::error_code outcome;
     opened.stream->async_wait(io_want::read, [&](const std::error_code& error) { outcome = error; });
     opened.stream->cancel();
@@ -175,8 +177,8 @@ TEST_CASE("tcp_abort_resets_the_connection_close_ends_it") {
             if (c.peer_has_closed()) ++closed;
         });
         net::io_context io;
-        auto cut = open(io, to(server));
-        auto ended = open(io, to(server));
+        auto cut = open(io, transport_to(server));
+        auto ended = open(io, transport_to(server));
         write_all(io, *cut.stream, "x");
         write_all(io, *ended.stream, "x");
         cut.stream->abort();
@@ -202,7 +204,7 @@ TEST_CASE("tcp_each_failure_to_connect_has_its_name_and_leaves_no_descriptor") {
     SECTION("the host never answers") {
         black_hole hole(io);
         const std::size_t with_hole = open_descriptors();
-        const auto opened = open(io, to(hole), 100ms);
+        const auto opened = open(io, transport_to(hole), 100ms);
         REQUIRE(opened.error == errc::connect_timed_out);
         REQUIRE(opened.error == condition::timed_out);
         REQUIRE(open_descriptors() == with_hole);
@@ -210,7 +212,7 @@ TEST_CASE("tcp_each_failure_to_connect_has_its_name_and_leaves_no_descriptor") {
     SECTION("the timeout is over before it begins") {
         loopback_server server(stay);
         const std::size_t with_server = open_descriptors();
-        const auto opened = open(io, to(server), 0ns);
+        const auto opened = open(io, transport_to(server), 0ns);
         const bool known = !opened.error || opened.error == errc::connect_timed_out;
         REQUIRE(known);
         REQUIRE(opened.completions == 1);
@@ -219,7 +221,7 @@ TEST_CASE("tcp_each_failure_to_connect_has_its_name_and_leaves_no_descriptor") {
     SECTION("no descriptor is left") {
         loopback_server server(stay);
         const descriptor_hog hog;
-        REQUIRE(open(io, to(server)).error == errc::descriptors_exhausted);
+        REQUIRE(open(io, transport_to(server)).error == errc::descriptors_exhausted);
     }
     REQUIRE(open_descriptors() == before);
 }
@@ -232,7 +234,7 @@ TEST_CASE("tcp_cancelled_at_any_step_an_opening_completes_once_and_leaves_no_des
 
     SECTION("at once") {
         outcome_of<tcp_transport> outcome;
-        start_open(io, to(hole), outcome).cancel();
+        start_open(io, transport_to(hole), outcome).cancel();
         REQUIRE(outcome.completions == 0);
         io.restart();
         io.run();
@@ -242,7 +244,7 @@ TEST_CASE("tcp_cancelled_at_any_step_an_opening_completes_once_and_leaves_no_des
     SECTION("after each number of handlers") {
         for (int steps = 1; steps < 8; ++steps) {
             outcome_of<tcp_transport> outcome;
-            const opening running = start_open(io, to(hole), outcome, 200ms);
+            const opening running = start_open(io, transport_to(hole), outcome, 200ms);
             io.restart();
             for (int i = 0; i < steps; ++i) io.poll_one();
             running.cancel();
@@ -257,7 +259,7 @@ TEST_CASE("tcp_cancelled_at_any_step_an_opening_completes_once_and_leaves_no_des
     SECTION("after it has completed") {
         loopback_server server(stay);
         outcome_of<tcp_transport> outcome;
-        const opening done = start_open(io, to(server), outcome);
+        const opening done = start_open(io, transport_to(server), outcome);
         io.restart();
         io.run();
         done.cancel();
@@ -277,7 +279,7 @@ TEST_CASE("tcp_an_opening_that_is_never_run_leaves_no_descriptor") {
         net::io_context io;
         black_hole hole(io);
         outcome_of<tcp_transport> outcome;
-        start_open(io, to(hole), outcome);
+        start_open(io, transport_to(hole), outcome);
         for (int i = 0; i < 3; ++i) io.poll_one();
         REQUIRE(outcome.completions == 0);
     }
@@ -288,10 +290,10 @@ TEST_CASE("tcp_handlers_may_be_move_only") {
     loopback_server server(stay);
     net::io_context io;
     bool called = false;
-    to(server).async_open(io.get_executor(), request_to(to(server)),
-                          [&called, owned = std::make_unique<int>(7)](auto error, auto stream) {
-                              called = !error && *owned == 7 && stream.is_open();
-                          });
+    transport_to(server).async_open(io.get_executor(), request_to(transport_to(server)),
+                                    [&called, owned = std::make_unique<int>(7)](auto error, auto stream) {
+                                        called = !error && *owned == 7 && stream.is_open();
+                                    });
     REQUIRE_FALSE(called);
     io.run();
     REQUIRE(called);

@@ -42,7 +42,7 @@ struct tally {
     }
 };
 
-constexpr int openings = 200;
+constexpr int openings_begun = 200;
 
 // Starts openings on four threads' io_context; this thread cancels some, chance decides when and which.
 template <class Transport>
@@ -53,7 +53,7 @@ void open_many(const Transport& transport, tally& outcomes) {
     for (int i = 0; i < 4; ++i) threads.emplace_back([&io] { io.run(); });
 
     std::minstd_rand chance(7);
-    for (int i = 0; i < openings; ++i) {
+    for (int i = 0; i < openings_begun; ++i) {
         const auto timeout = chance() % 4 == 0 ? std::chrono::microseconds(chance() % 2000) : 20s;
         const opening running = transport.async_open(io.get_executor(), request_to(transport, timeout),
                                                      [&outcomes](const std::error_code& error, auto stream) {
@@ -77,7 +77,7 @@ TEST_CASE("threads_tcp_openings_complete_once_cancelled_or_not", "[thread]") {
         loopback_server server([](server_connection& c) { c.stay(); });
         open_many(tcp_transport({.host = "127.0.0.1", .port = server.port()}), outcomes);
     }
-    REQUIRE(outcomes.completions == openings);
+    REQUIRE(outcomes.completions == openings_begun);
     REQUIRE(outcomes.opened > 0);
     REQUIRE(outcomes.others == 0);
     REQUIRE(open_descriptors() == before);
@@ -92,7 +92,7 @@ TEST_CASE("threads_tls_openings_complete_once_cancelled_or_not", "[thread]") {
         open_many(tls_transport({.host = "127.0.0.1", .port = server.port()}, {.ca_pem = root.certificate_pem()}),
                   outcomes);
     }
-    REQUIRE(outcomes.completions == openings);
+    REQUIRE(outcomes.completions == openings_begun);
     REQUIRE(outcomes.opened > 0);
     REQUIRE(outcomes.cancelled > 0);
     REQUIRE(outcomes.others == 0);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hotpool/connection/exchange_hold.hpp"
+#include "hotpool/connection/lease_end.hpp"
 #include "hotpool/io/counted.hpp"
 
 namespace hotpool::detail {
@@ -34,7 +35,13 @@ public:
         return connection_ && watched().hold.is_at(exchange_) ? &watched() : nullptr;
     }
     /// An operation of this exchange wants to begin. Once it has, it has the connection.
-    exchange_hold::entry enter() { return connection_ ? watched().hold.enter(exchange_) : exchange_hold::entry::over; }
+    exchange_hold::entry enter() {
+        if (!connection_) return exchange_hold::entry::over;
+        const exchange_hold::entry how = watched().hold.enter(exchange_);
+        if (how != exchange_hold::entry::entered || watched().streams.is_free()) return how;
+        leave_exchange(watched());  // the stream itself is being read or written
+        return exchange_hold::entry::occupied;
+    }
     Connection& entered() noexcept { return watched(); }
     /// Stops the operation of this exchange that is under way, if there is one.
     void interrupt() {

@@ -27,7 +27,8 @@ public:
     using lease_type = typename Pool::lease_type;
     /// To be called once with whether the connection is healthy; until then the probe owns the connection.
     using verdict_type = std::function<void(bool healthy)>;
-    /// Looks at the connection behind the lease, which stays valid until the verdict.
+    /// Looks at the connection behind the lease, which stays valid until the verdict. What it throws comes out of `run` of
+    /// the pool's context, and ends the connection.
     using probe_type = std::function<void(lease_type& lease, verdict_type verdict)>;
 
     /// Probes with `HEAD target`; any status below 500 is healthy.
@@ -43,13 +44,12 @@ public:
     health_checker(Pool& pool, probe_type probe) : pool_(pool) {
         detail::access::core(pool)->set_prober([probe = std::move(probe)](lease_type lease) {
             auto kept = std::make_shared<lease_type>(std::move(lease));
-            probe(*kept, [kept](bool healthy) {
-                if (!healthy || !*kept) return kept->discard();
-                // The pool may be gone, and its core with the last connection.
-                const detail::counted_ref<typename lease_type::connection_type> keep(
-                    *detail::access::connection(*kept));
-                detail::access::end(*kept, true);
-            });
+            try {
+                probe(*kept, [kept](bool healthy) { end(*kept, healthy); });
+            } catch (...) {
+                kept->discard();
+                throw;
+            }
         });
     }
     health_checker(const health_checker&) = delete;
@@ -57,6 +57,12 @@ public:
     ~health_checker() { detail::access::core(pool_)->set_prober(nullptr); }
 
 private:
+    static void end(lease_type& lease, bool healthy) {
+        if (!healthy || !lease) return lease.discard();
+        // The pool may be gone, and its core with the last connection.
+        const detail::counted_ref<typename lease_type::connection_type> keep(*detail::access::connection(lease));
+        detail::access::end(lease, true);
+    }
     static probe_type request_probe(request_builder what, std::function<bool(const response&)> healthy) {
         auto request = std::make_shared<const request_builder>(std::move(what));
         return [request, healthy = std::move(healthy)](lease_type& lease, verdict_type verdict) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -255,6 +256,8 @@ private:
             out.cut = c->expire();
             return true;
         }
+        // Before what is cut comes back: whoever waits for the end of the pool is to know that it did not come in time.
+        if (machine_.overdue() && (out.answered = progress_.take_answered(progress())) != nullptr) return true;
         this->heed_grants(machine_);
         if (take_events(out)) return true;
         if (machine_.next_action(out.action, now)) {
@@ -315,6 +318,14 @@ private:
         try {
             perform_one(o);
         } catch (const std::bad_alloc&) {
+        } catch (...) {  // of a listener or a probe: it is not for whoever happened to put a lease back
+            throw_in_run(std::current_exception());
+        }
+    }
+    void throw_in_run(std::exception_ptr what) noexcept {
+        try {
+            post_to(executor(), [what = std::move(what)] { std::rethrow_exception(what); });
+        } catch (...) {  // there is no memory to say it
         }
     }
     void perform_one(order_type& o) {

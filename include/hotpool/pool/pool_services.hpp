@@ -23,7 +23,8 @@ struct pool_services {
     std::vector<ip_address> local_addresses = {};
     /// Which addresses may be connected to. None given: all.
     std::shared_ptr<access_controller> access = nullptr;
-    /// Told what happens.
+    /// Told what happens, by whichever thread it happens on, under no lock. What it throws comes out of `run` of the pool's
+    /// context.
     pool_listener listener = nullptr;
 };
 

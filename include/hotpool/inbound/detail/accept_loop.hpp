@@ -134,7 +134,8 @@ private:
             } else if (!goes_on_after(l, a.error)) {
                 rest.wanted = false;
                 return;
-            } else if (hotpool::detail::would_block(a.error)) {
+            } else if (a.error == std::errc::operation_would_block ||
+                       a.error == std::errc::resource_unavailable_try_again) {
                 return;
             }
             if (left != 1 && core().may_accept(l) == 0) return;
