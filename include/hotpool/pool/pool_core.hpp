@@ -312,8 +312,7 @@ private:
 
     // --- what the machine asks for, under no lock
 
-    /// Where an executor wants memory of its own for a completion, and there is none, the completion is lost, and what it
-    /// carried has been given back.
+    /// Where an executor has no memory of its own for a completion, that is lost, and what it carried is given back.
     void perform(order_type& o) {
         try {
             perform_one(o);
