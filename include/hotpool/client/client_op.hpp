@@ -54,7 +54,7 @@ public:
 
     /// Takes the first steps. False when the rest comes by itself, and this is not to be touched any more.
     /// @errors throws when there is no memory to begin; nothing has happened then
-    bool prepare() {
+    [[gnu::always_inline]] bool prepare() {
         const duration limit = client_->request_timeout;
         if (limit != duration::zero()) this->lease_deadline = base::end_of(limit);
         if (machine_.start(this->lease_deadline, client_->budget) == order::get) return prepare_try();
@@ -90,7 +90,7 @@ private:
     // --- a connection
 
     /// Gets a hot connection at once, or waits in the queue; see `prepare`.
-    bool prepare_try() {
+    [[gnu::always_inline]] bool prepare_try() {
         next_ = step::fail;
         if (cancellation_ && cancellation_->is_cancelled()) {
             machine_.cancelled();
@@ -118,7 +118,7 @@ private:
         } catch (...) {  // the executor could not take the completion
         }
     }
-    bool prepare_exchange(lease_type&& lease) {
+    [[gnu::always_inline]] bool prepare_exchange(lease_type&& lease) {
         lease_ = std::move(lease);
         machine_.lent(lease_.reused());
         why_not_ = this->prepare_on(*access::connection(lease_));

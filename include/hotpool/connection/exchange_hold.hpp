@@ -55,11 +55,10 @@ public:
         return seen & unwanted ? departure::discarded : departure::dropped;
     }
 
-    /// The lease was at no exchange.
-    bool is_clear() const noexcept { return word_.load(std::memory_order_relaxed) == 0; }
     /// The lease ends. False when an operation is, or may be, under way: `end` will tell.
-    bool clear() noexcept {
+    [[gnu::always_inline]] bool clear() noexcept {
         std::uint64_t seen = word_.load(std::memory_order_acquire);
+        if (seen == 0) return true;  // it was at no exchange
         return !(seen & occupied) && word_.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
     }
     /// The lease ends. True when an operation is under way, which has the connection from now on.

@@ -63,7 +63,7 @@ public:
         if (connection_ == nullptr) return;
         const detail::counted_ref<connection_type> keep(*connection_);
         connection_type& c = *std::exchange(connection_, nullptr);
-        if (!c.hold.is_clear() && detail::left_to_exchange(c, true)) return;
+        if (!c.hold.clear() && detail::left_to_exchange(c, true)) return;
         c.break_for(retire_reason::discarded);
         if (!detail::left_to_streams(c)) c.home->give_back(c, c.broken_for);
     }
@@ -131,7 +131,7 @@ private:
     void end(bool vouched) noexcept {
         connection_type* c = std::exchange(connection_, nullptr);
         if (c == nullptr) return;
-        if (!c->hold.is_clear() && detail::left_to_exchange(*c, false)) return;
+        if (!c->hold.clear() && detail::left_to_exchange(*c, false)) return;
         if (c->usage == detail::connection_usage::clean) [[likely]]
             return c->home->give_back(*c, retire_reason::none);
         if (!detail::left_to_streams(*c)) c->home->give_back(*c, verdict(*c, vouched));

@@ -23,9 +23,7 @@ void leave_exchange(Connection& c) {
 /// A lease that was at an exchange ends. True when an operation of it is under way: that is cancelled, and then gives the
 /// connection back.
 template <class Connection>
-bool left_to_exchange(Connection& c, bool discards) {
-    if (c.hold.clear()) [[likely]]
-        return false;
+[[gnu::noinline]] bool left_to_exchange(Connection& c, bool discards) {
     const counted_ref<Connection> keep(c);
     if (!c.hold.end(discards)) return false;
     c.interrupt();

@@ -83,11 +83,11 @@ private:
     using order = exchange_machine::order;
 
     static errc obstacle(const Connection& c) noexcept {
-        if (c.hold.is_occupied() || !c.streams.is_free()) return errc::exchange_in_progress;
+        if (c.hold.is_occupied()) return errc::exchange_in_progress;
         if (c.reclaimed.load(std::memory_order_acquire)) return errc::lease_reclaimed;
         switch (c.usage) {
-            case connection_usage::clean:
-            case connection_usage::raw: return errc{};
+            case connection_usage::clean: return errc{};
+            case connection_usage::raw: return c.streams.is_free() ? errc{} : errc::exchange_in_progress;
             case connection_usage::exchanging: return errc::exchange_in_progress;
             case connection_usage::unread: return errc::response_pending;
             case connection_usage::switched:
