@@ -44,7 +44,7 @@ void answer_slowly(server_connection& c) {
 }
 
 /// What became of one operation.
-struct ending {
+struct end_seen {
     bool threw = false;
     int completions = 0;
     std::error_code error;
@@ -75,8 +75,8 @@ bool run_catching(asio::io_context& io, Done done) {
 
 /// Starts an operation with memory for so many allocations, and has it again after a while.
 template <class Start>
-ending without_memory(tcp_stage& s, std::uint64_t calls, Start start) {
-    ending e;
+end_seen without_memory(tcp_stage& s, std::uint64_t calls, Start start) {
+    end_seen e;
     {
         const test::scarce_memory memory(calls);
         try {
@@ -120,8 +120,8 @@ TEST_CASE("exchange_without_memory_ends_once_and_harms_nobody", "[http]") {
             tcp_stage s(answer_slowly);
             {
                 auto lease = s.get();
-                const ending e =
-                    without_memory(s, calls, [&](ending& to) { async_exchange(lease, *request, to.handler()); });
+                const end_seen e =
+                    without_memory(s, calls, [&](end_seen& to) { async_exchange(lease, *request, to.handler()); });
                 (e.threw ? threw : e.error ? failed : succeeded)++;
                 CHECK((!e.error || e.error == std::errc::not_enough_memory));
                 if (e.threw) CHECK(s.exchange(lease, *request).body() == large_body);  // as if nothing had been
@@ -143,9 +143,9 @@ TEST_CASE("reading_without_memory_ends_once_and_harms_nobody", "[http]") {
                 auto lease = s.get();
                 std::optional<reader_type> reader;
                 char room[100];
-                ending e;
+                end_seen e;
                 if (way == 0) {
-                    e = without_memory(s, calls, [&](ending& to) {
+                    e = without_memory(s, calls, [&](end_seen& to) {
                         async_start_exchange(lease, get_request, [&](std::error_code error, reader_type r) {
                             reader.emplace(std::move(r));
                             to.handler()(error);
@@ -155,7 +155,7 @@ TEST_CASE("reading_without_memory_ends_once_and_harms_nobody", "[http]") {
                     async_start_exchange(lease, get_request,
                                          [&](std::error_code, reader_type r) { reader.emplace(std::move(r)); });
                     REQUIRE(s.until([&] { return reader.has_value(); }));
-                    e = without_memory(s, calls, [&](ending& to) {
+                    e = without_memory(s, calls, [&](end_seen& to) {
                         if (way == 1) reader->async_read_all(to.handler());
                         if (way == 2) reader->async_read_some(asio::buffer(room), to.handler());
                         if (way == 3) reader->async_close(to.handler());
@@ -187,7 +187,7 @@ TEST_CASE("client_without_memory_ends_once_and_harms_nobody", "[client]") {
         CHECK(s.fetch(get_request).body() == large_body);
         http_client client(s.pool);
         asio::cancellation_signal stop;
-        const ending e = without_memory(s, calls, [&](ending& to) {
+        const end_seen e = without_memory(s, calls, [&](end_seen& to) {
             client.async_send(get_request, asio::bind_cancellation_slot(stop.slot(), to.handler()));
         });
         succeeded += !e.threw && !e.error;

@@ -247,3 +247,63 @@ TEST_CASE("empty_lease_says_so_and_touches_nothing") {
     io.run();
     CHECK(of_exchange == errc::lease_empty);
 }
+
+TEST_CASE("reads_writes_and_exchanges_of_one_lease_exclude_one_another", "[lease]") {
+    const site<tcp_transport> s([](server_connection& c) { c.stay(); });
+    net::io_context io;
+    auto pool = s.pool(io);
+    auto lease = get(io, pool);
+    const request_builder request{"GET", "/"};
+    char byte = 0;
+    std::error_code pending, second, exchanged;
+    lease.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { pending = e; });
+    lease.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { second = e; });
+    async_exchange(lease, request, [&](std::error_code e, const response&) { exchanged = e; });
+    REQUIRE(run_until(io, [&] { return second && exchanged; }));
+    CHECK(second == errc::exchange_in_progress);
+    CHECK(exchanged == errc::exchange_in_progress);
+    CHECK_FALSE(pending);
+    pool.put(std::move(lease));
+    REQUIRE(run_until(io, [&] { return static_cast<bool>(pending); }));
+    CHECK(pending == errc::cancelled);
+    CHECK(retired(pool, retire_reason::not_clean) == 1);
+
+    lease = get(io, pool);
+    exchanged.clear();
+    second.clear();
+    async_exchange(lease, request, [&](std::error_code e, const response&) { exchanged = e; });
+    lease.async_read_some(net::buffer(&byte, 1), [&](std::error_code e, std::size_t) { second = e; });
+    REQUIRE(run_until(io, [&] { return static_cast<bool>(second); }));
+    CHECK(second == errc::exchange_in_progress);
+    CHECK_FALSE(exchanged);
+    lease.discard();
+    REQUIRE(run_until(io, [&] { return static_cast<bool>(exchanged); }));
+    CHECK(exchanged == errc::cancelled);
+}
+
+TEST_CASE("read_on_its_way_to_another_executor_never_reads_for_the_next_caller", "[lease]") {
+    const site<tcp_transport> s([](server_connection& c) {
+        c.write(c.read_exactly(1));
+        c.stay();
+    });
+    net::io_context io, elsewhere;
+    auto pool = s.pool(io);
+    auto lease = get(io, pool);
+    char byte = 0;
+    std::error_code error;
+    bool written = false;
+    bool done = false;
+    lease.async_read_some(net::buffer(&byte, 1), net::bind_executor(elsewhere, [&](std::error_code e, std::size_t) {
+                              done = true;
+                              error = e;
+                          }));
+    lease.async_write_some(net::buffer("y", 1), [&](std::error_code, std::size_t) { written = true; });
+    REQUIRE(run_until(io, [&] { return written; }));
+    io.restart();
+    io.run_for(50ms);  // the read has been woken, and waits for the other executor
+    pool.put(std::move(lease));
+    CHECK(pool.stats().now.idle == 0);
+    REQUIRE(run_until(elsewhere, [&] { return done; }));
+    CHECK(error == errc::cancelled);
+    CHECK(retired(pool, retire_reason::not_clean) == 1);
+}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hotpool/connection_budget.hpp"
+#include "hotpool/pool/budget_share.hpp"
 #include "support/catch.hpp"
 
 using hotpool::connection_budget;
@@ -156,6 +157,62 @@ TEST_CASE("the_same_pool_is_not_called_first_each_time", "[budget]") {
     s.calls.clear();
     CHECK_FALSE(s.acquire(0));
     CHECK(s.calls == "cb");
+}
+
+TEST_CASE("caller_who_comes_to_a_queued_pool_presses_for_it", "[budget]") {
+    stage s(1);
+    CHECK(s.acquire(0));
+    s.pools[0]->has_idle(true);
+    CHECK_FALSE(s.acquire(1, false));
+    CHECK_FALSE(s.pools[1]->is_pressing());
+    CHECK(s.budget.press(*s.pools[1]));
+    CHECK(s.pools[1]->is_pressing());
+    CHECK(s.calls == "a");
+    CHECK_FALSE(s.budget.press(*s.pools[2]));  // it is not queued
+}
+
+TEST_CASE("pool_is_called_for_an_idle_connection_each_time_that_one_is_wanted", "[budget]") {
+    stage s(2);
+    CHECK(s.acquire(0));
+    CHECK(s.acquire(1));
+    s.pools[0]->has_idle(true);
+    s.pools[1]->has_idle(true);
+    for (int i = 0; i < 2; ++i) {
+        s.calls.clear();
+        CHECK_FALSE(s.acquire(2));
+        CHECK(s.calls.size() == 2);
+        CHECK(s.budget.promise_idle(*s.pools[static_cast<std::size_t>(i)]));
+        s.budget.release(true);
+        CHECK(s.acquire(2));
+    }
+}
+
+TEST_CASE("pool_that_has_left_promises_nothing", "[budget]") {
+    stage s(1);
+    CHECK(s.acquire(0));
+    s.pools[0]->has_idle(true);
+    CHECK_FALSE(s.acquire(1));
+    s.budget.leave(*s.pools[0]);
+    CHECK_FALSE(s.budget.promise_idle(*s.pools[0]));
+    s.budget.release();
+    CHECK(s.pools[1]->has_grant());
+}
+
+TEST_CASE("pool_has_one_errand_at_a_time", "[budget]") {
+    using hotpool::detail::budget_errand;
+    using hotpool::detail::budget_standing;
+    using hotpool::detail::next_errand;
+    CHECK(next_errand({}) == budget_errand::none);
+    CHECK(next_errand({.waits_for_room = true}) == budget_errand::withdraw);
+    CHECK(next_errand({.waits_for_room = true, .needs_room = true}) == budget_errand::none);
+    CHECK(next_errand({.waits_for_room = true, .needs_room = true, .has_caller = true}) == budget_errand::press);
+    CHECK(next_errand({.waits_for_room = true, .needs_room = true, .has_caller = true, .is_pressing = true}) ==
+          budget_errand::none);
+    CHECK(next_errand({.has_grant = true}) == budget_errand::return_grants);
+    CHECK(next_errand({.has_grant = true, .is_asking = true}) == budget_errand::none);
+    CHECK(next_errand({.idle_wanted = true}) == budget_errand::promise_idle);
+    CHECK(next_errand({.waits_for_room = true, .has_grant = true, .idle_wanted = true, .is_busy = true}) ==
+          budget_errand::none);
 }
 
 TEST_CASE("pool_that_withdraws_is_not_granted", "[budget]") {
