@@ -83,6 +83,7 @@ private:
             : driver_(std::move(other.driver_)), memory_(other.memory_), called_(std::exchange(other.called_, true)) {}
         ~turn_handler() {
             if (called_ || watch_of(*driver_).posting_turn_) return;
+            watch_of(*driver_).turn_posted_.store(false, std::memory_order_release);
             try {
                 watch_of(*driver_).end_turn_unfinished();
             } catch (...) {  // of memory, to post completions that would not be called
