@@ -82,12 +82,7 @@ private:
         turn_handler(turn_handler&& other) noexcept
             : driver_(std::move(other.driver_)), memory_(other.memory_), called_(std::exchange(other.called_, true)) {}
         ~turn_handler() {
-            if (called_ || watch_of(*driver_).posting_turn_) return;
-            watch_of(*driver_).turn_posted_.store(false, std::memory_order_release);
-            try {
-                watch_of(*driver_).end_turn_unfinished();
-            } catch (...) {  // of memory, to post completions that would not be called
-            }
+            if (!called_) watch_of(*driver_).turn_dropped();
         }
         allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
 
@@ -111,11 +106,24 @@ private:
         posting_turn_ = true;
         try {
             post_to(driver().executor(), turn_handler(driver().shared_from_this()));
-            posting_turn_ = false;
         } catch (...) {
-            posting_turn_ = false;
+            posting_turn_ = dropped_ = false;
             turn_posted_.store(false, std::memory_order_release);
             throw;
+        }
+        posting_turn_ = false;
+        if (dropped_.exchange(false)) turn_dropped();
+    }
+    /// A handler of the turn ends without having been called: the context has ended, unless the post is about to throw.
+    void turn_dropped() noexcept {
+        if (posting_turn_) {
+            dropped_ = true;
+            return;
+        }
+        turn_posted_.store(false, std::memory_order_release);
+        try {
+            end_turn_unfinished();
+        } catch (...) {  // of memory, to post completions that would not be called
         }
     }
 
@@ -144,7 +152,8 @@ private:
 
     turn_list<Connection> turn_;
     std::atomic<bool> turn_posted_{false};
-    std::atomic<bool> posting_turn_{false};  // a handler that ends now says nothing of the context
+    std::atomic<bool> posting_turn_{false};
+    std::atomic<bool> dropped_{false};  // while it was being posted
     reserve_type memory_;
 };
 
