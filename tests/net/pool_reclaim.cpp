@@ -127,7 +127,9 @@ TEST_CASE("lease_may_be_reclaimed_before_its_caller_has_it", "[pool][leak]") {
         events.leaked += e.kind == pool_event_kind::lease_leaked;
         events.reclaimed += e.kind == pool_event_kind::lease_reclaimed;
         // It takes its time, and others go on meanwhile.
-        if (std::exchange(slow, false)) static_cast<void>(run_until(io, [] { return false; }, 1s));
+        if (std::exchange(slow, false))
+            static_cast<void>(run_until(
+                io, [] { return false; }, 1s));
     };
     using pool_type = connection_pool<tcp_transport, told_life_policies>;
     pool_type pool(io.get_executor(), server.target(), {}, {}, services);
