@@ -228,8 +228,7 @@ TEMPLATE_TEST_CASE("reading_a_body_is_cancelled_at_every_step", "[client][cancel
     CHECK(cancels_more_than<TestType>(0, {.prepare = head, .start = close}));
 }
 
-TEMPLATE_TEST_CASE("warming_and_draining_are_cancelled_at_every_step", "[pool][cancel]", tcp_transport,
-                   tls_transport) {
+TEMPLATE_TEST_CASE("warming_and_draining_are_cancelled_at_every_step", "[pool][cancel]", tcp_transport, tls_transport) {
     const descriptor_check no_leak;
     using run_type = cancel_run<TestType>;
     const auto warm = [](run_type& run) { run.pool.async_warm(3, run.handler()); };
