@@ -1,4 +1,7 @@
 // The pool as a whole: warmed, drained, given other options.
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
 #include <chrono>
 #include <deque>
 
@@ -153,6 +156,41 @@ TEST_CASE("drain_cuts_what_is_still_under_way_at_its_deadline", "[pool]") {
     s.pool.put(std::move(reading));
     s.pool.put(std::move(held));
     CHECK(s.pool.stats().now == connection_counts{});
+}
+
+TEST_CASE("warming_goes_on_when_its_caller_is_cancelled", "[pool][cancel]") {
+    mock_stage s({.max_connections = 4}, false);
+    verdict warm;
+    net::cancellation_signal signal;
+    s.pool.async_warm(2, net::bind_cancellation_slot(signal.slot(), warm.handler()));
+    signal.emit(net::cancellation_type::terminal);
+    s.turn();
+    CHECK(warm.error == errc::cancelled);
+    CHECK(s.net.pending() == 2);
+    for (auto& o : s.net.openings) o.succeed();
+    s.turn();
+    CHECK(s.pool.stats().now == connection_counts{.idle = 2});
+    CHECK(warm.completions == 1);
+}
+
+TEST_CASE("draining_goes_on_when_its_caller_is_cancelled", "[pool][cancel]") {
+    mock_stage s;
+    auto lease = get(s.io, s.pool);
+    verdict drained;
+    net::cancellation_signal signal;
+    s.pool.async_drain(1h, net::bind_cancellation_slot(signal.slot(), drained.handler()));
+    signal.emit(net::cancellation_type::terminal);
+    s.turn();
+    CHECK(drained.error == errc::cancelled);
+    got<mock_pool> late;
+    s.pool.async_get(late.handler());
+    s.turn();
+    CHECK(late.error == errc::pool_draining);
+    s.pool.put(std::move(lease));
+    s.turn();
+    CHECK(retired(s.pool, retire_reason::drained) == 1);
+    CHECK(s.pool.stats().now == connection_counts{});
+    CHECK(drained.completions == 1);
 }
 
 TEST_CASE("lowered_limits_end_what_is_beyond_them", "[pool]") {
