@@ -122,6 +122,9 @@ TEMPLATE_TEST_CASE("responses_that_end_the_connection_say_so_in_the_reason", "[h
         {ok("bye", "Connection: close\r\n"), false, "bye", retire_reason::connection_close},
         {ok("one") + ok("two"), false, "one", retire_reason::unsolicited_bytes},
         {ok("one") + "x", false, "one", retire_reason::unsolicited_bytes},
+        {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", false, "", retire_reason::protocol_error},
+        {"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", false, "", retire_reason::protocol_error},
+        {"HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nhi", false, "hi", retire_reason::protocol_error},
     };
     for (const ending& e : all) {
         CAPTURE(e.text.substr(0, 100));
@@ -216,4 +219,37 @@ TEMPLATE_TEST_CASE("keep_alive_hint_of_the_response_reaches_the_pool", "[http]",
     stage<TestType> s(answering(ok("hi", "Keep-Alive: timeout=2\r\n")));  // 2 s less 2: not to be kept
     CHECK(s.fetch(request_builder("GET", "/")).body() == "hi");
     CHECK(s.ended_for(retire_reason::idle_timeout));
+}
+
+TEMPLATE_TEST_CASE("what_a_server_says_before_the_first_request_is_no_answer", "[http]", over_tcp, over_tls) {
+    fact sent;
+    stage<TestType> s([&](server_connection& c) {
+        c.write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+        sent.state();
+        c.stay();
+    });
+    auto lease = s.get();
+    REQUIRE(sent.await());
+    CHECK(s.exchange(lease, request_builder("GET", "/")).error == errc::unsolicited_bytes);
+    lease = {};
+    CHECK(s.ended_for(retire_reason::unsolicited_bytes));
+}
+
+TEMPLATE_TEST_CASE("late_body_that_must_not_be_is_no_answer", "[http]", over_tcp, over_tls) {
+    const std::string head = GENERATE(as<std::string>(), "HTTP/1.1 200 OK", "HTTP/1.1 304 Not Modified");
+    const request_builder first(head.find("200") == head.npos ? "GET" : "HEAD", "/");
+    fact answered, sent;
+    stage<TestType> s([&](server_connection& c) {
+        read_request(c);
+        c.write(head + "\r\nContent-Length: 38\r\n\r\n");
+        answered.await();
+        c.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        sent.state();
+        c.stay();
+    });
+    auto lease = s.get();
+    CHECK_FALSE(s.exchange(lease, first).error);
+    answered.state();
+    REQUIRE(sent.await());
+    CHECK(s.exchange(lease, request_builder("GET", "/")).error == errc::unsolicited_bytes);
 }

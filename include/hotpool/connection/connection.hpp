@@ -14,6 +14,7 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/source_location.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/connection/connection_home.hpp"
 #include "hotpool/connection/exchange_hold.hpp"
 #include "hotpool/connection/gate.hpp"
@@ -66,7 +67,8 @@ public:
     opening under_way;
     bool cut_early = false;  // it was to be cut before it was under way
 
-    ip_address peer{};  // where it was opened to; 0.0.0.0 where the transport finds its own way
+    ip_address peer{};     // where it was opened to; 0.0.0.0 where the transport finds its own way
+    time_point read_at{};  // when the stream was read last
     connection_usage usage = connection_usage::clean;
     std::uint16_t last_status = 0;  // of the last response; 0: none yet
     retire_reason broken_for = retire_reason::none;

@@ -44,7 +44,7 @@ public:
     /// What a readiness that nobody has looked into was about.
     static retire_reason look_into(Connection& c) noexcept {
         c.readable.clear_fired();
-        return look_at(c.stream);
+        return look_at(c);
     }
     /// Waits for `c` to become readable. @return why it is over, if there is no memory to wait with
     static retire_reason watch(Connection& c) noexcept {

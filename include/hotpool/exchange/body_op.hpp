@@ -10,6 +10,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/lease_end.hpp"
+#include "hotpool/connection/look.hpp"
 #include "hotpool/connection/phase_limit.hpp"
 #include "hotpool/exchange/body_machine.hpp"
 #include "hotpool/exchange/settle.hpp"
@@ -120,7 +121,7 @@ private:
             char* const in_window = machine.room(read_block_bytes);
             to = net::buffer(in_window, machine.room_size());
         }
-        const io_result r = connection_->stream.try_read(to);
+        const io_result r = read_noted(*connection_, to);
         if (r.want != io_want::none) {
             machine.nothing_came();
             return wait(r.want);

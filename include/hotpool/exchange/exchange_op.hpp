@@ -11,6 +11,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/lease_end.hpp"
+#include "hotpool/connection/look.hpp"
 #include "hotpool/connection/phase_limit.hpp"
 #include "hotpool/exchange/body_drain.hpp"
 #include "hotpool/exchange/exchange_machine.hpp"
@@ -131,10 +132,12 @@ private:
     void look_first() {
         Connection& c = *connection_;
         if (c.expired.load(std::memory_order_acquire)) return heed(wake::expired);
-        if (!c.readable.has_fired()) return;
+        if (owes_look(c)) look_for_strays(c);
+    }
+    [[gnu::noinline]] void look_for_strays(Connection& c) {
         c.readable.clear_fired();
         char byte;
-        const io_result r = c.stream.try_read(net::buffer(&byte, 1));
+        const io_result r = read_noted(c, net::buffer(&byte, 1));
         if (r.bytes != 0)
             machine_.spoke_first();
         else if (r.want == io_want::none)
@@ -175,7 +178,7 @@ private:
     /// Reads what there is and tells the machine. @return what to wait for if there was nothing
     io_want receive() {
         char* const room = machine_.room(read_block_bytes);
-        const io_result r = connection_->stream.try_read(net::buffer(room, machine_.room_size()));
+        const io_result r = read_noted(*connection_, net::buffer(room, machine_.room_size()));
         if (r.error)
             machine_.stream_ended(r.error);
         else if (r.want == io_want::none)

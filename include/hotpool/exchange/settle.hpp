@@ -18,11 +18,13 @@ template <class Connection>
 void settle(Connection& c, const response_parser& parser, bool request_allows, bool bytes_left,
             bool blindfold = false) {
     c.last_status = static_cast<std::uint16_t>(parser.status());
-    if (!request_allows || !parser.keep_alive()) return c.break_for(retire_reason::connection_close);
+    if (!request_allows || !parser.keep_alive())
+        return c.break_for(parser.announces_forbidden_body() ? retire_reason::protocol_error
+                                                             : retire_reason::connection_close);
     if (bytes_left) return c.break_for(retire_reason::unsolicited_bytes);
     if (blindfold || c.stream.has_buffered()) {
         // TLS may hold something back, a session ticket or more than was asked for: the socket would not tell.
-        if (const retire_reason why = look_at(c.stream); why != retire_reason::none) return c.break_for(why);
+        if (const retire_reason why = look_at(c); why != retire_reason::none) return c.break_for(why);
     }
     c.usage = connection_usage::clean;
     c.idle_hint = parser.keep_alive_timeout();
