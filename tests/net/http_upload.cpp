@@ -73,10 +73,10 @@ TEMPLATE_TEST_CASE("streamed_body_arrives_whole_at_a_slow_reader", "[http]", ove
     CHECK(s.one_idle());
 }
 
-TEMPLATE_TEST_CASE("final_response_ends_an_upload_under_way", "[http]", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("final_response_other_than_2xx_ends_an_upload_under_way", "[http]", over_tcp, over_tls) {
     const bool streamed = GENERATE(false, true);
     const std::string text =
-        GENERATE(ok("too large"), std::string("HTTP/1.1 413 No\r\nContent-Length: 9\r\n\r\ntoo large"),
+        GENERATE(std::string("HTTP/1.1 413 No\r\nContent-Length: 9\r\n\r\ntoo large"),
                  std::string("HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ntoo large\r\n0\r\n\r\n"));
     stage<TestType> s([&text](server_connection& c) {
         c.read_until("\r\n\r\n");
@@ -91,7 +91,95 @@ TEMPLATE_TEST_CASE("final_response_ends_an_upload_under_way", "[http]", over_tcp
     const answer a = s.fetch(upload);
     REQUIRE_FALSE(a.error);
     CHECK(a.body() == "too large");
+    CHECK_FALSE(a.reply.request_complete());
     CHECK(s.ended_for(retire_reason::connection_close));  // the rest of the request was not sent
+}
+
+TEMPLATE_TEST_CASE("upload_goes_on_behind_an_early_2xx", "[http]", over_tcp, over_tls) {
+    const bool streamed = GENERATE(false, true);
+    const std::string text = GENERATE(ok("early"), std::string("HTTP/1.1 204 No Content\r\n\r\n"),
+                                      std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                                  "5\r\nearly\r\n0\r\n\r\n"));
+    std::size_t taken = 0;
+    fact through;
+    stage<TestType> s([&](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write(text);
+        taken = streamed ? read_chunks(c) : c.read_exactly(large).size();
+        through.state();
+        read_request(c);
+        c.write(ok("next"));
+        c.stay();
+    });
+    request_builder upload("POST", "/");
+    if (streamed)
+        upload.body_source(generated(large));
+    else
+        upload.body(std::string(large, 'x'));
+    SECTION("collected whole") {
+        const answer a = s.fetch(upload);
+        REQUIRE_FALSE(a.error);
+        CHECK(a.body() == (text.find("204") == text.npos ? "early" : ""));
+        CHECK(a.reply.request_complete());
+    }
+    SECTION("handed out as it comes") {
+        auto lease = s.get();
+        typename stage<TestType>::reader_type reader;
+        bool done = false;
+        async_start_exchange(lease, upload, [&](std::error_code e, auto r) {
+            CHECK_FALSE(e);
+            reader = std::move(r);
+            done = true;
+        });
+        REQUIRE(s.until([&] { return done; }));
+        CHECK(reader.head().request_complete());
+        std::string body;
+        done = false;
+        reader.async_read_all([&](std::error_code, std::string all) {
+            body = std::move(all);
+            done = true;
+        });
+        REQUIRE(s.until([&] { return done; }));
+        CHECK(body == (text.find("204") == text.npos ? "early" : ""));
+        s.pool.put(std::move(lease));
+    }
+    REQUIRE(through.await());
+    CHECK(taken == large);
+    CHECK(s.one_idle());
+    CHECK(s.fetch(request_builder("GET", "/")).body() == "next");
+}
+
+TEMPLATE_TEST_CASE("body_that_comes_back_piece_by_piece_is_collected_during_the_upload", "[http]", over_tcp, over_tls) {
+    stage<TestType> s([](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(large) + "\r\n\r\n");
+        constexpr std::size_t piece = 10'000;
+        static_assert(large % piece == 0);
+        for (std::size_t done = 0; done < large; done += piece) c.write(std::string(c.read_exactly(piece).size(), 'X'));
+        c.stay();
+    });
+    request_builder upload("POST", "/");
+    upload.body(std::string(large, 'x'));
+    const answer a = s.fetch(upload);
+    REQUIRE_FALSE(a.error);
+    CHECK((a.reply.body() == std::string(large, 'X')));
+    CHECK(a.reply.request_complete());
+    CHECK(s.one_idle());
+}
+
+TEMPLATE_TEST_CASE("origin_that_answers_and_takes_no_more_is_not_waited_for", "[http]", over_tcp, over_tls) {
+    stage<TestType> s([](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write(ok("early"));
+        c.stay();
+    });
+    request_builder upload("POST", "/");
+    upload.body(std::string(large * 4, 'x'));
+    const answer a = s.fetch(upload, {.upload_stall_timeout = std::chrono::milliseconds(30)});
+    REQUIRE_FALSE(a.error);
+    CHECK(a.body() == "early");
+    CHECK_FALSE(a.reply.request_complete());
+    CHECK(s.ended_for(retire_reason::connection_close));
 }
 
 TEMPLATE_TEST_CASE("response_of_an_origin_that_leaves_during_the_upload_is_delivered", "[http]", over_tcp, over_tls) {
@@ -107,6 +195,7 @@ TEMPLATE_TEST_CASE("response_of_an_origin_that_leaves_during_the_upload_is_deliv
     const answer a = s.fetch(upload);
     CHECK_FALSE(a.error);
     CHECK(a.body() == "enough");
+    CHECK_FALSE(a.reply.request_complete());
     CHECK(s.ended_for(retire_reason::connection_close));
 }
 
@@ -215,4 +304,25 @@ TEMPLATE_TEST_CASE("end_while_consent_is_awaited_is_a_loss", "[http][continue]",
     });
     CHECK(s.fetch(expecting("PUT", "body"), patient).error == errc::response_missing);
     CHECK(s.ended_for(retire_reason::peer_closed));
+}
+
+TEMPLATE_TEST_CASE("client_sends_a_request_once_more_without_asking_where_asking_is_refused", "[client][continue]",
+                   over_tcp, over_tls) {
+    const bool always = GENERATE(false, true);
+    std::atomic<int> requests{0};
+    stage<TestType> s([&](server_connection& c) {
+        for (;;) {
+            const std::string head = c.read_until("\r\n\r\n");
+            ++requests;
+            const bool asked = head.find("Expect: 100-continue") != head.npos;
+            if (!asked) c.read_exactly(declared_length(head));
+            c.write(asked || always ? "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n" : ok("taken"));
+        }
+    });
+    const answer a = send(s, expecting("POST", "body"), client_options{.continue_timeout = plenty / 2});
+    REQUIRE_FALSE(a.error);
+    CHECK(requests == 2);
+    CHECK(a.reply.status() == (always ? 417 : 200));
+    CHECK(a.body() == (always ? "" : "taken"));
+    CHECK(a.reply.request_complete());
 }

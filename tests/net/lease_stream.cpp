@@ -142,8 +142,20 @@ TEST_CASE("cancelled_read_loses_nothing_and_the_lease_goes_on", "[lease]") {
     s.turn();
     CHECK(next.bytes == 5);
     CHECK(cancelled.completions == 1);
-    s.pool.put(std::move(s.lease));
-    CHECK(s.pool.stats().now.idle == 1);
+    SECTION("but what it waited for may still come: nobody else is to read that") {
+        s.pool.put(std::move(s.lease));
+        CHECK(retired(s.pool, retire_reason::cancelled) == 1);
+    }
+    SECTION("unless its holder knows better") {
+        s.lease.vouch();
+        s.pool.put(std::move(s.lease));
+        CHECK(s.pool.stats().now.idle == 1);
+    }
+    SECTION("which it has to say in as many words") {
+        s.lease.vouch();
+        s.lease = {};
+        CHECK(retired(s.pool, retire_reason::not_clean) == 1);
+    }
 }
 
 TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
@@ -157,6 +169,7 @@ TEST_CASE("cancelled_write_ends_the_connection", "[lease]") {
     signal.emit(net::cancellation_type::terminal);
     s.turn();
     CHECK(write.error == errc::cancelled);
+    s.lease.vouch();  // in vain
     s.pool.put(std::move(s.lease));
     CHECK(retired(s.pool, retire_reason::cancelled) == 1);
 }

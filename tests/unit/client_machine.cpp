@@ -207,3 +207,22 @@ TEST_CASE("interruptions_end_a_request_in_every_step", "[client]") {
     CHECK(refused.m.memory_refused() == order::fail);
     CHECK(refused.m.error() == std::errc::not_enough_memory);
 }
+
+TEST_CASE("refusal_to_be_asked_is_followed_by_the_request_itself", "[client]") {
+    request_builder asks("POST", "/");
+    asks.body("x").expect_continue();
+    request r(asks);
+    REQUIRE(r.first == order::get);
+    CHECK(r.m.asks_first());
+    REQUIRE(r.m.may_ask_back(417));
+    CHECK(r.answer(417, "") == order::get);
+    CHECK_FALSE(r.m.asks_first());
+    CHECK(r.m.tries() == 1);
+    CHECK_FALSE(r.m.may_ask_back(417));  // once
+    // Whoever has not asked has a response.
+    CHECK_FALSE(request(post).m.may_ask_back(417));
+    // Nor is there another one behind the deadline.
+    request late(asks, noon);
+    CHECK(late.answer(417, "") == order::deliver);
+    CHECK(late.m.asks_first());
+}

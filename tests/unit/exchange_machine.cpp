@@ -42,6 +42,7 @@ struct played {
     std::string body;
     std::string unparsed;
     bool reusable = false;
+    bool request_complete = false;
 
     friend bool operator==(const played&, const played&) = default;
 };
@@ -58,19 +59,21 @@ public:
     /// Goes on until the exchange is over or has to wait for what does not come.
     /// @param pieces where the peer's bytes are cut
     void run(const std::vector<std::size_t>& pieces) {
-        for (;;) {
-            switch (machine.next()) {
-                case exchange_machine::order::write: write(); break;
-                case exchange_machine::order::await_answer:
-                    CHECK_FALSE(answer_awaited);
-                    answer_awaited = true;
-                    break;
-                case exchange_machine::order::read:
-                    if (!read(pieces)) return;
-                    break;
-                case exchange_machine::order::end: return;
-            }
+        while (step(pieces)) {
         }
+    }
+    /// False when there is nothing to be done.
+    bool step(const std::vector<std::size_t>& pieces = {}) {
+        switch (machine.next()) {
+            case exchange_machine::order::write: write(pieces); return true;
+            case exchange_machine::order::await_answer:
+                CHECK_FALSE(answer_awaited);
+                answer_awaited = true;
+                return true;
+            case exchange_machine::order::read: return read(pieces);
+            case exchange_machine::order::end: break;
+        }
+        return false;
     }
 
     played result() {
@@ -82,6 +85,7 @@ public:
         p.reusable = machine.request_allows_reuse() && machine.parser().keep_alive();
         p.unparsed = machine.unparsed();
         const response reply = machine.take();
+        p.request_complete = reply.request_complete();
         p.status = reply.status();
         p.body = reply.body();
         return p;
@@ -91,9 +95,10 @@ private:
     const peer peer_;
     std::size_t spoken_ = 0;
 
-    void write() {
+    void write(const std::vector<std::size_t>& pieces) {
         // What the peer says early is heeded before more is written.
-        if (machine.is_partly_written() && sent.size() >= peer_.heard && read({})) return;
+        const bool speaks = sent.size() >= peer_.heard && spoken_ < peer_.says.size();
+        if (machine.is_partly_written() && speaks && read(pieces)) return;
         if (sent.size() >= peer_.breaks_at) return machine.write_failed(errc::connection_reset);
         const std::string offered = std::string(machine.front()) + std::string(machine.body());
         REQUIRE_FALSE(offered.empty());
@@ -328,17 +333,101 @@ TEST_CASE("request_leaves_whole_whatever_the_peer_takes_at_once", "[exchange]") 
     }
 }
 
-TEST_CASE("final_response_ends_the_writing", "[exchange]") {
+TEST_CASE("final_response_other_than_2xx_ends_the_writing", "[exchange]") {
     const request_builder put = put_hello();
-    for (std::size_t heard = 1; heard < 40; ++heard) {
-        play early(put, {.says = hi, .takes = 1, .heard = heard});
-        early.run({});
-        CHECK(early.sent.size() == heard);
-        const played p = early.result();
-        CHECK(p.how == ending::complete);
-        CHECK(p.body == "hi");
-        CHECK_FALSE(p.reusable);  // the peer waits for the rest of the request
+    const std::string no = "HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno";
+    for (const collect what : {collect::whole, collect::head}) {
+        for (std::size_t heard = 1; heard < 40; ++heard) {
+            play early(put, {.says = no, .takes = 1, .heard = heard}, what);
+            early.run({});
+            CHECK(early.sent.size() == heard);
+            const played p = early.result();
+            CHECK(p.how == (what == collect::whole ? ending::complete : ending::head));
+            CHECK(p.body == (what == collect::whole ? "no" : ""));
+            CHECK_FALSE(p.reusable);  // the peer waits for the rest of the request
+            CHECK_FALSE(p.request_complete);
+        }
     }
+}
+
+TEST_CASE("early_2xx_lets_the_request_go_on", "[exchange]") {
+    const request_builder put = put_hello();
+    play usual(put, {.says = hi});
+    usual.run({});
+    for (const collect what : {collect::whole, collect::head}) {
+        for (std::size_t heard = 1; heard < 40; ++heard) {
+            for (std::size_t cut = 1; cut <= hi.size(); ++cut) {
+                CAPTURE(heard, cut);
+                play early(put, {.says = hi, .takes = 1, .heard = heard}, what);
+                early.run({cut});
+                CHECK(early.sent == usual.sent);
+                const played p = early.result();
+                CHECK(p.how == (what == collect::whole ? ending::complete : ending::head));
+                CHECK(p.body + p.unparsed == "hi");
+                CHECK(p.reusable);
+                CHECK(p.request_complete);
+            }
+        }
+    }
+}
+
+TEST_CASE("early_2xx_is_delivered_although_the_request_is_cut", "[exchange]") {
+    const request_builder put = put_hello();
+    for (const collect what : {collect::whole, collect::head}) {
+        const auto cut = [&](std::string says, auto how) {
+            play p(put, {.says = std::move(says), .takes = 1, .heard = 30}, what);
+            while (p.sent.size() < 31) p.step();
+            CHECK(p.machine.is_answered_early());
+            how(p.machine);
+            CHECK_FALSE(p.machine.is_answered_early());
+            CHECK(p.machine.next() == exchange_machine::order::end);
+            const played r = p.result();
+            CHECK(r.how == (what == collect::whole ? ending::complete : ending::head));
+            CHECK_FALSE(r.error);
+            CHECK_FALSE(r.reusable);
+            CHECK_FALSE(r.request_complete);
+            return r.body + r.unparsed;
+        };
+        CHECK(cut(hi, [](auto& m) { m.stream_ended(errc::connection_closed); }) == "hi");
+        CHECK(cut(hi, [](auto& m) { m.stream_ended(errc::connection_reset); }) == "hi");
+        CHECK(cut(hi, [](auto& m) { m.write_failed(errc::connection_reset); }) == "hi");
+        CHECK(cut(hi, [](auto& m) { m.origin_overdue(); }) == "hi");
+    }
+    // What belongs to nobody does not pile up.
+    play flood(put, {.says = hi, .takes = 1, .heard = 30});
+    while (flood.sent.size() < 31) flood.step();
+    *flood.machine.room(10) = 'x';
+    flood.machine.received(1);
+    CHECK(flood.machine.next() == exchange_machine::order::end);
+    CHECK(flood.result().unparsed == "x");
+    // Nor does what is for others to read.
+    play kept(put, {.says = ok("Content-Length: 999999\r\n\r\n"), .takes = 1, .heard = 30}, collect::head);
+    while (kept.sent.size() < 31) kept.step();
+    std::size_t received = 0;
+    while (kept.machine.is_answered_early()) {
+        std::memset(kept.machine.room(4096), 'x', 4096);
+        kept.machine.received(4096);
+        received += 4096;
+    }
+    CHECK(received > 64 * 1024);
+    CHECK(received <= 68 * 1024);
+    CHECK(kept.result().unparsed.size() == received);
+}
+
+TEST_CASE("early_2xx_does_not_outlive_a_cancellation", "[exchange]") {
+    const request_builder put = put_hello();
+    play whole(put, {.says = hi, .takes = 1, .heard = 30});
+    while (whole.sent.size() < 31) whole.step();
+    whole.machine.cancelled();
+    CHECK(whole.result().error == errc::cancelled);
+    play late(put, {.says = hi, .takes = 1, .heard = 30});
+    while (late.sent.size() < 31) late.step();
+    late.machine.lease_expired();  // it is there
+    CHECK(late.result().body == "hi");
+    play head(put, {.says = hi, .takes = 1, .heard = 30}, collect::head);
+    while (head.sent.size() < 31) head.step();
+    head.machine.lease_expired();
+    CHECK(head.result().error == errc::request_timed_out);
 }
 
 TEST_CASE("withheld_body_goes_out_by_consent_or_when_that_is_overdue", "[exchange]") {
@@ -354,7 +443,7 @@ TEST_CASE("withheld_body_goes_out_by_consent_or_when_that_is_overdue", "[exchang
     silent.run({});
     CHECK(silent.machine.awaits_consent());
     CHECK(silent.sent.ends_with("\r\n\r\n"));
-    silent.machine.consent_overdue();
+    silent.machine.origin_overdue();
     CHECK_FALSE(silent.machine.awaits_consent());
     silent.run({});
     CHECK(silent.sent.ends_with("\r\n\r\nhello"));

@@ -58,7 +58,7 @@ public:
     collected finish() {
         if (!result_.complete) return result_;
         result_.left.insert(0, collector_.unparsed());
-        const response reply = collector_.take();
+        const response reply = collector_.take(true);
         result_.status = reply.status();
         for (const http::field& f : reply.headers()) result_.fields.emplace_back(f.name, f.value);
         result_.body = reply.body();
@@ -252,7 +252,7 @@ TEST_CASE("collector_starts_afresh", "[exchange]") {
         while (collector.advance() == response_collector::verdict::head) {
         }
     }
-    const response reply = collector.take();
+    const response reply = collector.take(true);
     CHECK(reply.status() == 404);
     CHECK(reply.body() == "x");
 }

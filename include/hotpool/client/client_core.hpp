@@ -26,6 +26,7 @@ struct client_core {
           fields(default_fields(options)),
           exchange{.limits = options.limits,
                    .continue_timeout = options.continue_timeout,
+                   .upload_stall_timeout = options.upload_stall_timeout,
                    .first_byte_timeout = options.first_byte_timeout,
                    .between_bytes_timeout = options.between_bytes_timeout,
                    .defaults = &fields},

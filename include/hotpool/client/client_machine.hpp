@@ -89,14 +89,18 @@ public:
     /// @param date what the calendar says
     order answered(unsigned status, const http::fields_view& fields, exchange_progress progress, time_point now,
                    std::chrono::sys_seconds date, double chance, retry_budget& budget) {
+        if (status == 417) return refused_to_be_asked(now);
         if (const std::optional<duration> asked = wait_asked_for(status, fields, date))
             if (tries_again(this_try(progress, true), *asked, now, chance, budget)) return next_try();
         return order::deliver;
     }
     /// Whether `answered` is to be asked of a response with this status.
     bool may_ask_back(unsigned status) const noexcept {
+        if (status == 417) return asks_first_ && request_->expects_continue();
         return max_retry_after_ != duration::zero() && (status == 503 || status == 429);
     }
+    /// Whether the origin is asked before a body is sent, if the request says so.
+    bool asks_first() const noexcept { return asks_first_; }
 
 private:
     failed_try this_try(exchange_progress progress, bool asked_back) const noexcept {
@@ -123,6 +127,15 @@ private:
         return true;
     }
     order next_try() const noexcept { return resumes_at_ == time_point::min() ? order::get : order::pause; }
+
+    /// It has not looked at the request: that goes out once more, whatever its method, and is no retry.
+    /// @source RFC 9110, 10.1.1 and 15.5.18
+    order refused_to_be_asked(time_point now) noexcept {
+        if (now >= deadline_ || request_->rewind() != errc{}) return order::deliver;
+        asks_first_ = false;
+        resumes_at_ = time_point::min();
+        return order::get;
+    }
 
     /// How long the origin asks to wait before the request is sent again, if that is not too long.
     std::optional<duration> wait_asked_for(unsigned status, const http::fields_view& fields,
@@ -154,6 +167,7 @@ private:
     unsigned tries_ = 1;
     bool reused_ = false;
     bool wants_fresh_ = false;
+    bool asks_first_ = true;
     bool sent_ = false;  // bytes of the request left in an earlier try
 };
 

@@ -121,6 +121,8 @@ private:
     [[gnu::always_inline]] bool prepare_exchange(lease_type&& lease) {
         lease_ = std::move(lease);
         machine_.lent(lease_.reused());
+        if (!machine_.asks_first()) [[unlikely]]
+            this->machine().do_not_ask_first();
         why_not_ = this->prepare_on(*access::connection(lease_));
         next_ = why_not_ == errc{} ? step::exchange : step::refused;
         return true;

@@ -30,6 +30,8 @@ struct client_options {
     http::limits limits = {};
     /// See `exchange_options::continue_timeout`.
     duration continue_timeout = std::chrono::seconds(1);
+    /// See `exchange_options::upload_stall_timeout`.
+    duration upload_stall_timeout = std::chrono::seconds(1);
     /// See `exchange_options::first_byte_timeout`. At most `request_timeout`, unless that is 0.
     duration first_byte_timeout = duration::zero();
     /// See `exchange_options::between_bytes_timeout`. At most `request_timeout`, unless that is 0.
@@ -79,7 +81,9 @@ inline void validate(const client_options& options) {
     check_part(options.first_byte_timeout, "first_byte_timeout");
     check_part(options.between_bytes_timeout, "between_bytes_timeout");
     check_part(options.max_retry_after, "max_retry_after");
-    validate(exchange_options{.limits = options.limits, .continue_timeout = options.continue_timeout});
+    validate(exchange_options{.limits = options.limits,
+                              .continue_timeout = options.continue_timeout,
+                              .upload_stall_timeout = options.upload_stall_timeout});
 }
 
 }  // namespace hotpool

@@ -35,6 +35,7 @@ enum class connection_usage : std::uint8_t {
     exchanging,  ///< a request is being written or its response head awaited
     unread,      ///< the rest of a response body is to come
     raw,         ///< bytes the library knows nothing of; only an explicit put vouches for it
+    unsure,      ///< the same, and a read was cancelled: what it waited for may still come
     switched,    ///< another protocol since 101 or CONNECT
     broken,      ///< not to be used again
 };

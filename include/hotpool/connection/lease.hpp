@@ -58,6 +58,14 @@ public:
     /// empty lease.
     stream_type& stream() noexcept { return connection_->stream; }
 
+    /// Says that nothing is on its way although a read was cancelled, so that `connection_pool::put` may give the connection
+    /// to others: otherwise it closes it. After a cancelled write nobody can say so.
+    /// @threads not beside a read or a write
+    void vouch() noexcept {
+        if (connection_ != nullptr && connection_->usage == detail::connection_usage::unsure)
+            connection_->usage = detail::connection_usage::raw;
+    }
+
     /// Closes the connection instead of giving it back.
     void discard() noexcept {
         if (connection_ == nullptr) return;
@@ -88,7 +96,7 @@ public:
     /// before a response has been read to its end; `std::errc::not_enough_memory`; `errc::lease_empty`. Throws `std::bad_alloc`, and
     /// `std::system_error` of `errc::lease_empty` for a lease that never had a connection and a handler without an
     /// executor; nothing has happened then
-    /// @cancels any type, at once; nothing is lost
+    /// @cancels any type, at once; nothing is lost, but put closes the connection then, unless `vouch` is called before
     /// @threads one read at a time
     /// @lifetime lease and buffer outlive the operation
     template <class MutableBuffers, class Token = net::default_completion_token_t<Executor>>
@@ -157,6 +165,7 @@ private:
             case detail::connection_usage::clean:
             case detail::connection_usage::unread: return retire_reason::none;
             case detail::connection_usage::raw: return vouched ? retire_reason::none : retire_reason::not_clean;
+            case detail::connection_usage::unsure: return retire_reason::cancelled;
             case detail::connection_usage::exchanging:
             case detail::connection_usage::switched: return retire_reason::not_clean;
             case detail::connection_usage::broken: break;

@@ -140,7 +140,10 @@ private:
 
     void finish(delivery how, std::error_code error, std::size_t bytes) {
         const bool unharmed = !error || (error == errc::cancelled && Attempt::direction == io_want::read);
-        if (!unharmed) connection_->break_for(reason_of(error));
+        if (!unharmed)
+            connection_->break_for(reason_of(error));
+        else if (error && connection_->usage == connection_usage::raw)
+            connection_->usage = connection_usage::unsure;
         if (connection_->streams.leave(Attempt::direction)) [[unlikely]]
             give_back();
         completion_.end(this, how, std::move(error), std::move(bytes));

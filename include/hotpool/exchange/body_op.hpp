@@ -90,8 +90,9 @@ private:
         for (;;) {
             switch (body().next()) {
                 case order::hand_out:
-                    if (!take(body().piece())) return stop();
-                    break;
+                    if (take(body().piece())) break;
+                    stop();
+                    return true;
                 case order::receive:
                     if (!receive()) return false;
                     if (stopped_) return true;
@@ -108,7 +109,11 @@ private:
         if (connection_->expired.load(std::memory_order_acquire)) heed(wake::expired);
     }
 
-    bool stop() noexcept { return stopped_ = true; }
+    /// Enough has been taken. If that was the last of the body, it is known at once.
+    void stop() noexcept {
+        stopped_ = true;
+        ended_ = body().piece().empty() && body().next() == order::end;
+    }
 
     /// Reads more into the window, or past it. False when the operation is parked.
     bool receive() {
@@ -161,22 +166,24 @@ private:
         Connection& c = *connection_;
         unread_response<Connection>* rest = unread_of(c);
         verdict_ = std::error_code();
-        if (rest != nullptr && rest->body.failure()) {
+        if (rest != nullptr && rest->body.failure() && !stopped_) {
             verdict_ = rest->body.failure();
             return c.break_for(rest->body.reason());
         }
         if (is_there()) limit_.lift(c, rest->lease_deadline);
-        if (stopped_) return;
-        verdict_ = errc::end_of_body;
+        if (stopped_ && !ended_) return;
+        if (!stopped_) verdict_ = errc::end_of_body;
         if (!is_there()) return;
         const auto left = std::move(c.left);
-        settle(c, rest->body.parser(), rest->request_allows, !rest->body.unparsed().empty(), rest->body.is_blind());
+        settle(c, rest->body.parser(), rest->request_allows, !rest->body.unparsed().empty());
+        if (rest->body.is_blind()) c.read_at = {};
     }
 
     counted_ref<Connection> connection_;
     phase_limit<Connection> limit_;
     std::error_code verdict_;
     bool stopped_ = false;
+    bool ended_ = false;  // with the last piece
 };
 
 }  // namespace hotpool::detail

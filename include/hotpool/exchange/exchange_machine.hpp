@@ -22,10 +22,11 @@ namespace hotpool::detail {
 enum class collect : std::uint8_t { whole, head };
 
 /// A request is written and then its response read, but for two meetings: a body may be withheld until the origin
-/// consents, and a final response may come while the request is still on its way, which ends the writing. `next` says
-/// what is to be done, the driver does it and tells how it went, and so on until it is over.
+/// consents, and a final response may come while the request is still on its way. A successful one lets the writing go
+/// on, for as long as the origin takes it; any other ends it. `next` says what is to be done, the driver does it and
+/// tells how it went, and so on until it is over.
 ///
-///     writing --> reading --> over        from writing too: refused, lost; from any: cancelled, timed out
+///     writing --> reading --> over        from writing too: answered early, refused, lost; from any: cancelled, timed out
 ///
 /// No I/O, no clock. What each exchange goes through once is inlined by attribute.
 /// @lifetime the request outlives it
@@ -63,6 +64,7 @@ public:
         reused_ = reused;
         stage_ = stage::writing;
         outcome_ = outcome::none;
+        early_ = early::no;
         if (broken_) [[unlikely]]
             forget_errors();
         answer_due_ = rest_due_ = never;
@@ -70,6 +72,9 @@ public:
         collector_.start(request.kind(), request.wants_upgrade());
         return errc{};
     }
+
+    /// The origin refuses to be asked: from now on no body is withheld.
+    void do_not_ask_first() noexcept { writer_.do_not_ask_first(); }
 
     // --- what is to be done
 
@@ -79,6 +84,10 @@ public:
         if (writer_.lacks_body() && !refill()) return order::end;
         if (!writer_.at_rest()) return order::write;
         if (writer_.withheld()) return order::read;
+        if (early_ != early::no) {
+            end_upload();
+            return stage_ == stage::over ? order::end : order::read;
+        }
         stage_ = stage::reading;
         writer_.release();
         return response_begun() ? order::read : order::await_answer;
@@ -91,6 +100,8 @@ public:
     std::size_t room_size() const noexcept { return collector_.room_size(); }
     /// Whether the rest of the request waits for the origin's consent, and for no longer than `continue_timeout`.
     bool awaits_consent() const noexcept { return stage_ == stage::writing && writer_.withheld() && writer_.at_rest(); }
+    /// Whether the origin has answered already: then it may stop taking the rest of the request for a short time only.
+    bool is_answered_early() const noexcept { return early_ != early::no; }
     /// While it is being written, what the peer says is read before more is written.
     bool is_partly_written() const noexcept { return writer_.written() != 0; }
 
@@ -101,11 +112,13 @@ public:
     void write_failed(std::error_code error) noexcept {
         write_error_ = error;
         broken_ = true;
-        stage_ = stage::reading;
+        end_upload();
     }
     [[gnu::always_inline]] void received(std::size_t bytes) noexcept {
         collector_.received(bytes);
         rest_due_ = never;
+        if (early_ >= early::head) [[unlikely]]
+            return keep_for_later();
         parse();
     }
     /// There was nothing to read; memory is not kept while waiting for it.
@@ -113,6 +126,7 @@ public:
         if (collector_.empty()) collector_.release();
     }
     void stream_ended(std::error_code error) noexcept {
+        if (early_ >= early::head) return end_upload();
         const bool begun = response_begun();
         if (write_error_ && !begun) error = write_error_;
         if (begun && error == errc::connection_closed && collector_.finish() == response_collector::verdict::complete)
@@ -121,10 +135,12 @@ public:
     }
     /// The peer spoke before a byte of the request had left.
     void spoke_first() noexcept { fail(errc::unsolicited_bytes, retire_reason::unsolicited_bytes); }
-    /// The origin does not say yes: the body is sent all the same.
-    void consent_overdue() noexcept { writer_.release_body(); }
+    /// The origin does not say yes: the body is sent all the same. Or it takes no more of a request that it has answered:
+    /// the rest is not sent.
+    void origin_overdue() noexcept { is_answered_early() ? end_upload() : writer_.release_body(); }
     void cancelled() noexcept { fail(errc::cancelled, retire_reason::cancelled); }
     void lease_expired() noexcept {
+        if (early_ == early::whole) return end_upload();
         fail(wrote_nothing() ? errc::request_unsent : errc::request_timed_out, retire_reason::lease_deadline);
     }
     void memory_refused() noexcept {
@@ -166,10 +182,19 @@ public:
     const response_parser& parser() noexcept { return collector_.parser(); }
     /// What has been received behind the response, or of its body.
     std::string_view unparsed() const noexcept { return collector_.unparsed(); }
-    response take() noexcept { return collector_.take(); }
+    response take() noexcept { return collector_.take(writer_.complete()); }
 
 private:
     enum class stage : std::uint8_t { writing, reading, over };
+    /// What there is of a successful response while the request is still being written.
+    enum class early : std::uint8_t {
+        no,
+        begun,  ///< its head, and the body is collected
+        head,   ///< its head, and the body is for others to read
+        whole,
+    };
+    /// So much of the body is kept for others, and a peer that sends more reads no further.
+    static constexpr std::size_t max_kept = 64 * 1024;
 
     /// False when the body's source has failed.
     bool refill() {
@@ -190,11 +215,40 @@ private:
                     if (collector_.parser().status() == 100) writer_.release_body();
                     break;
                 case response_collector::verdict::head:
+                    if (lets_upload_go_on()) [[unlikely]] {
+                        early_ = early::begun;
+                        if (scope_ == collect::whole || collector_.parser().complete()) break;
+                        early_ = early::head;
+                        return keep_for_later();
+                    }
                     stage_ = stage::reading;  // a final response: the rest of the request is not sent
                     if (scope_ == collect::head && !collector_.parser().complete()) return end_as(outcome::head);
                     break;
-                case response_collector::verdict::complete: return completed();
+                case response_collector::verdict::complete:
+                    if (early_ == early::no) return completed();
+                    early_ = early::whole;
+                    // With more behind it the connection is of no further use.
+                    if (!collector_.unparsed().empty()) end_upload();
+                    return;
             }
+        }
+    }
+
+    /// @source RFC 9112, 9.3: a server may answer before it has read the request
+    bool lets_upload_go_on() noexcept {
+        return stage_ == stage::writing && collector_.parser().status() < 300 && !collector_.parser().switched() &&
+               !writer_.withheld() && !writer_.complete();
+    }
+    void keep_for_later() noexcept {
+        if (early_ == early::whole || collector_.unparsed().size() > max_kept) end_upload();
+    }
+    /// Nothing more of the request is written: it has left, or will not.
+    void end_upload() noexcept {
+        switch (std::exchange(early_, early::no)) {
+            case early::whole: return completed();
+            case early::head: return end_as(outcome::head);
+            case early::no:
+            case early::begun: stage_ = stage::reading;
         }
     }
 
@@ -232,6 +286,7 @@ private:
     const collect scope_;
     stage stage_ = stage::writing;
     outcome outcome_ = outcome::none;
+    early early_ = early::no;
     retire_reason reason_ = retire_reason::none;
     bool reused_ = false;
     bool broken_ = false;  // one of the errors has been set

@@ -39,6 +39,7 @@ protected:
         : request_(request),
           defaults_(options.defaults),
           continue_timeout_(options.continue_timeout),
+          upload_stall_timeout_(options.upload_stall_timeout),
           machine_(options, what) {}
     ~exchange_op() = default;
 
@@ -56,7 +57,7 @@ protected:
         if (const errc why_not = obstacle(c); why_not != errc{}) return why_not;
         if (const errc e = machine_.start(request_, c.home->authority(), defaults_, c.reused); e != errc{}) return e;
         postponed_ = false;
-        consent_timer_.reset();
+        timer_.reset();
         limit_.reset();
         serial_ = c.begin_operation();
         began(c, serial_);
@@ -88,7 +89,8 @@ private:
         if (c.reclaimed.load(std::memory_order_acquire)) return errc::lease_reclaimed;
         switch (c.usage) {
             case connection_usage::clean: return errc{};
-            case connection_usage::raw: return c.streams.is_free() ? errc{} : errc::exchange_in_progress;
+            case connection_usage::raw:
+            case connection_usage::unsure: return c.streams.is_free() ? errc{} : errc::exchange_in_progress;
             case connection_usage::exchanging: return errc::exchange_in_progress;
             case connection_usage::unread: return errc::response_pending;
             case connection_usage::switched:
@@ -162,8 +164,13 @@ private:
         else if (r.error)
             machine_.write_failed(r.error);
         else
-            return wait(r.want, io_want::read);
+            return await_room(r.want);
         return true;
+    }
+    bool await_room(io_want want) {
+        if (machine_.is_answered_early()) [[unlikely]]
+            set_timer(upload_stall_timeout_);
+        return wait(want, io_want::read);
     }
 
     bool read() {
@@ -171,7 +178,7 @@ private:
         if (std::exchange(postponed_, false)) connection_->home->note_speculation(want == io_want::none);
         if (want == io_want::none) return true;
         machine_.nothing_came();
-        if (machine_.awaits_consent() && consent_timer_ == nullptr) start_consent_timer();
+        if (machine_.awaits_consent() && timer_ == nullptr) set_timer(continue_timeout_);
         return wait(want, want);
     }
 
@@ -204,15 +211,19 @@ private:
         }
     }
 
-    void start_consent_timer() {
-        auto timer = std::make_unique<timer_type>(connection_->stream.get_executor());
-        timer->expires_at(base::after(clock_type::now(), continue_timeout_));
-        timer->async_wait([c = counted_ref<Connection>(*connection_), serial = serial_](std::error_code e) {
+    /// The origin has so much time, and then `origin_overdue` is due.
+    void set_timer(duration time) {
+        if (timer_ == nullptr) timer_ = std::make_unique<timer_type>(connection_->stream.get_executor());
+        timer_->expires_at(base::after(clock_type::now(), time));
+        timer_->async_wait([c = counted_ref<Connection>(*connection_), serial = serial_](std::error_code e) {
             if (e) return;
-            if (waiting_op* op = c->readable.claim_on_timer(serial)) op->resume(wake::timer);
+            waiting_op* op = c->readable.claim_on_timer(serial);
+            if (op == nullptr) op = c->writable.claim_on_timer(serial);
+            if (op != nullptr) op->resume(wake::timer);
         });
-        consent_timer_ = std::move(timer);
     }
+    /// A timer may have fired that has been set anew since.
+    bool is_timer_due() const { return timer_ != nullptr && timer_->expiry() <= clock_type::now(); }
 
     // --- waiting
 
@@ -234,7 +245,9 @@ private:
     void heed(wake why) {
         switch (why) {
             case wake::ready: return;
-            case wake::timer: return machine_.consent_overdue();
+            case wake::timer:
+                if (is_timer_due()) machine_.origin_overdue();
+                return;
             case wake::cancelled: return machine_.cancelled();
             case wake::expired:
                 if (!limit_.may_go_on(*connection_, machine_.silent_until(), own_deadline())) machine_.lease_expired();
@@ -268,11 +281,12 @@ private:
     const request_builder& request_;
     const http::field_block* const defaults_;
     const duration continue_timeout_;
+    const duration upload_stall_timeout_;
     Connection* connection_ = nullptr;
     std::uint64_t serial_ = 0;
     bool postponed_ = false;
     exchange_machine machine_;
-    std::unique_ptr<timer_type> consent_timer_;
+    std::unique_ptr<timer_type> timer_;
     phase_limit<Connection> limit_;
 };
 

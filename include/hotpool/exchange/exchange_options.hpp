@@ -17,6 +17,9 @@ struct exchange_options {
     /// How long a request with `Expect: 100-continue` waits for the origin's consent before it sends its body anyway.
     /// More than 0.
     duration continue_timeout = std::chrono::seconds(1);
+    /// How long the origin may take nothing more of a request that it has answered already, with 2xx; then the rest is not
+    /// sent, and `response::request_complete` says so. More than 0.
+    duration upload_stall_timeout = std::chrono::seconds(1);
     /// How long the first byte of the final response may take, from the moment the request has been written; interim
     /// responses do not count. Then `errc::first_byte_timed_out`. 0: as long as the request may.
     duration first_byte_timeout = duration::zero();
@@ -32,6 +35,8 @@ inline void validate(const exchange_options& options) {
     options.limits.validate();
     if (options.continue_timeout <= duration::zero())
         throw std::invalid_argument("hotpool::exchange_options::continue_timeout must be more than 0");
+    if (options.upload_stall_timeout <= duration::zero())
+        throw std::invalid_argument("hotpool::exchange_options::upload_stall_timeout must be more than 0");
     if (options.first_byte_timeout < duration::zero())
         throw std::invalid_argument("hotpool::exchange_options::first_byte_timeout must not be negative");
     if (options.between_bytes_timeout < duration::zero())

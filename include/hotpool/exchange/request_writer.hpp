@@ -22,6 +22,8 @@ namespace hotpool::detail {
 /// @lifetime the request outlives it
 class request_writer {
 public:
+    /// From now on no body is withheld.
+    void do_not_ask_first() noexcept { asks_first_ = false; }
     /// @return why the request must not be sent, or `errc{}`
     errc start(const request_builder& request, std::string_view host_value, const http::field_block* defaults) {
         request_ = &request;
@@ -29,10 +31,10 @@ public:
         sent_ = 0;
         pulled_ = 0;
         block_.clear();
-        if (const errc e = request.write_head(block_, host_value, defaults); e != errc{}) return e;
+        if (const errc e = request.write_head(block_, host_value, defaults, asks_first_); e != errc{}) return e;
         body_ = request.body_view();
         source_ended_ = !request.is_streamed();
-        withheld_ = request.expects_continue();
+        withheld_ = asks_first_ && request.expects_continue();
         return errc{};
     }
 
@@ -103,6 +105,7 @@ private:
     std::uint64_t written_ = 0;
     bool source_ended_ = true;
     bool withheld_ = false;
+    bool asks_first_ = true;
 };
 
 }  // namespace hotpool::detail

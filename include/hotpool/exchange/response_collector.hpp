@@ -78,9 +78,9 @@ public:
     void release() noexcept { block_.release(); }
 
     /// The response with all that has been kept; the bytes not parsed are lost.
-    response take() {
+    response take(bool request_complete) {
         block_.truncate(kept_);
-        auto whole = access::make<response>(parser_.head(), head_size_, std::move(block_));
+        auto whole = access::make<response>(parser_.head(), head_size_, std::move(block_), request_complete);
         block_.release();
         return whole;
     }

@@ -142,16 +142,17 @@ public:
     /// Host field or its target names the host
     /// @param defaults fields to send as well, but for those whose names the request has and those that
     /// `http::is_managed_field` names
+    /// @param asks_first false: the body is not withheld, whatever `expects_continue` says
     /// @return `error`; nothing is appended unless it is `errc{}`
-    errc write_head(base::byte_buffer& out, std::string_view host_value,
-                    const http::field_block* defaults = nullptr) const {
+    errc write_head(base::byte_buffer& out, std::string_view host_value, const http::field_block* defaults = nullptr,
+                    bool asks_first = true) const {
         if (const errc e = error(); e != http::no_error) return e;
         if (defaults != nullptr && defaults->empty()) defaults = nullptr;
         out.reserve(out.size() + start_line_.size() + host_value.size() + fields_.text().size() +
                     (defaults != nullptr ? defaults->text().size() : 0) + usual_room);
         write_start(out, host_value);
         if (defaults != nullptr) write_defaults(out, *defaults);
-        write_end(out);
+        write_end(out, asks_first);
         return http::no_error;
     }
 
@@ -202,7 +203,7 @@ private:
     }
 
     /// Connection, what frames the body, and the end of the head.
-    void write_end(base::byte_buffer& out) const {
+    void write_end(base::byte_buffer& out, bool asks_first) const {
         if (!fields_.has_known("Connection")) {
             if (fields_.has_known("Upgrade"))
                 out.append("Connection: Upgrade\r\n");
@@ -210,7 +211,7 @@ private:
                 out.append("Connection: keep-alive\r\n");
         }
         if (has_body() || source_ || method_.expects_body) write_framing(out);
-        if (expects_continue()) out.append("Expect: 100-continue\r\n");
+        if (asks_first && expects_continue()) out.append("Expect: 100-continue\r\n");
         out.append("\r\n");
     }
 

@@ -34,12 +34,16 @@ public:
     /// The body, its transfer coding removed.
     std::string_view body() const noexcept { return bytes_.view_from(head_size_); }
 
+    /// Whether the request had left whole when this was delivered. The origin may answer earlier; the rest of a request
+    /// is not sent behind a response other than 2xx, or where the origin closes or takes no more of it.
+    bool request_complete() const noexcept { return request_complete_; }
+
 private:
     friend struct detail::access;
 
     /// A head of `head_size` bytes at the front of `bytes`, the body behind it.
-    response(const http::response_head& head, std::size_t head_size, base::byte_buffer&& bytes)
-        : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))) {}
+    response(const http::response_head& head, std::size_t head_size, base::byte_buffer&& bytes, bool request_complete)
+        : head_(head), head_size_(head_size), bytes_(fitted(std::move(bytes))), request_complete_(request_complete) {}
 
     /// A small response does not keep the large block that it was read into, unless there is no memory for another.
     static base::byte_buffer fitted(base::byte_buffer&& bytes) noexcept {
@@ -56,6 +60,7 @@ private:
     http::response_head head_;
     std::size_t head_size_ = 0;
     base::byte_buffer bytes_;
+    bool request_complete_ = false;
 };
 
 }  // namespace hotpool

@@ -88,10 +88,9 @@ public:
     /// Whether the connection may carry another exchange once this response has been read to its end.
     /// @source RFC 9112, 9.3
     bool keep_alive() const noexcept {
-        return !switched_ && body() != body_kind::until_close && !announces_forbidden_body() &&
-               framing().persistent(version_minor());
+        return !switched_ && body() != body_kind::until_close && framing().persistent(version_minor());
     }
-    /// Whether a response that cannot have a body says that it has one: nobody knows whether it comes.
+    /// Whether a response that must not have a body, 204 or 205, says that it has one: nobody knows what comes behind it.
     bool announces_forbidden_body() const noexcept {
         if (status() != 204 && status() != 205) return false;
         return framing().chunked() || framing().content_length().value_or(0) != 0;
