@@ -1,6 +1,7 @@
 // What the fault plan decides, and that it decides the same again.
 #include "support/fault_plan.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <tuple>
@@ -62,4 +63,19 @@ TEST_CASE("only_what_must_be_noticed_is_corrupted", "[faults]") {
     CHECK(fault_plan::corruptible(response, false) == std::string("HTTP/1.1 200").size());
     CHECK(fault_plan::corruptible("the rest of a body", false) == 0);
     CHECK(fault_plan::corruptible("HTTP/1.1", false) == 0);
+}
+
+TEST_CASE("connections_are_hung_up_on_and_left_in_silence_as_often_as_was_asked_for", "[faults]") {
+    fault_plan plan(1, 100);
+    int hung_up = 0, mute = 0, unsolicited = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        const fault what = plan.next_opening();
+        hung_up += what == fault::hang_up;
+        mute += what == fault::mute;
+        unsolicited += plan.next_unsolicited().has_value();
+    }
+    CHECK(std::min(hung_up, mute) > 400);
+    CHECK(hung_up + mute < 1'100);
+    CHECK(unsolicited > 900);
+    CHECK(unsolicited < 1'100);
 }

@@ -79,7 +79,9 @@ public:
         if constexpr (Side::is_tls) own = test_root().issue({.names = names(addresses)});
         const tcp_endpoint anywhere(reserved_port::address(0), 0);
         for (std::size_t i = 0; i < addresses; ++i) {
-            origins_.push_back(std::make_unique<fault_origin>(io_, anywhere, own, log));
+            origins_.push_back(std::make_unique<fault_origin>(io_, anywhere, own, log, settings, tally));
+            // One of several addresses is slow, and no worse for that.
+            settings.slow = std::chrono::milliseconds(settings.per_thousand_chunks != 0 && i == 1 ? 2 : 0);
             proxies_.push_back(
                 std::make_unique<fault_proxy>(io_, port_.at(i), origins_.back()->endpoint(), settings, tally));
             settings.seed += 0x1000'0000'0001u;
@@ -93,6 +95,7 @@ public:
 
     std::size_t addresses() const noexcept { return proxies_.size(); }
     fault_proxy& proxy(std::size_t address = 0) noexcept { return *proxies_[address]; }
+    fault_origin& served(std::size_t address = 0) noexcept { return *origins_[address]; }
     origin target(std::size_t address = 0) const {
         const tcp_endpoint at = port_.at(address);
         return {.host = at.address().to_string(), .port = std::to_string(at.port())};
@@ -107,6 +110,11 @@ public:
             quiet_looks = take_turn() == 0 ? quiet_looks + 1 : 0;
         }
         return true;
+    }
+
+    /// What is on its way arrives.
+    void settle() {
+        for (int turns = 0; turns < 5; ++turns) take_turn();
     }
 
 private:

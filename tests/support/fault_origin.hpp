@@ -10,14 +10,17 @@
 #include <asio/read_until.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/ssl.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,13 +63,19 @@ inline std::string body_of(request_id id) {
     return "id " + std::to_string(id) + ' ' + std::string(padding, static_cast<char>('a' + id % 26));
 }
 
+/// What an origin says that nobody has asked: a request that has been written by then may take it for its own.
+inline const std::string unsolicited_response =
+    "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// Processes `GET /<id>` and `POST /<id>`, and answers health probes; a request that is not complete has not been processed.
 /// @threads runs on the thread of its context
 class fault_origin {
 public:
     /// @param own with it, TLS is spoken
-    fault_origin(asio::io_context& io, const tcp_endpoint& at, const std::optional<identity>& own, request_log& log)
-        : io_(io), log_(log), acceptor_(io, at) {
+    /// @param settings how many responses are followed by what nobody asked for
+    fault_origin(asio::io_context& io, const tcp_endpoint& at, const std::optional<identity>& own, request_log& log,
+                 const fault_settings& settings, fault_tally& tally)
+        : io_(io), log_(log), acceptor_(io, at), plan_(settings.seed, settings.per_thousand_chunks), tally_(tally) {
         if (own) {
             tls_.emplace(asio::ssl::context::tls_server);
             tls_->use_certificate(asio::buffer(own->certificate_pem), asio::ssl::context::pem);
@@ -78,6 +87,11 @@ public:
     fault_origin& operator=(const fault_origin&) = delete;
 
     tcp_endpoint endpoint() const { return acceptor_.local_endpoint(); }
+    /// The next response is followed by another one, after so long.
+    void arm_unsolicited(std::chrono::microseconds after) {
+        const std::lock_guard lock(mutex_);
+        armed_ = after;
+    }
     /// Connections being served.
     int live() const noexcept { return *live_; }
 
@@ -132,7 +146,18 @@ private:
             text.erase(0, length);
             co_await asio::async_write(stream, asio::buffer(reply), into(error));
             if (error) co_return;
+            if (const auto wait = take_unsolicited()) {
+                asio::steady_timer timer(io_, *wait);
+                co_await timer.async_wait(into(error));
+                co_await asio::async_write(stream, asio::buffer(unsolicited_response), into(error));
+                co_return tally_.note(fault::unsolicited);
+            }
         }
+    }
+    std::optional<std::chrono::microseconds> take_unsolicited() {
+        const std::lock_guard lock(mutex_);
+        if (armed_) return std::exchange(armed_, std::nullopt);
+        return plan_.next_unsolicited();
     }
 
     std::string process(std::string_view head, std::string_view body) {
@@ -167,6 +192,10 @@ private:
     request_log& log_;
     std::optional<asio::ssl::context> tls_;
     asio::ip::tcp::acceptor acceptor_;
+    fault_plan plan_;
+    fault_tally& tally_;
+    std::mutex mutex_;
+    std::optional<std::chrono::microseconds> armed_;
     // Sessions are destroyed with the context, after the origin.
     const std::shared_ptr<std::atomic<int>> live_ = std::make_shared<std::atomic<int>>(0);
 };

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "hotpool/base/random.hpp"
@@ -25,12 +26,16 @@ enum class fault : std::uint8_t {
     silence,      ///< from now on nothing comes through, and nothing ends
     stale_close,  ///< the bytes come, and a little later the end of the connection
     refuse,       ///< nobody listens for a while
+    hang_up,      ///< the connection is accepted and ended, without a byte
+    mute,         ///< the connection is accepted, and nothing ever comes
+    unsolicited,  ///< some time behind a response the origin says 408, unasked, and goes
 };
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::refuse) + 1;
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::unsolicited) + 1;
 
 constexpr const char* to_string(fault f) noexcept {
-    constexpr std::array<const char*, fault_count> names{"none",       "delay", "drip_feed", "corrupt",     "truncate",
-                                                         "half_close", "reset", "silence",   "stale_close", "refuse"};
+    constexpr std::array<const char*, fault_count> names{"none",       "delay", "drip_feed",  "corrupt",     "truncate",
+                                                         "half_close", "reset", "silence",    "stale_close", "refuse",
+                                                         "hang_up",    "mute",  "unsolicited"};
     return names[static_cast<std::size_t>(f)];
 }
 
@@ -66,7 +71,18 @@ class fault_plan {
 public:
     /// @param per_thousand of so many chunks meet a fault; 0: none does
     fault_plan(std::uint64_t seed, unsigned per_thousand) noexcept
-        : up_(seed), down_(~seed), per_thousand_(per_thousand) {}
+        : up_(seed), down_(~seed), opening_(seed ^ 0x5555'5555u), per_thousand_(per_thousand) {}
+
+    /// What happens to the connection itself: nothing, or `fault::hang_up`, or `fault::mute`.
+    fault next_opening() noexcept {
+        if (opening_.next() % 1000 >= per_thousand_) return fault::none;
+        return opening_.next() % 2 == 0 ? fault::hang_up : fault::mute;
+    }
+    /// After how long the origin says something unasked behind a response; nothing if it does not.
+    std::optional<std::chrono::microseconds> next_unsolicited() noexcept {
+        if (opening_.next() % 1000 >= per_thousand_) return std::nullopt;
+        return std::chrono::microseconds(opening_.next() % 8'000);
+    }
 
     /// What happens to the next chunk of that way.
     /// @param tls whether the bytes are a secret, so that any change to them is noticed
@@ -112,6 +128,7 @@ private:
                                                 fault::silence,  fault::stale_close};
     base::random_source up_;
     base::random_source down_;
+    base::random_source opening_;
     unsigned per_thousand_;
 };
 

@@ -37,9 +37,10 @@ using tcp_socket = asio::ip::tcp::socket;
 /// How a proxy misbehaves.
 struct fault_settings {
     std::uint64_t seed = 1;
-    unsigned per_thousand_chunks = 0;  ///< of so many chunks meet a fault
-    bool outages = false;              ///< nobody listens for 10 to 50 ms after every 10 to 50 connections
-    bool tls = false;                  ///< what passes is ciphertext
+    unsigned per_thousand_chunks = 0;   ///< of so many chunks meet a fault
+    bool outages = false;               ///< nobody listens for 10 to 50 ms after every 10 to 50 connections
+    bool tls = false;                   ///< what passes is ciphertext
+    std::chrono::microseconds slow{0};  ///< every chunk comes so late
 };
 
 /// Carries connections from `entry` to `target`.
@@ -65,9 +66,14 @@ public:
         const std::lock_guard lock(mutex_);
         armed_.emplace(w, order);
     }
+    /// The next connection meets `fault::hang_up` or `fault::mute`.
+    void arm_opening(fault what) {
+        const std::lock_guard lock(mutex_);
+        armed_opening_ = what;
+    }
     bool is_armed() const {
         const std::lock_guard lock(mutex_);
-        return armed_.has_value();
+        return armed_.has_value() || armed_opening_.has_value();
     }
     /// Stops or begins again to listen; has happened on return. Not to be called on the proxy's own thread.
     void refuse(bool now) {
@@ -151,6 +157,12 @@ private:
 
     asio::awaitable<void> carry(link_ptr l) {
         std::error_code error;
+        const fault what = take_opening().value_or(l->plan.next_opening());
+        if (what == fault::hang_up || what == fault::mute) {
+            tally_.note(what);
+            if (what == fault::hang_up) co_return l->cut();
+            co_return co_await listen_only(l);
+        }
         co_await l->origin.async_connect(target_, into(error));
         if (error) co_return l->reset();
         // What drips must leave in drops.
@@ -158,6 +170,18 @@ private:
         l->origin.set_option(asio::ip::tcp::no_delay(true), error);
         asio::co_spawn(io_, pump(l, way::up), asio::detached);
         asio::co_spawn(io_, pump(l, way::down), asio::detached);
+    }
+
+    /// Until the client has had enough.
+    asio::awaitable<void> listen_only(link_ptr l) {
+        std::array<char, 1024> room;
+        std::error_code error;
+        while (!error) co_await l->client.async_read_some(asio::buffer(room), into(error));
+        l->cut();
+    }
+    std::optional<fault> take_opening() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(armed_opening_, std::nullopt);
     }
 
     asio::awaitable<void> pump(link_ptr l, way w) {
@@ -173,6 +197,7 @@ private:
                 if (to.is_open()) to.shutdown(tcp_socket::shutdown_send, error);
                 co_return;
             }
+            if (settings_.slow.count() != 0) co_await pause(settings_.slow);
             const fault_order order = order_for(*l, w, {room.data(), bytes});
             tally_.note(order.what);
             if (order.what == fault::corrupt) {
@@ -220,7 +245,10 @@ private:
                 co_return l->cut();
             case fault::none:
             case fault::corrupt:
-            case fault::refuse: co_return co_await pass(*l, w, to, chunk);
+            case fault::refuse:
+            case fault::hang_up:
+            case fault::mute:
+            case fault::unsolicited: co_return co_await pass(*l, w, to, chunk);
         }
     }
 
@@ -249,6 +277,7 @@ private:
     const std::shared_ptr<std::atomic<int>> live_ = std::make_shared<std::atomic<int>>(0);
     mutable std::mutex mutex_;
     std::optional<std::pair<way, fault_order>> armed_;
+    std::optional<fault> armed_opening_;
 };
 
 }  // namespace hotpool::test

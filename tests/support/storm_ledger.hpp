@@ -46,8 +46,15 @@ public:
         ++noted_;
     }
     void note(request_id id, std::error_code error, unsigned status, std::string_view body) {
+        if (!error && status == 408) return note_unsolicited(id);
         if (!error && (status != 200 || body != body_of(id))) break_promise(id, "was answered with something else");
         note(id, error);
+    }
+    /// The response is the one that nobody had asked for when the request was begun: it came behind that.
+    void note_unsolicited(request_id id) {
+        if (outcomes_[id].exchange(met_unsolicited) != 0) break_promise(id, "has ended twice");
+        if (log_.times(id) != 0) break_promise(id, "was answered with something else");
+        ++noted_;
     }
     /// Requests that have ended.
     std::size_t noted() const noexcept { return noted_; }
@@ -59,6 +66,8 @@ public:
             const std::uint8_t outcome = outcomes_[id];
             if (outcome == was_answered)
                 ++report.answered;
+            else if (outcome == met_unsolicited)
+                ++report.met_unsolicited;
             else
                 ++report.failed[outcome];
             if (outcome == 0) break_promise(id, "has never ended");
@@ -69,11 +78,12 @@ public:
 
 private:
     static constexpr std::uint8_t was_answered = 255;
+    static constexpr std::uint8_t met_unsolicited = 254;
 
     void judge_post(request_id id, std::uint8_t outcome, storm_report& report) const {
         const unsigned times = log_.times(id);
         if (times > 1) break_promise(id, "was processed " + std::to_string(times) + " times");
-        if (outcome == was_answered || times == 0) return;
+        if (outcome == was_answered || outcome == met_unsolicited || times == 0) return;
         const std::error_code error = make_error_code(static_cast<errc>(outcome));
         if (error != condition::maybe_processed) ++report.processed_unsaid[outcome];
         if (says_unprocessed(error)) break_promise(id, "was processed in spite of: " + error.message());

@@ -69,6 +69,7 @@ struct storm_report {
     storm_settings settings;
     const char* transport = "";
     std::size_t answered = 0;
+    std::size_t met_unsolicited = 0;  ///< told 408 by what the origin had sent unasked when the request was on its way
     std::array<std::size_t, codes> failed{};            ///< by `errc`
     std::array<std::size_t, codes> processed_unsaid{};  ///< POSTs processed, the error not saying that they may be
     std::uint64_t retries = 0;
@@ -105,6 +106,7 @@ struct storm_report {
         line(settings.requests, "requests, half of them POST");
         std::printf("%12.0f  requests/s in %.1f s\n", static_cast<double>(settings.requests) / seconds, seconds);
         line(answered, "answered");
+        line(met_unsolicited, "told 408, unasked, while they were on their way");
         line(failures(), "failed");
         for (std::size_t i = 0; i < codes; ++i) line_if(failed[i], "  " + message(i));
         for (std::size_t i = 0; i < codes; ++i)

@@ -119,6 +119,10 @@ private:
             const request_builder request = ledger_.request_for(*id);
             std::error_code error;
             auto reader = co_await site_.client.async_start(request, into(error));
+            if (!error && reader.status() == 408) {
+                ledger_.note_unsolicited(*id);
+                continue;
+            }
             if (error || *id % 3 == 0) {
                 ledger_.note(*id, error);
                 continue;
