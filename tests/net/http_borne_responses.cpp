@@ -13,7 +13,7 @@ namespace {
 
 /// Answers each request with `text`, byte by byte if that is wanted.
 template <class Side>
-stage<Side> answering(std::string text, bool byte_by_byte) {
+stage<Side> answering_oddly(std::string text, bool byte_by_byte) {
     return stage<Side>([text, byte_by_byte](server_connection& c) {
         for (;;) {
             read_request(c);
@@ -47,7 +47,7 @@ TEMPLATE_TEST_CASE("odd_responses_are_borne_with_and_their_connection_is_reused"
     for (const odd_response& odd : odd_responses())
         for (const bool split : {false, true}) {
             CAPTURE(odd.text, split);
-            auto s = answering<TestType>(odd.text, split);
+            auto s = answering_oddly<TestType>(odd.text, split);
             for (int i = 0; i < 2; ++i) {
                 const answer a = send(s, request_builder("GET", "/"), {});
                 REQUIRE_FALSE(a.error);
@@ -56,19 +56,19 @@ TEMPLATE_TEST_CASE("odd_responses_are_borne_with_and_their_connection_is_reused"
             }
             CHECK(s.server.accepted() == 1);
         }
-    auto s = answering<TestType>(folded_response, true);
+    auto s = answering_oddly<TestType>(folded_response, true);
     const answer a = s.fetch(request_builder("GET", "/"));
     CHECK(a.reply.header("x-folded") == "one, two three");
     CHECK(a.reply.header("last") == "x");
     for (const http::field& f : a.reply.headers()) CHECK(f.value.find_first_of("\r\n") == f.value.npos);
-    auto odd = answering<TestType>(odd_responses()[1].text, false);
+    auto odd = answering_oddly<TestType>(odd_responses()[1].text, false);
     CHECK(odd.fetch(request_builder("GET", "/")).reply.status() == 700);
 }
 
 TEMPLATE_TEST_CASE("odd_responses_are_refused_where_strictness_is_asked_for", "[http]", over_tcp, over_tls) {
     for (const odd_response& odd : odd_responses()) {
         CAPTURE(odd.text);
-        auto s = answering<TestType>(odd.text, false);
+        auto s = answering_oddly<TestType>(odd.text, false);
         CHECK(send(s, request_builder("GET", "/"), {.limits = {.strict = true}}).error == odd.strictly);
         CHECK(s.fetch(request_builder("GET", "/"), {.limits = {.strict = true}}).error == odd.strictly);
         CHECK(s.until([&] { return s.pool.stats().now.total() == 0; }));
@@ -77,7 +77,7 @@ TEMPLATE_TEST_CASE("odd_responses_are_refused_where_strictness_is_asked_for", "[
 }
 
 TEMPLATE_TEST_CASE("a_reader_is_shown_a_folded_head_in_one_line_each", "[http]", over_tcp, over_tls) {
-    auto s = answering<TestType>(folded_response, GENERATE(false, true));
+    auto s = answering_oddly<TestType>(folded_response, GENERATE(false, true));
     auto lease = s.get();
     typename stage<TestType>::reader_type reader;
     bool done = false;
@@ -118,7 +118,7 @@ TEMPLATE_TEST_CASE("a_fold_that_could_hide_where_a_message_ends_is_refused", "[h
     };
     for (const hidden& h : all) {
         CAPTURE(h.fields);
-        auto s = answering<TestType>("HTTP/1.1 200 OK\r\n" + h.fields + "\r\nhi", true);
+        auto s = answering_oddly<TestType>("HTTP/1.1 200 OK\r\n" + h.fields + "\r\nhi", true);
         const answer a = s.fetch(request_builder("GET", "/"));
         CHECK(a.error == h.error);
         CHECK(s.ended_for(retire_reason::protocol_error));

@@ -76,7 +76,7 @@ tls_profile with_curves(tls_profile profile) {
     profile.groups.emplace_back("secp256k1");
     return profile;
 }
-const std::vector<std::string> wider{"ed25519", "ed448", "ecdsa_secp521r1_sha512"};
+const std::vector<std::string> wider_algorithms{"ed25519", "ed448", "ecdsa_secp521r1_sha512"};
 
 /// Whether a server that speaks `version` at most, and would take any certificate, is shown one.
 bool is_shown(const tls_options& options, int version) {
@@ -130,7 +130,7 @@ TEST_CASE("tls_client_key_that_no_signature_algorithm_of_the_profile_is_for_is_r
             const char* const version = profile.min_version == tls_version::tls_1_2 ? "1.2" : "1.3";
             CHECK(refusal_by(key, profile) == (good ? "accepted" : rule(profile, version)));
         }
-        const tls_profile more = with_algorithms(tls_profile::modern(), wider);
+        const tls_profile more = with_algorithms(tls_profile::modern(), wider_algorithms);
         CHECK(refusal_by(key, more) == (key.kind == "secp256k1" ? rule(more, "1.3") : "accepted"));
         const bool edwards = key.kind.starts_with("ED");
         CHECK(refusal_by(key, with_curves(only_1_2())) ==
@@ -150,8 +150,9 @@ TEST_CASE("tls_client_key_that_no_signature_algorithm_of_the_profile_is_for_is_r
 TEST_CASE("tls_client_key_that_is_accepted_is_shown_in_each_version") {
     for (const client_key& key : all_client_keys()) {
         CAPTURE(key.kind);
-        for (const tls_profile& profile : {tls_profile::modern(), tls_profile::intermediate(), with_curves(only_1_2()),
-                                           with_algorithms(with_curves(tls_profile::intermediate()), wider)}) {
+        for (const tls_profile& profile :
+             {tls_profile::modern(), tls_profile::intermediate(), with_curves(only_1_2()),
+              with_algorithms(with_curves(tls_profile::intermediate()), wider_algorithms)}) {
             CAPTURE(profile.name);
             const tls_options options = showing_key(key, {profile});
             if (refusal_of([&] { tls_transport({.host = "localhost", .port = "443"}, options); }) != "accepted")
