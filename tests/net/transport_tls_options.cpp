@@ -65,7 +65,8 @@ TEST_CASE("origin_only_a_host_and_a_port_are_accepted") {
           std::string("a/b"), std::string("u@h"), std::string("[::1]"),
           std::string("b\xc3\xbc"
                       "cher.example"),
-          std::string("host:80"), std::string(254, 'a')})
+          std::string("host:80"), std::string(254, 'a'), std::string("."), std::string(".a"), std::string("a..b"),
+          std::string("a.."), std::string("a:b:c"), std::string("a%1")})
         REQUIRE_THAT(refusal(origin{.host = host, .port = "80"}), Contains("origin::host must"));
     for (const char* port : {"1", "80", "65535", "http", "https"})
         REQUIRE(refusal(origin{.host = "h", .port = port}) == "accepted");

@@ -68,6 +68,7 @@ const std::set<errc>& members(condition c) {
                                             conflicting_content_length,
                                             length_with_transfer_encoding,
                                             bad_transfer_encoding,
+                                            identity_transfer_encoding,
                                             bad_chunk_size,
                                             bad_chunk_extension,
                                             bad_chunk_ending,

@@ -70,7 +70,7 @@ public:
             const std::unique_ptr<char[]> exact{new char[window_.size()]};
             std::memcpy(exact.get(), window_.data(), window_.size());
             const std::string_view shown{exact.get(), window_.size()};
-            const parse_result step = parser_.parse(shown);
+            const parse_result step = parser_.parse(exact.get(), window_.size());
             take(step, shown);
             window_.erase(0, step.consumed);
             if (step.event == parse_event::need_more) return;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,14 +31,14 @@ public:
 
     static std::size_t page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
-    std::string_view at_begin(std::string_view text) { return put(begin_, text); }
-    std::string_view at_end(std::string_view text) { return put(begin_ + size_ - text.size(), text); }
+    std::span<char> at_begin(std::string_view text) { return put(begin_, text); }
+    std::span<char> at_end(std::string_view text) { return put(begin_ + size_ - text.size(), text); }
 
     void hide_first_page() { REQUIRE(::mprotect(begin_, page_size(), PROT_NONE) == 0); }
     void show_first_page() { REQUIRE(::mprotect(begin_, page_size(), PROT_READ) == 0); }
 
 private:
-    std::string_view put(char* where, std::string_view text) {
+    std::span<char> put(char* where, std::string_view text) {
         REQUIRE(text.size() <= size_);
         std::memcpy(where, text.data(), text.size());
         return {where, text.size()};
@@ -48,13 +49,13 @@ private:
 };
 
 /// Parses until the bytes are used up.
-void parse_all(std::string_view text, const situation& when) {
+void parse_all(std::span<char> text, const situation& when) {
     response_parser parser(when.bounds);
     parser.start(when.kind, when.upgrade_requested);
     for (;;) {
-        const parse_result step = parser.parse(text);
+        const parse_result step = parser.parse(text.data(), text.size());
         REQUIRE(step.consumed <= text.size());
-        text.remove_prefix(step.consumed);
+        text = text.subspan(step.consumed);
         if (step.event == parse_event::need_more || step.event == parse_event::end) return;
         if (step.event == parse_event::failed) return;
     }
@@ -71,7 +72,8 @@ void parse_every_beginning(std::string_view text, const situation& when) {
 /// Delivers `line` so that its first page cannot be read any more while the rest of it comes byte by byte.
 void check_looked_at_once(response_parser& parser, const std::string& line) {
     guarded_pages pages(2);
-    const std::string_view text = pages.at_begin(line);
+    const std::span<char> shown = pages.at_begin(line);
+    const std::string_view text{shown.data(), shown.size()};
     REQUIRE(text.size() > guarded_pages::page_size() + 1);
     REQUIRE(parser.parse(text.substr(0, guarded_pages::page_size())).event == parse_event::need_more);
     pages.hide_first_page();
@@ -85,6 +87,10 @@ void check_looked_at_once(response_parser& parser, const std::string& line) {
 
 TEST_CASE("accepted_responses_are_read_within_their_bounds") {
     for (const accepted_response& r : accepted_responses()) parse_every_beginning(r.text, r.when);
+}
+
+TEST_CASE("borne_responses_are_read_and_unfolded_within_their_bounds") {
+    for (const borne_response& r : borne_responses()) parse_every_beginning(r.as.text, r.as.when);
 }
 
 TEST_CASE("refused_responses_are_read_within_their_bounds") {

@@ -35,8 +35,10 @@ public:
         wanted.kind = in_chunks ? body_kind::chunked : body_kind::length;
 
         std::string text = "HTTP/1.1 " + std::to_string(head.status) + " " + head.reason + "\r\n";
-        for (const auto& [name, value] : head.fields)
+        for (auto& [name, value] : head.fields) {
             text += name + ":" + text_of(" \t", up_to(2)) + value + text_of(" \t", up_to(2)) + "\r\n";
+            if (name.starts_with("X-") && up_to(7) == 0) text += folded(value);
+        }
         text += "\r\n";
         text += in_chunks ? chunks(wanted.body) : wanted.body;
         wanted.head = head;
@@ -46,6 +48,17 @@ public:
     }
 
 private:
+    /// More lines of a field. @param value becomes what it is with them
+    std::string folded(std::string& value) {
+        std::string text;
+        for (std::size_t lines = 1 + up_to(2); lines > 0; --lines) {
+            const std::string more = text_of(words, 1 + up_to(9));
+            text += text_of(" \t", 1 + up_to(2)) + more + text_of(" \t", up_to(2)) + "\r\n";
+            value += (value.empty() ? "" : " ") + more;
+        }
+        return text;
+    }
+
     static constexpr std::string_view names = "abcdefghijklmnopqrstuvwxyz-_09";
     static constexpr std::string_view words = "abcXYZ019.;=/\"\xc3\xa4";
     static constexpr std::string_view bytes{"\r\n0aZ\0;:5 ", 10};

@@ -197,7 +197,7 @@ inline const std::vector<refused_request>& refused_requests() {
         {bad_transfer_encoding, post("Transfer-Encoding: chunked, chunked\r\n\r\n")},
         {bad_transfer_encoding, post("Transfer-Encoding: gzip, chunked\r\n\r\n")},
         {bad_transfer_encoding, post("Transfer-Encoding: chunked, identity\r\n\r\n")},
-        {bad_transfer_encoding, post("Transfer-Encoding: identity\r\n\r\n")},
+        {identity_transfer_encoding, post("Transfer-Encoding: identity\r\n\r\n")},
         {bad_transfer_encoding, post("Transfer-Encoding: \"chunked\"\r\n\r\n")},
         {bad_transfer_encoding, post("Transfer-Encoding: ,chunked\r\n\r\n")},
         {bad_transfer_encoding, post("Transfer-Encoding: chunked;q=1\r\n\r\n")},

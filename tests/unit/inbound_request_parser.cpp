@@ -66,6 +66,7 @@ TEST_CASE("every_refusal_has_its_status") {
     CHECK(refusal_status(errc::too_many_fields) == 431);
     CHECK(refusal_status(errc::bad_method) == 501);
     CHECK(refusal_status(errc::bad_transfer_encoding) == 501);
+    CHECK(refusal_status(errc::identity_transfer_encoding) == 501);
     CHECK(refusal_status(errc::bad_version) == 505);
 }
 

@@ -28,10 +28,17 @@ constexpr bool is_ipv6_text(std::string_view text) noexcept {
     return colons >= 2;
 }
 
+/// Whether a name lacks a label: it is `.`, begins with a dot, or has two in a row. One dot at its end is the root's. Who
+/// compares names takes a dot at the begin for every name below it, and nothing for no rule at all.
+/// @source RFC 1034, 3.1 (only the root has no label)
+constexpr bool lacks_label(std::string_view name) noexcept {
+    return name.empty() || name.front() == '.' || name.find("..") != std::string_view::npos;
+}
+
 /// Whether `text` can be a host name or an IPv4 address. Names outside ASCII must come in their `xn--` form.
 /// @source RFC 3986, 3.2.2 (reg-name), without its sub-delims, which no name that resolves has
 constexpr bool is_host_name(std::string_view text) noexcept {
-    if (text.empty()) return false;
+    if (lacks_label(text)) return false;
     for (const char c : text)
         if (!is_alnum(c) && std::string_view("-._~%").find(c) == std::string_view::npos) return false;
     for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1))

@@ -87,7 +87,7 @@ enum class errc {
 
     // parsing a message; of responses only
     bad_status_line,             ///< The first line is not a version, a status and a reason.
-    bad_status_code,             ///< The status is not three digits from 100 to 599.
+    bad_status_code,             ///< The status is not three digits from 100 to 999, or 599 where `limits::strict`.
     bad_reason,                  ///< The reason phrase has a control character.
     too_many_interim_responses,  ///< More 1xx responses came than `max_interim_responses`.
 
@@ -101,6 +101,7 @@ enum class errc {
     conflicting_content_length,     ///< Content-Length was given twice with different values, or twice in a request.
     length_with_transfer_encoding,  ///< Two framings at once, by which messages are smuggled.
     bad_transfer_encoding,          ///< A coding that is not known, or chunked where it is not the last one.
+    identity_transfer_encoding,     ///< A coding that was dropped in 2014: where its body ends is anybody's guess.
     bad_chunk_size,                 ///< The size of a chunk is not a hexadecimal number in range.
     bad_chunk_extension,            ///< What follows the size of a chunk is no extension.
     bad_chunk_ending,               ///< A chunk is not followed by the end of its line.

@@ -130,7 +130,7 @@ inline constexpr auto errc_rows = [] {
         // parsing a message; of responses only
         {errc::bad_status_line, bad_response | maybe_processed, "status line: malformed"},
         {errc::bad_status_code, bad_response | maybe_processed,
-         "status line: status code is not three digits from 100 to 599"},
+         "status line: status code is not three digits from 100 on"},
         {errc::bad_reason, bad_response | maybe_processed, "status line: control character in the reason phrase"},
         {errc::too_many_interim_responses, bad_response | maybe_processed,
          "interim responses: more than max_interim_responses"},
@@ -150,6 +150,8 @@ inline constexpr auto errc_rows = [] {
          "Content-Length together with Transfer-Encoding"},
         {errc::bad_transfer_encoding, bad_response | bad_client | maybe_processed,
          "Transfer-Encoding: unknown coding, or chunked is not the last"},
+        {errc::identity_transfer_encoding, bad_response | bad_client | maybe_processed,
+         "Transfer-Encoding: identity, which HTTP no longer has"},
         {errc::bad_chunk_size, bad_response | bad_client | maybe_processed,
          "chunk size: not a hexadecimal number in range"},
         {errc::bad_chunk_extension, bad_response | bad_client | maybe_processed, "chunk extension: malformed"},

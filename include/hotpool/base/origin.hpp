@@ -8,6 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include "hotpool/base/authority.hpp"
+#include "hotpool/base/ip_address.hpp"
+
 namespace hotpool {
 
 /// An origin whose text belongs to the caller.
@@ -63,13 +66,22 @@ constexpr std::uint16_t port_number(std::string_view port) noexcept {
 
 namespace detail {
 
-/// The rule that `host` breaks; null if none.
+inline bool is_ipv6(std::string_view text) noexcept {
+    const auto address = ip_address::parse(text);
+    return address && address->is_v6();
+}
+
+/// The rule that `host` breaks; null if none. What has no fault is a whole name or an address.
 inline const char* host_fault(std::string_view host) noexcept {
     if (host.empty()) return "must not be empty";
     if (host.size() > max_host_bytes) return "must be at most 253 characters";
     if (!std::all_of(host.begin(), host.end(), is_host_character))
         return "must be a name or an IP address: only letters, digits and the characters - . _ : %";
     if (std::count(host.begin(), host.end(), ':') == 1) return "must not contain a port: that is a field of its own";
+    const std::string_view address = host.substr(0, host.find('%'));
+    if (address.size() != host.size() || address.find(':') != std::string_view::npos)
+        return is_ipv6(address) ? nullptr : "must be a name or an IP address: only IPv6 addresses have : and a zone";
+    if (base::lacks_label(host)) return "must be a name or an IP address: no dot at its begin, no two in a row";
     return nullptr;
 }
 

@@ -48,7 +48,7 @@ public:
     /// Parses as far as it goes.
     verdict advance() noexcept {
         for (;;) {
-            const parse_result r = parser_.parse(unparsed());
+            const parse_result r = parser_.parse(block_.data() + unparsed_, block_.size() - unparsed_);
             unparsed_ += r.consumed;
             switch (r.event) {
                 case parse_event::need_more: close_gap(); return verdict::need_more;

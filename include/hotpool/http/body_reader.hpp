@@ -24,6 +24,9 @@ namespace http {
 /// @source RFC 9112, 6.3
 class body_reader {
 public:
+    /// @param may_fold whether a trailer field may go on in another line
+    explicit body_reader(bool may_fold = false) noexcept : may_fold_(may_fold) {}
+
     /// Back to where there is no body yet.
     void reset() noexcept { begin(body_kind::none, state::not_begun); }
     /// Prepares for a message without a body.
@@ -36,7 +39,7 @@ public:
         left_ = framing.content_length().value_or(bounds.max_body_bytes);
         if (framing.chunked()) {
             begin(body_kind::chunked, state::chunked);
-            chunks_.start(bounds);
+            chunks_.start(bounds, may_fold_);
         } else if (framing.content_length()) {
             begin(body_kind::length, left_ != 0 ? state::length : state::complete);
             if (left_ > bounds.max_body_bytes) return fail(errc::body_too_large).error;
@@ -110,6 +113,7 @@ private:
     chunk_reader chunks_;
     std::uint64_t left_ = 0;  // of a close-delimited body: what its limit leaves
     errc error_ = no_error;
+    bool may_fold_;
     body_kind kind_ = body_kind::none;
     state state_ = state::not_begun;
 };

@@ -22,8 +22,10 @@ namespace hotpool::http {
 /// @source RFC 9112, 7.1
 class chunk_reader {
 public:
-    void start(const limits& bounds) noexcept {
+    /// @param may_fold whether a trailer field may go on in another line
+    void start(const limits& bounds, bool may_fold = false) noexcept {
         *this = {};
+        may_fold_ = may_fold;
         max_line_bytes_ = bounds.max_chunk_line_bytes;
         trailer_bytes_left_ = bounds.max_trailer_bytes;
         body_bytes_left_ = bounds.max_body_bytes;
@@ -96,11 +98,17 @@ private:
         if (size <= empty_line) return size;
         if (size > trailer_bytes_left_) return fail(errc::trailer_too_large);
         trailer_bytes_left_ -= size;
-        const char* at = rest.data();
-        const auto drop = [](std::string_view, std::string_view) { return no_error; };
-        if (const errc e = take_field_lines(at, at + size, drop); e != no_error)
+        if (const errc e = check_trailer_line(rest.substr(0, size)); e != no_error)
             return fail(e == errc::bad_line_ending ? e : errc::bad_trailer);
+        begun_trailer_ = true;
         return size;
+    }
+
+    /// @param line with its CRLF
+    [[gnu::noinline, gnu::cold]] errc check_trailer_line(std::string_view line) const noexcept {
+        if (may_fold_ && begun_trailer_ && is_space(line.front())) return check_folded_line(line);
+        const char* at = line.data();
+        return take_field_lines(at, at + line.size(), [](std::string_view, std::string_view) { return no_error; });
     }
 
     /// Finds the line that `rest` begins with.
@@ -129,6 +137,8 @@ private:
     std::uint64_t data_left_ = 0;
     std::size_t scanned_ = 0;  // bytes of the current line in which no line feed was found
     state state_ = state::size_line;
+    bool may_fold_ = false;
+    bool begun_trailer_ = false;
     errc error_ = no_error;
 };
 

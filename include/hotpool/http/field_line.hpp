@@ -53,4 +53,45 @@ errc take_field_lines(const char*& at, const char* end, Take take) noexcept {
     return no_error;
 }
 
+/// The name that a line begins with: a token, which may have spaces around it, and a colon; empty if it does not.
+inline std::string_view name_like(std::string_view line) noexcept {
+    const std::size_t colon = line.find(':');
+    const std::string_view name = trim(line.substr(0, colon));
+    return colon != line.npos && is_token(name) ? name : std::string_view{};
+}
+
+/// What is wrong with a line that begins with a space as the rest of the field before it, if anything. One of spaces
+/// alone is refused: others take it for the empty line at the end.
+/// @param line with its line feed
+/// @source RFC 9112, 5.2
+[[gnu::noinline, gnu::cold]] inline errc check_folded_line(std::string_view line) noexcept {
+    const char* const end = line.data() + line.size();
+    const char* const stop = skip_field_text(line.data(), end);
+    if (!is_line_end(stop, end)) return blame(stop, end, errc::bad_field_value);
+    return trim({line.data(), stop}).empty() ? errc::bad_field_folding : no_error;
+}
+
+/// Makes one line of each field: a space takes the place of a line end with all spaces around it, and what that leaves
+/// over becomes spaces at the end of the value, so that nothing else moves.
+/// @param at field lines with their CRLF, checked, of which the first is none that goes on
+inline void unfold(char* at, char* const end) noexcept {
+    for (char* to = at; at != end;) {
+        if (*at != '\r') {
+            *to++ = *at++;
+            continue;
+        }
+        char* next = at + 2;
+        if (next != end && is_space(*next)) {
+            while (is_space(to[-1])) --to;
+            *to++ = ' ';
+            while (is_space(*next)) ++next;
+        } else {
+            while (to != at) *to++ = ' ';
+            *to++ = '\r';
+            *to++ = '\n';
+        }
+        at = next;
+    }
+}
+
 }  // namespace hotpool::http

@@ -40,6 +40,18 @@ public:
         return no_error;
     }
 
+    /// To be told that a field of that name goes on in another line.
+    /// @return `no_error`, or why the head must be refused: who knows nothing of folding would find another end of the
+    /// message. What a folded Connection or Keep-Alive says is not worth a connection.
+    errc take_fold(std::string_view name) noexcept {
+        if (is_length_or_coding(name)) return errc::bad_field_folding;
+        close_ = close_ || is_word(name, "connection") || is_word(name, "keep-alive");
+        return no_error;
+    }
+    static bool is_length_or_coding(std::string_view name) noexcept {
+        return is_word(name, "content-length") || is_word(name, "transfer-encoding");
+    }
+
     bool chunked() const noexcept { return chunked_; }
     std::optional<std::uint64_t> content_length() const noexcept { return length_; }
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return timeout_; }
@@ -92,9 +104,12 @@ private:
         return no_error;
     }
 
-    /// `chunked` is the only coding spoken, and it is never applied twice (RFC 9112, 6.1).
+    /// `chunked` is the only coding spoken, and it is never applied twice (RFC 9112, 6.1). `identity` was one that left
+    /// everything as it is; where a body so announced ends, two readers need not agree on.
     errc take_coding(std::string_view value) noexcept {
-        if (chunked_ || !is_word(value, "chunked")) return errc::bad_transfer_encoding;
+        if (chunked_) return errc::bad_transfer_encoding;
+        if (is_word(value, "identity")) return errc::identity_transfer_encoding;
+        if (!is_word(value, "chunked")) return errc::bad_transfer_encoding;
         chunked_ = true;
         return no_error;
     }

@@ -24,6 +24,7 @@ namespace hotpool::http {
 /// - `may_begin(bytes)`: whether such a start line can begin with them; `foreign`: the refusal if not.
 /// - `take_start_line(line)`, without its CRLF; `take_field(name, value)`: `no_error`, or the refusal.
 /// - `finish(lines)`, all of them, each with its CRLF: `no_error`, or what is wrong with them together.
+/// - `take_fold(lines, line)`, for a line that begins with a space, and those before it, with their CRLF: the same.
 /// - `max_start_line_bytes()`, with its CRLF, and `start_line_excess`, the refusal: only if it has a bound of its own.
 /// @threads distinct objects only
 template <class Rules>
@@ -33,17 +34,13 @@ public:
 
     /// @param max_bytes of the head with its empty line, less than 4 GiB
     /// @param max_fields of field lines
-    void start(std::size_t max_bytes, std::size_t max_fields) noexcept {
+    /// @param rules as they are before a head
+    void start(std::size_t max_bytes, std::size_t max_fields, const Rules& rules) noexcept {
         max_bytes_ = max_bytes;
         fields_left_ = max_fields;
         line_begin_ = scanned_ = 0;
-        rules_ = Rules();
-        error_ = no_error;
-    }
-    /// @param rules such as have something to be told first
-    void start(std::size_t max_bytes, std::size_t max_fields, const Rules& rules) noexcept {
-        start(max_bytes, max_fields);
         rules_ = rules;
+        error_ = no_error;
     }
 
     /// @param window every byte of the head received so far, and possibly more
@@ -64,6 +61,21 @@ public:
         line_begin_ = scanned_ = static_cast<std::size_t>(line - begin);
         if (e == no_error && line != end) return finish(window);
         return line_is_complete(begin, end) ? fail(e) : lack(window);
+    }
+
+    /// To be asked after a refusal, where fields may go on in another line: whether the line that was refused is such
+    /// a one and has been taken now, so that `parse` may be called again. Otherwise the refusal stands, perhaps for
+    /// another reason. To the bounds it is a field line like any other.
+    /// @param window as it was shown to `parse`
+    [[gnu::noinline, gnu::cold]] bool take_fold(std::string_view window) noexcept {
+        if (error_ != errc::bad_field_folding) return false;
+        const std::size_t size = scanned_ + 1 - line_begin_;
+        error_ = fields_left_-- == 0
+                     ? errc::too_many_fields
+                     : rules_.take_fold(window.substr(0, line_begin_), window.substr(line_begin_, size));
+        if (error_ != no_error) return false;
+        line_begin_ = ++scanned_;
+        return true;
     }
 
     /// Whether any byte of the head has been seen.

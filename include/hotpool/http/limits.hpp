@@ -11,7 +11,7 @@ namespace hotpool::http {
 /// No bound: a value for `limits::max_body_bytes`.
 inline constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
 
-/// How much a peer may send. What exceeds a bound is refused, and the connection with it.
+/// What a peer may send, and how much of it. What exceeds a bound is refused, and the connection with it.
 struct limits {
     /// Bytes of a head, up to and including its empty line, and of the interim heads before it together.
     /// 64 to 16 Mi; a head is kept in memory whole, and servers refuse to send more than 8 to 64 KiB.
@@ -37,6 +37,10 @@ struct limits {
     /// Bytes of a request line with its CRLF; responses have no bound but that of the head. 16 to 16 Mi; RFC 9112, 3 asks
     /// for 8,000 at least, and the line is refused by a status of its own, so that a client can tell what to shorten.
     std::size_t max_request_line_bytes = 8 * 1024;
+
+    /// Whether responses are refused too that RFC 9110 and 9112 ask a client to bear with: folded lines, status codes from
+    /// 600 to 999, minor versions above 1. Requests always are.
+    bool strict = false;
 
     /// @errors throws `std::invalid_argument` that names the field and its rule
     void validate() const {

@@ -21,11 +21,11 @@ class response {
 public:
     response() = default;
 
-    /// 100 to 599; 0 in a response that was never received.
+    /// As it came: 100 to 999, where one beyond 599 means what a 5xx does; 0 in a response that was never received.
     unsigned status() const noexcept { return head_.status; }
     /// May be empty, and says nothing that `status` does not.
     std::string_view reason() const noexcept { return head_.reason(bytes_.view()); }
-    /// 10 for HTTP/1.0, 11 for HTTP/1.1.
+    /// 10 for HTTP/1.0, 11 for HTTP/1.1 and above.
     unsigned version() const noexcept { return 10u + head_.version_minor; }
     /// The value of the first field of that name, ignoring case.
     std::optional<std::string_view> header(std::string_view name) const noexcept { return headers().find(name); }

@@ -1,4 +1,4 @@
-// The response parser: bytes to events, strict RFC 9112.
+// The response parser: bytes to events, RFC 9112.
 #pragma once
 
 #include <chrono>
@@ -22,6 +22,10 @@ namespace hotpool {
 ///
 /// A head is consumed when it is complete, so its text lies in the window in one piece; body bytes are
 /// consumed as they come. Questions about a head are answered from its event on, until `start` or the next.
+///
+/// What the RFCs ask a client to bear with is borne unless `http::limits::strict`: a status beyond 599, a minor version
+/// above 1, and, in a window that may be written to, fields that go on in another line, one that begins with a space.
+/// Never so Content-Length and Transfer-Encoding, nor a line that looks like one of them.
 /// @threads distinct objects only
 /// @source RFC 9112
 class response_parser {
@@ -29,7 +33,9 @@ public:
     using result = parse_result;
 
     /// @param bounds within what `http::limits::validate` accepts
-    explicit response_parser(const http::limits& bounds = {}) noexcept : limits_(bounds) { start(request_kind::plain); }
+    explicit response_parser(const http::limits& bounds = {}) noexcept : limits_(bounds), body_(!bounds.strict) {
+        start(request_kind::plain);
+    }
 
     /// Prepares for the response to the next request.
     /// @param upgrade_requested whether the request asked for another protocol; otherwise 101 is refused
@@ -50,13 +56,14 @@ public:
     /// @return the event; `parse_event::end` and `parse_event::failed` are repeated until `start`
     /// @cost looks at each byte once, however the window grows
     result parse(std::string_view input) noexcept {
-        switch (state_) {
-            case state::interim: start_head(); [[fallthrough]];
-            case state::head: return parse_head(input);
-            case state::body: return body_.parse(input);
-            case state::failed: break;
-        }
-        return fail(error_);
+        writable_ = false;
+        return take_step(input);
+    }
+    /// The same for a window that may be written to: with its event, each line of a head that is folded has become a
+    /// space, and what that saves has become spaces behind the value. Nothing else is written.
+    result parse(char* window, std::size_t size) noexcept {
+        writable_ = true;
+        return take_step({window, size});
     }
 
     /// To be told when the peer has closed its side and every byte received has been parsed.
@@ -111,15 +118,32 @@ private:
         state_ = state::head;
         body_.reset();
         switched_ = false;
-        head_.start(limits_.max_head_bytes - interim_bytes_, limits_.max_fields);
+        http::response_rules rules;
+        rules.strict = limits_.strict;
+        head_.start(limits_.max_head_bytes - interim_bytes_, limits_.max_fields, rules);
+    }
+
+    result take_step(std::string_view input) noexcept {
+        switch (state_) {
+            case state::interim: start_head(); [[fallthrough]];
+            case state::head: return parse_head(input);
+            case state::body: return body_.parse(input);
+            case state::failed: break;
+        }
+        return fail(error_);
     }
 
     result parse_head(std::string_view input) noexcept {
+    again:
         switch (head_.parse(input)) {
             case head_parser::verdict::need_more: return {};
-            case head_parser::verdict::failed: return fail(head_.error());
+            case head_parser::verdict::failed:
+                if (writable_ && !limits_.strict && head_.take_fold(input)) goto again;
+                return fail(head_.error());
             case head_parser::verdict::complete: break;
         }
+        if (head_.rules().folded_end != 0) [[unlikely]]
+            if (!unfold(input)) return fail(errc::bad_field_folding);
         if (is_interim(status())) {
             if (interim_responses_++ == limits_.max_interim_responses) return fail(errc::too_many_interim_responses);
             interim_bytes_ += head_.size();
@@ -128,6 +152,15 @@ private:
         }
         if (const errc e = start_body(); e != http::no_error) return fail(e);
         return {parse_event::head, head_.size(), {}, {}};
+    }
+
+    /// False where the window turns out not to be the caller's to write to.
+    [[gnu::noinline, gnu::cold]] bool unfold(std::string_view window) const noexcept {
+        if (!writable_) return false;
+        const std::string_view lines = head().fields(window).text();
+        char* const begin = const_cast<char*>(lines.data());  // it came as one that may be written to
+        http::unfold(begin, begin + lines.size());
+        return true;
     }
 
     static bool is_interim(std::uint16_t status) noexcept { return status < 200 && status != 101; }
@@ -161,6 +194,7 @@ private:
     request_kind kind_ = request_kind::plain;
     bool upgrade_requested_ = false;
     bool switched_ = false;
+    bool writable_ = false;  // whether the window is
     state state_ = state::head;
 };
 

@@ -127,7 +127,8 @@ constexpr unsigned refusal_status(errc e) noexcept {
         case errc::head_too_large:
         case errc::too_many_fields: return 431;
         case errc::bad_method:
-        case errc::bad_transfer_encoding: return 501;
+        case errc::bad_transfer_encoding:
+        case errc::identity_transfer_encoding: return 501;
         case errc::bad_version: return 505;
         default: return 400;
     }

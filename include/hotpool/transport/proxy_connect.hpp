@@ -79,7 +79,7 @@ public:
     verdict received(std::string_view bytes) {
         window_.append(bytes);
         for (;;) {
-            const parse_result step = parser_.parse(std::string_view(window_).substr(consumed_));
+            const parse_result step = parser_.parse(window_.data() + consumed_, window_.size() - consumed_);
             consumed_ += step.consumed;
             if (step.event == parse_event::need_more) return verdict::need_more;
             if (step.event == parse_event::interim_head) continue;

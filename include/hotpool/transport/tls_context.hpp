@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -14,10 +15,12 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_client_key.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
 #include "hotpool/transport/tls_end.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
 #include "hotpool/transport/tls_hello.hpp"
+#include "hotpool/transport/tls_name.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_profile.hpp"
@@ -50,6 +53,8 @@ public:
             set_defaults();
         set_session_cache();
         roots_ = credentials.roots;
+        if (profile_ && credentials.private_key)
+            require_usable_key(*profile_, *credentials.private_key, credentials.private_key_field);
         set_credentials(credentials);
         set_peer_rules(options_->server_name.empty() ? target.host : options_->server_name);
     }
@@ -66,7 +71,7 @@ public:
         if (!session) return nullptr;
         SSL_set_connect_state(session.get());
         // SNI has no addresses (RFC 6066, 3).
-        if (!host_name_.empty() && SSL_set_tlsext_host_name(session.get(), host_name_.c_str()) != 1) return nullptr;
+        if (!peer_.address && SSL_set_tlsext_host_name(session.get(), peer_.name.c_str()) != 1) return nullptr;
         resumption.begin(*session, sessions_);
         return session;
     }
@@ -146,42 +151,38 @@ private:
         return 1;
     }
 
-    void set_peer_rules(std::string name) {
-        if (const char* rule = host_fault(name)) refuse_tls_option("server_name", rule);
-        std::error_code not_an_address;
-        const net::ip::address address = net::ip::make_address(name, not_an_address);
-        if (not_an_address) {
-            if (name.ends_with('.')) name.pop_back();
-            host_name_ = std::move(name);
-        }
+    void set_peer_rules(std::string_view host) {
+        if (const char* rule = host_fault(host)) refuse_tls_option("server_name", rule);
+        peer_ = tls_name_of(host);
         rules_ = {.verify_chain = verifies_chain(), .pins = options_->pins};
         if (!rules_.verify_chain && rules_.pins.empty()) return;
         check_peer(SSL_VERIFY_PEER, rules_);
-        require_openssl(not_an_address ? expect_name() : expect_address(address));
+        require_openssl(expect_peer());
     }
 
-    bool expect_name() noexcept {
+    /// Nothing but a whole name or an address gets to OpenSSL.
+    bool expect_peer() noexcept {
+        assert(peer_.is_whole());
+        if (!peer_.is_whole()) return false;
         X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(native_handle());
+        if (peer_.address) return expect_address(*expected, *peer_.address);
         // The common name is not a host name (RFC 9525, 2), and f*.example.com no wildcard (6.3).
         X509_VERIFY_PARAM_set_hostflags(expected,
                                         X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-        return X509_VERIFY_PARAM_set1_host(expected, host_name_.data(), host_name_.size()) == 1;
+        return X509_VERIFY_PARAM_set1_host(expected, peer_.name.data(), peer_.name.size()) == 1;
     }
-    bool expect_address(const net::ip::address& address) noexcept {
-        X509_VERIFY_PARAM* const expected = SSL_CTX_get0_param(native_handle());
-        if (address.is_v4()) {
-            const auto bytes = address.to_v4().to_bytes();
-            return X509_VERIFY_PARAM_set1_ip(expected, bytes.data(), bytes.size()) == 1;
-        }
-        const auto bytes = address.to_v6().to_bytes();
-        return X509_VERIFY_PARAM_set1_ip(expected, bytes.data(), bytes.size()) == 1;
+    static bool expect_address(X509_VERIFY_PARAM& expected, const ip_address& address) noexcept {
+        const auto expect = [&](const auto& bytes) {
+            return X509_VERIFY_PARAM_set1_ip(&expected, bytes.data(), bytes.size()) == 1;
+        };
+        return address.is_v4() ? expect(address.v4_bytes()) : expect(address.v6_bytes());
     }
 
     options_ptr options_;
     const tls_profile* profile_;  // one of theirs, or null
     mutable tls_sessions sessions_;
     std::shared_ptr<X509_STORE> roots_;  // keeps the system's for others to share
-    std::string host_name_;              // empty if the server is known by its address
+    tls_name peer_;
     tls_peer_rules rules_;
 };
 
