@@ -98,9 +98,7 @@ public:
     }
 
     /// Whether room would be put to use, though no caller waits.
-    bool needs_room(const demand& d) const noexcept {
-        return grows_unasked(d) || (trial_deferred_ && is_active(d));
-    }
+    bool needs_room(const demand& d) const noexcept { return grows_unasked(d) || (trial_deferred_ && is_active(d)); }
 
     /// An opening has come to nothing, and no other address is tried for it.
     failure_reach failed(std::error_code error, const demand& d) noexcept {

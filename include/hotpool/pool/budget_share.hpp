@@ -30,7 +30,7 @@ struct budget_standing {
     bool is_pressing = false;     ///< and the budget knows
     bool is_press_due = false;    ///< for so long that it is to be told once more
     bool has_grant = false;
-    bool is_asking = false;    ///< an opening is about to take a grant
+    bool is_asking = false;  ///< an opening is about to take a grant
     bool is_called = false;  ///< another pool wants an idle connection
     bool is_busy = false;    ///< an errand is being run
 };
@@ -89,6 +89,7 @@ public:
                                                 .is_called = called,
                                                 .is_busy = busy_});
         busy_ = busy_ || next != budget_errand::none;
+        errand_at_ = now;
         if (next == budget_errand::press) leases_ = machine.counters().leases;
         return next;
     }
@@ -103,9 +104,9 @@ public:
     // --- under no lock
 
     void run_errand(budget_errand errand) noexcept {
-        bool grows = false;     // what was waited for may come now, or is needed no more
-        bool promised = false;  // an idle connection
-        const time_point now = clock_type::now();  // a turn that is over by the timer is over by this clock
+        bool grows = false;                 // what was waited for may come now, or is needed no more
+        bool promised = false;              // an idle connection
+        const time_point now = errand_at_;  // what the timer has brought about is due, whatever a coarse clock says
         switch (errand) {
             case budget_errand::withdraw:
                 budget_->withdraw(*this, now);
@@ -185,6 +186,7 @@ private:
     std::size_t asking_ = 0;  // openings that ask for room just now
     bool busy_ = false;       // an errand is being run
     time_point press_at_ = never;
+    time_point errand_at_{};    // when the errand was taken that is being run
     std::uint64_t leases_ = 0;  // when a caller was spoken of last
 };
 
