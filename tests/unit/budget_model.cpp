@@ -83,7 +83,7 @@ public:
         tell_machine([](machine_type& m, time_point) { m.stop_requested(errc::pool_closed); });
     }
     void time_passed() {
-        if (std::min(machine.next_due(), budget_due(machine)) > now()) return;
+        if (due_with_budget(machine) > now()) return;
         tell_machine([](machine_type& m, time_point at) { m.time_passed(at); });
     }
     void carry_out() {

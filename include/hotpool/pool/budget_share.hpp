@@ -93,10 +93,11 @@ public:
         if (next == budget_errand::press) leases_ = machine.counters().leases;
         return next;
     }
-    /// When a caller who still waits for room is to be spoken of once more.
+    /// When the machine is to be told the time, or the budget that a caller still waits for room.
     template <class Machine>
-    time_point budget_due(const Machine& machine) const noexcept {
-        return budget_ != nullptr && machine.growth_blocked() && has_caller(machine) && !busy_ ? press_at_ : never;
+    time_point due_with_budget(const Machine& machine) const noexcept {
+        const bool waits = budget_ != nullptr && machine.growth_blocked() && has_caller(machine) && !busy_;
+        return waits ? std::min(machine.next_due(), press_at_) : machine.next_due();
     }
     /// An opening has been asked for, and will ask for room.
     void opening_asks() noexcept { ++asking_; }

@@ -301,8 +301,7 @@ private:
         }
     }
     time_point next_due() noexcept {
-        return is_over() ? never
-                         : std::min({machine_.next_due(), this->let_go_of().next_due(), this->budget_due(machine_)});
+        return is_over() ? never : std::min(this->due_with_budget(machine_), this->let_go_of().next_due());
     }
     bool is_over() const noexcept { return machine_.stopped() && machine_.empty() && this->let_go_of().empty(); }
     void time_passed(time_point now) { machine_.time_passed(now); }
