@@ -166,6 +166,25 @@ TEST_CASE("without_room_for_a_race_each_address_has_its_share_of_the_time", "[ma
     CHECK(w.error == errc::connect_refused);
 }
 
+TEST_CASE("trial_for_which_the_budget_has_no_room_waits_for_it", "[manager][endpoints]") {
+    endpoint_bench bench({.ejection_failures = 1, .ejection_time = 1s}, {a, b});
+    bench.get();
+    bench.fail(bench.attempt());
+    bench.succeed(bench.attempt());
+    bench.wait(1s);
+    REQUIRE(bench.asked(slot_task::open) == 1);  // the trial of the first
+    CHECK_FALSE(bench.machine.needs_room());
+    bench.defer();
+    CHECK(bench.asked(slot_task::open) == 0);
+    CHECK(bench.machine.needs_room());
+    bench.machine.growth_allowed();
+    bench.settle();
+    CHECK(bench.asked(slot_task::open) == 1);
+    CHECK_FALSE(bench.machine.needs_room());
+    bench.succeed(bench.attempt());
+    CHECK(bench.told(pool_event_kind::address_readmitted) == 1);
+}
+
 TEST_CASE("race_for_which_the_budget_has_no_room_gives_the_addresses_back", "[manager][endpoints]") {
     endpoint_bench bench({.connect_timeout = 2s}, {a, b});
     auto& w = bench.get();

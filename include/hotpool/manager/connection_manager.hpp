@@ -15,6 +15,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/accounts.hpp"
+#include "hotpool/manager/budget_claim.hpp"
 #include "hotpool/manager/junction.hpp"
 #include "hotpool/policy/policies.hpp"
 
@@ -153,6 +154,10 @@ public:
     void stale_found(const slot_type& stale) noexcept { parts_.lent.stale_found(stale); }
     /// Ends the connection idle longest, for the sake of another pool. False when none is idle.
     bool reclaim_idle() noexcept { return parts_.lent.oldest_failed(retire_reason::budget); }
+    /// Since when that one is idle; `never`: none is.
+    time_point longest_idle() const noexcept { return parts_.lent.longest_idle(); }
+    /// A connection that comes back is ended for the sake of another pool when `claim` says so. Before anything else.
+    void heed(detail::budget_claim& claim) noexcept { parts_.lent.claim = &claim; }
 
     /// Takes an idle connection out for a moment, to arm its watch or to see what arrived. False when it is not idle.
     bool tend_started(slot_type& s) noexcept { return parts_.lent.tend_started(s); }
@@ -202,14 +207,13 @@ public:
     void opening_deferred(slot_type& s) noexcept {
         assert(s.state == slot_state::opening);
         books().slots.drop_task(s);
-        dialler().dropped(s);
-        parts_.grown.deferred(parts_.lent.numbers());
+        parts_.grown.deferred(s, parts_.lent.numbers());
     }
     void growth_allowed() noexcept { parts_.grown.allow(); }
     bool growth_blocked() const noexcept { return parts_.grown.is_blocked(); }
     /// Whether room in the budget would be put to use.
     bool needs_room() const noexcept {
-        return !stopped() && (!waiters().empty() || parts_.grown.grows_unasked(parts_.lent.numbers()));
+        return !stopped() && !is_suspended() && (!waiters().empty() || parts_.grown.needs_room(parts_.lent.numbers()));
     }
 
     void slot_closed(slot_type& s) noexcept {

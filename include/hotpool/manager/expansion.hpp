@@ -51,12 +51,14 @@ public:
     }
     std::size_t warm_left() const noexcept { return warm_left_; }
     /// There was no room in the budget: openings wait for it. A warm-up goes only as far as the limits allow.
-    void deferred(const demand& d) noexcept {
+    void deferred(slot_type& s, const demand& d) noexcept {
         blocked_ = true;
+        trial_deferred_ = trial_deferred_ || (s.dialling != nullptr && s.dialling->trial);
+        dialler_.dropped(s);
         if (d.waiting == 0) warm_left_ = 0;
     }
     /// There may be room again.
-    void allow() noexcept { blocked_ = false; }
+    void allow() noexcept { blocked_ = trial_deferred_ = false; }
     bool is_blocked() const noexcept { return blocked_; }
     void stop() noexcept {
         warm_left_ = 0;
@@ -94,6 +96,9 @@ public:
     bool grows_unasked(const demand& d) const noexcept {
         return d.lacking_idle() != 0 || warm_left_ != 0 || is_failing();
     }
+
+    /// Whether room would be put to use, though no caller waits.
+    bool needs_room(const demand& d) const noexcept { return grows_unasked(d) || (trial_deferred_ && is_active(d)); }
 
     /// An opening has come to nothing, and no other address is tried for it.
     failure_reach failed(std::error_code error, const demand& d) noexcept {
@@ -149,7 +154,8 @@ private:
     base::random_source random_;
     dialler_type dialler_;
     std::size_t warm_left_ = 0;
-    bool blocked_ = false;
+    bool blocked_ = false;         // no room in the budget
+    bool trial_deferred_ = false;  // for a trial, too
     time_point due_ = never;
 };
 

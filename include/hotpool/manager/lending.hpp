@@ -10,6 +10,7 @@
 
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/accounts.hpp"
+#include "hotpool/manager/budget_claim.hpp"
 #include "hotpool/manager/demand.hpp"
 #include "hotpool/manager/departures.hpp"
 #include "hotpool/manager/idle_set.hpp"
@@ -43,6 +44,7 @@ public:
     policy_set<Policies> policies;
     ledger<Resource> books;
     waiter_queue<Resource> waiters;
+    budget_claim* claim = nullptr;  ///< what other pools may want of this one; null without a budget
 
     // --- lending
 
@@ -108,6 +110,11 @@ public:
     bool oldest_failed(retire_reason why) noexcept {
         slot_type* s = idle_.from(idle_end::oldest);
         return s != nullptr && idle_failed(*s, why);
+    }
+    /// Since when the one idle longest is; `never`: there is none.
+    time_point longest_idle() const noexcept {
+        const slot_type* s = idle_.from(idle_end::oldest);
+        return s == nullptr ? never : s->idle_since;
     }
     void stale_found(const slot_type& stale) noexcept {
         idle_.for_each([&](slot_type& s) {
@@ -275,7 +282,9 @@ private:
     retire_reason displaced(const slot_type& s) noexcept {
         if (shedding_ && (shedding_ = live() > options.max_connections)) return retire_reason::limits_lowered;
         if (suspended_) return retire_reason::none;
-        return lacks_room_for(waiters.passed_over(s.uses != 0)) ? retire_reason::made_room : retire_reason::none;
+        if (lacks_room_for(waiters.passed_over(s.uses != 0))) return retire_reason::made_room;
+        // What was opened for somebody serves him first, however long that took.
+        return claim != nullptr && s.uses != 0 && claim->take_returned() ? retire_reason::budget : retire_reason::none;
     }
     bool lacks_room_for(std::size_t callers) const noexcept {
         if (callers == 0) return false;

@@ -25,7 +25,7 @@ namespace hotpool::detail {
 /// - `executor()`, `shared_from_this()`, `own_ticket()`
 /// - `with_machine(input)`: `input(machine)` under the lock; `tell_machine(input)`: the same with the time, and then
 ///   what the machine asks for is done
-/// - `has_permit(slot)`, `release_permit()`: see `budget_share`
+/// - `has_permit(slot)`, `permit_used()`, `release_permit()`: see `budget_share`
 /// - `tell_of(c, watch, input)`: as `tell_machine`, and afterwards `c` is looked at
 /// @threads any thread
 template <class Driver, class Transport, class Executor>
@@ -170,6 +170,7 @@ private:
     void opened(connection_type& c, stream_type stream) {
         c.stream = std::move(stream);
         c.add_ref();  // the slot's
+        driver().permit_used();
         driver().tell_of(c, true, [&](auto& machine, time_point now) {
             c.under_way = {};
             machine.slot_opened(*c.slot, now);

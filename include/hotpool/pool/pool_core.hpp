@@ -79,7 +79,7 @@ public:
         // What connections need of the context is there before this: it ends after this has been told of the end.
         const stream_type first(executor());
         this->arrive(executor());
-        this->join_budget();
+        this->join_budget(machine_);
         this->tell([](time_point) {});
     }
 
@@ -266,7 +266,7 @@ private:
         }
         if (take_events(out)) return true;
         out.answered = context_over_ ? progress_.take_first() : progress_.take_answered(progress());
-        if (out.answered == nullptr) out.errand = this->take_errand(machine_);
+        if (out.answered == nullptr) out.errand = this->take_errand(machine_, now);
         return out.answered != nullptr || out.errand != budget_errand::none;
     }
     bool take_events(order_type& out) noexcept {
@@ -301,7 +301,7 @@ private:
         }
     }
     time_point next_due() noexcept {
-        return is_over() ? never : std::min(machine_.next_due(), this->let_go_of().next_due());
+        return is_over() ? never : std::min(this->due_with_budget(machine_), this->let_go_of().next_due());
     }
     bool is_over() const noexcept { return machine_.stopped() && machine_.empty() && this->let_go_of().empty(); }
     void time_passed(time_point now) { machine_.time_passed(now); }
