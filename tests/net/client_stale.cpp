@@ -1,13 +1,16 @@
 // Servers that close after each response without saying so: every idempotent request is answered all the same.
 #include "hotpool/health_checker.hpp"
 #include "hotpool/http_client.hpp"
+#include "support/black_hole.hpp"
 #include "support/http_test.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,25 +59,31 @@ int answered(stage<Side>& s, const request_builder& request, int count, int at_o
     return right;
 }
 
-/// Connections are well until they `fall_silent`; those made later are well.
+/// Connections are well until they `fall_silent`: then a firewall has forgotten them. Those made later are well.
 class forgetful_way {
 public:
     loopback_server::script script() {
         return [this](server_connection& c) {
-            const bool early = !silent_;
+            {
+                const std::lock_guard lock(mutex_);
+                known_.push_back(c.fd());
+            }
             for (;;) {
-                const std::string request = read_request(c);
-                if (early && silent_) return c.stay();
-                if (request.starts_with("POST")) ++posts_;
+                if (read_request(c).starts_with("POST")) ++posts_;
                 c.write(ok("here"));
             }
         };
     }
-    void fall_silent() { silent_ = true; }
+    /// While no connection ends.
+    void fall_silent() {
+        const std::lock_guard lock(mutex_);
+        for (const int fd : known_) REQUIRE(forget_connection(fd));
+    }
     int posts() const { return posts_; }
 
 private:
-    std::atomic<bool> silent_{false};
+    std::mutex mutex_;
+    std::vector<int> known_;
     std::atomic<int> posts_{0};
 };
 
@@ -205,6 +214,47 @@ TEMPLATE_TEST_CASE("request_that_may_not_be_repeated_fails_by_silence_and_warns_
     for (int i = 0; i < 8; ++i) CHECK(send(s, client, post).body() == "here");
     CHECK(way.posts() == 8);
     CHECK(s.retired(retire_reason::distrusted) == 7);
+}
+
+TEMPLATE_TEST_CASE("silence_is_found_out_by_the_system_where_it_is_told_to", "[client]", tcp_transport, tls_transport) {
+    using side = std::conditional_t<std::is_same_v<TestType, tcp_transport>, over_tcp, over_tls>;
+    forgetful_way way;
+    loopback_server server = side::serve(way.script());
+    asio::io_context io;
+    auto options = side::options();
+    int first = -1;  // this side's end, which is to hear nothing either
+    tcp_options impatient{.keep_alive = true,
+                          .keep_alive_idle = 1s,
+                          .keep_alive_interval = 1s,
+                          .keep_alive_probes = 1,
+                          .user_timeout = 300ms};
+    impatient.before_connect = [&](native_socket socket, const ip_endpoint&) {
+        if (first == -1) first = static_cast<int>(socket);
+        return std::error_code();
+    };
+    if constexpr (side::is_tls)
+        options.tcp = impatient;
+    else
+        options = impatient;
+    connection_pool<TestType> pool(io.get_executor(), {"127.0.0.1", server.port()}, {}, options);
+    http_client client(pool);
+    const auto body_of_get = [&] {
+        answer a;
+        client.async_send(get_request, stage<side>::into(a));
+        REQUIRE(run_until(io, [&] { return a.completions != 0; }));
+        return a.error ? a.error.message() : a.body();
+    };
+    REQUIRE(body_of_get() == "here");
+    way.fall_silent();
+    REQUIRE(forget_connection(first));
+    SECTION("under a request, which is repeated") {
+        CHECK(body_of_get() == "here");
+        CHECK(server.accepted() == 2);
+    }
+    SECTION("while it is idle") {
+        CHECK(run_until(io, [&] { return pool.stats().now.total() == 0; }));
+        CHECK(pool.stats().total.retired_for(retire_reason::peer_closed) == 1);
+    }
 }
 
 TEMPLATE_TEST_CASE("silent_fresh_connection_is_the_end_of_it", "[client]", over_tcp, over_tls) {
