@@ -65,8 +65,9 @@ public:
     /// So far, but for those on stale connections.
     unsigned tries() const noexcept { return tries_; }
 
-    /// A connection has come, which has or has not been used before.
-    void lent(bool reused) noexcept { reused_ = reused; }
+    /// A connection has come, which has or has not been used before. What was asked for as fresh counts as that, though
+    /// a probe may have used it: so no request goes from one stale connection to the next.
+    void lent(bool reused) noexcept { reused_ = reused && !wants_fresh_; }
     /// None has, for this reason.
     order not_lent(std::error_code why, time_point now) noexcept {
         const bool overdue = why == errc::get_timed_out && now >= deadline_;

@@ -71,7 +71,8 @@ public:
 };
 
 /// Keeps retries to 20 % of the requests, so that a failing origin is not hit harder for failing; three are free. Those
-/// after stale connections are not paid for: they say nothing of the origin, and each is bounded by a connection that was.
+/// after stale connections are not paid for: they say nothing of the origin, and each has used up a connection that had
+/// served before.
 /// @threads any thread
 class retry_budget {
 public:
