@@ -44,6 +44,24 @@ TEMPLATE_TEST_CASE("silence_ends_with_the_deadline_and_nothing_is_sent_again", "
     CHECK(s.times_in_the_end(1) == (w == way::down ? 1 : 0));
 }
 
+TEMPLATE_TEST_CASE("get_survives_a_connection_that_fell_silent_while_it_was_idle", "[faults]", over_tcp, over_tls) {
+    const descriptors_kept no_leak;
+    fault_stage<TestType> s;
+    s.use_one();
+    s.arm(way::down, {.what = fault::silence, .after = true});
+    CHECK(s.send(get_of(1)).body() == body_of(1));
+    http_client impatient(s.pool, {.first_byte_timeout = 300ms});
+    const request_builder get = get_of(2);
+    answer a;
+    impatient.async_send(get, stage<TestType>::into(a));
+    REQUIRE(s.until([&] { return a.completions != 0; }));
+    INFO(a.error.message());
+    CHECK(a.body() == body_of(2));
+    CHECK(s.pool.stats().total.retired_for(retire_reason::lease_deadline) == 1);
+    CHECK(s.pool.stats().total.opened == 2);
+    CHECK(s.times_in_the_end(2) == 1);
+}
+
 TEMPLATE_TEST_CASE("refused_connection_is_named_and_later_ones_are_not_held_back_for_long", "[faults]", over_tcp,
                    over_tls) {
     fault_stage<TestType> s;

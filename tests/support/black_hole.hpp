@@ -1,6 +1,7 @@
-// An address that never answers.
+// An address that never answers, and a connection that is silently cut.
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include <vector>
@@ -31,5 +32,13 @@ private:
     net::ip::tcp::acceptor acceptor_;
     std::vector<net::ip::tcp::socket> fillers_;
 };
+
+/// Whatever comes in for this end of a connection is lost from now on, as behind a firewall that has forgotten it:
+/// nothing is acknowledged, not even an end.
+inline bool forget_connection(int fd) {
+    sock_filter drop{BPF_RET | BPF_K, 0, 0, 0};
+    const sock_fprog all{1, &drop};
+    return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &all, sizeof all) == 0;
+}
 
 }  // namespace hotpool::test

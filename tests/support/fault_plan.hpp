@@ -46,7 +46,7 @@ enum class way : std::uint8_t { up, down };
 struct fault_order {
     fault what = fault::none;
     std::size_t at = 0;                 ///< how many bytes pass (`truncate`), or which byte changes (`corrupt`)
-    bool after = false;                 ///< of `half_close` and `reset`: the chunk passes first
+    bool after = false;                 ///< of `half_close`, `reset` and `silence`: the chunk passes first
     std::chrono::microseconds wait{0};  ///< of `delay` and `stale_close`
 };
 

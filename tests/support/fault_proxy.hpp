@@ -237,7 +237,10 @@ private:
             case fault::reset:
                 if (order.after) co_await pass(*l, w, to, chunk);
                 co_return l->reset();
-            case fault::silence: l->silent = true; co_return;
+            case fault::silence:
+                if (order.after) co_await pass(*l, w, to, chunk);
+                l->silent = true;
+                co_return;
             case fault::stale_close:
                 co_await pass(*l, w, to, chunk);
                 co_await pause(order.wait);

@@ -86,47 +86,110 @@ TEST_CASE("failure_of_one_try_leads_to_another_or_to_the_end", "[client]") {
         {"nonsense", get, errc::bad_status_line, answered_partly, true, order::fail},
         {"cancelled", get, errc::cancelled, sent, true, order::fail},
         {"timed out", get, errc::request_timed_out, sent, true, order::fail},
-        {"silent", get, errc::first_byte_timed_out, sent, true, order::fail},
+        {"silent", get, errc::first_byte_timed_out, sent, true, order::get},
+        {"silent, not idempotent", post, errc::first_byte_timed_out, sent, true, order::fail},
+        {"silent on a fresh connection", get, errc::first_byte_timed_out, sent, false, order::fail},
+        {"silent after a word", get, errc::first_byte_timed_out, answered_partly, true, order::fail},
+        {"silent in a response", get, errc::response_stalled, answered_partly, true, order::fail},
+        {"spoken first on a fresh connection", get, errc::unsolicited_bytes, unsent, false, order::fail},
+        {"spoken first, not idempotent", post, errc::unsolicited_bytes, unsent, true, order::get},
+        {"stale, broken TLS", get, errc::tls_truncated, sent, true, order::get},
     };
     for (const row& r : rows) {
         CAPTURE(r.sentence);
         request one(r.what);
         CHECK(one.fail(r.why, r.progress, r.reused) == r.next);
         if (r.next == order::fail) CHECK(one.m.error() == r.why);
-        CHECK(one.m.tries() == (r.next == order::get ? 2u : 1u));
+        if (r.next == order::get) CHECK(one.m.wants_fresh());
     }
 }
 
-TEST_CASE("third_try_is_the_last_and_on_a_fresh_connection", "[client]") {
-    request r(get);
-    CHECK(r.fail(errc::stale_connection, unsent, true) == order::get);
-    CHECK_FALSE(r.m.wants_fresh());
-    CHECK(r.fail(errc::response_missing, sent, true) == order::pause);
+TEST_CASE("stale_connection_leads_to_a_fresh_one_at_once_and_counts_for_nothing", "[client]") {
+    request r(get, noon + 1ns);
+    for (int i = 0; i < 3; ++i) CHECK(r.budget.withdraw());
+    CHECK_FALSE(r.budget.withdraw());
+    CHECK(r.fail(errc::response_missing, sent, true) == order::get);
     CHECK(r.m.wants_fresh());
-    CHECK(r.m.resumes_at() == noon + 15ms);
-    CHECK(r.fail(errc::response_missing, sent, false) == order::fail);
+    CHECK(r.m.resumes_at() == time_point::min());
+    CHECK(r.m.tries() == 1);
+    const bool probed_before = GENERATE(false, true);
+    CHECK(r.fail(errc::response_missing, sent, probed_before) == order::fail);
     CHECK(r.m.error() == errc::response_missing);
+}
+
+TEST_CASE("stale_connection_costs_no_try_of_those_that_the_origin_has_asked_for", "[client]") {
+    request r(get, never, 5s);
+    CHECK(r.answer(503, "0") == order::get);
+    CHECK(r.answer(503, "0") == order::pause);
+    CHECK_FALSE(r.m.wants_fresh());
+    CHECK(r.fail(errc::connection_reset, sent, true) == order::get);
+    CHECK(r.m.wants_fresh());
+    CHECK(r.answer(503, "0") == order::deliver);
+    CHECK(r.m.tries() == 3);
+}
+
+TEST_CASE("silence_is_met_once_more_within_the_deadline_and_the_budget", "[client]") {
+    request once(get, noon + 1ns);
+    CHECK(once.fail(errc::first_byte_timed_out, sent, true) == order::get);
+    CHECK(once.m.wants_fresh());
+    CHECK(once.m.tries() == 2);
+    CHECK(once.fail(errc::first_byte_timed_out, sent, false) == order::fail);
+    CHECK(once.m.error() == errc::first_byte_timed_out);
+
+    request late(get, noon);
+    CHECK(late.fail(errc::first_byte_timed_out, sent, true) == order::fail);
+
+    request broke(get);
+    while (broke.budget.withdraw()) continue;
+    CHECK(broke.fail(errc::first_byte_timed_out, sent, true) == order::fail);
+}
+
+TEST_CASE("policy_that_gives_up_is_heeded_and_one_that_does_not_mind_gets_a_fresh_connection", "[client]") {
+    struct never_again : retry {
+        retry_verdict judge(const failed_try&) const noexcept { return retry_verdict::give_up; }
+    };
+    struct anywhere : retry {
+        retry_verdict judge(const failed_try&) const noexcept { return retry_verdict::again; }
+        duration pause(const failed_try&, double) const noexcept { return 1s; }
+    };
+    retry_budget budget;
+    const never_again no;
+    client_machine<never_again> stops(get, no, 0s);
+    stops.start(never, budget);
+    stops.lent(true);
+    CHECK(stops.failed(errc::stale_connection, unsent, noon, 0.5, budget) == client_machine<never_again>::order::fail);
+    const anywhere any;
+    client_machine<anywhere> goes(get, any, 0s);
+    goes.start(never, budget);
+    goes.lent(true);
+    CHECK(goes.failed(errc::stale_connection, unsent, noon, 0.5, budget) == client_machine<anywhere>::order::get);
+    CHECK(goes.wants_fresh());
 }
 
 TEST_CASE("pause_that_would_outlast_the_deadline_is_not_begun", "[client]") {
     for (const duration left : {duration(15ms), duration(16ms)}) {
-        request r(get, noon + left);
-        CHECK(r.fail(errc::stale_connection, unsent, true) == order::get);
-        CHECK(r.fail(errc::stale_connection, unsent, true) == (left > 15ms ? order::pause : order::fail));
+        request r(get, noon + left, 5s);
+        CHECK(r.answer(503, "0") == order::get);
+        CHECK(r.answer(503, "0") == (left > 15ms ? order::pause : order::deliver));
     }
 }
 
-TEST_CASE("retries_are_paid_for", "[client]") {
-    retry_budget shared;
-    int retried = 0;
-    for (int i = 0; i < 20; ++i) {
-        machine m(get, policy, 0s);
-        m.start(never, shared);
-        m.lent(true);
-        retried += m.failed(errc::stale_connection, unsent, noon, 0.5, shared) == order::get;
-    }
-    CHECK(retried >= 3);
-    CHECK(retried <= 7);  // three are free, and one for each five requests
+TEST_CASE("retries_are_paid_for_but_for_stale_connections", "[client]") {
+    const auto retried_of_20 = [](std::error_code why, exchange_progress progress) {
+        retry_budget shared;
+        int retried = 0;
+        for (int i = 0; i < 20; ++i) {
+            machine m(get, policy, 0s);
+            m.start(never, shared);
+            m.lent(true);
+            retried += m.failed(why, progress, noon, 0.5, shared) == order::get;
+        }
+        return retried;
+    };
+    CHECK(retried_of_20(errc::stale_connection, unsent) == 20);
+    CHECK(retried_of_20(errc::response_missing, sent) == 20);
+    CHECK(retried_of_20(errc::first_byte_timed_out, sent) >= 3);
+    CHECK(retried_of_20(errc::first_byte_timed_out, sent) <= 7);  // three are free, and one for each five requests
 }
 
 TEST_CASE("deadline_that_passed_before_the_last_try_speaks_for_all_tries", "[client]") {
@@ -188,15 +251,24 @@ TEST_CASE("response_that_asks_to_come_back_is_heeded_within_bounds", "[client]")
     CHECK(request(get, noon + 2s, 5s).answer(503, "2") == order::deliver);
 }
 
-TEST_CASE("age_is_blamed_for_what_happens_to_reused_connections_only", "[client]") {
+TEST_CASE("doubt_is_cast_by_what_happens_to_reused_connections_only", "[client]") {
+    using hotpool::detail::doubt;
     machine m(get, policy, 0s);
     m.lent(true);
-    CHECK(m.blames_age(errc::stale_connection, unsent));
-    CHECK(m.blames_age(errc::response_missing, sent));
-    CHECK_FALSE(m.blames_age(errc::response_truncated, answered_partly));
-    CHECK_FALSE(m.blames_age(errc::cancelled, sent));
+    CHECK(m.casts_doubt(errc::stale_connection, unsent) == doubt::closed);
+    CHECK(m.casts_doubt(errc::response_missing, sent) == doubt::closed);
+    CHECK(m.casts_doubt(errc::maybe_processed, sent) == doubt::closed);
+    CHECK(m.casts_doubt(errc::unsolicited_bytes, unsent) == doubt::closed);
+    CHECK(m.casts_doubt(errc::first_byte_timed_out, sent) == doubt::silent);
+    CHECK(m.casts_doubt(errc::request_timed_out, sent) == doubt::silent);
+    CHECK(m.casts_doubt(errc::request_timed_out, answered_partly) == doubt::none);
+    CHECK(m.casts_doubt(errc::request_timed_out, unsent) == doubt::none);
+    CHECK(m.casts_doubt(errc::request_unsent, unsent) == doubt::none);
+    CHECK(m.casts_doubt(errc::response_truncated, answered_partly) == doubt::none);
+    CHECK(m.casts_doubt(errc::cancelled, sent) == doubt::none);
     m.lent(false);
-    CHECK_FALSE(m.blames_age(errc::response_missing, sent));
+    CHECK(m.casts_doubt(errc::response_missing, sent) == doubt::none);
+    CHECK(m.casts_doubt(errc::first_byte_timed_out, sent) == doubt::none);
 }
 
 TEST_CASE("interruptions_end_a_request_in_every_step", "[client]") {

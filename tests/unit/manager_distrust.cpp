@@ -1,4 +1,4 @@
-// A reused connection turns out dead: those idle as long are not used again.
+// A reused connection turns out dead or silent: those that likely are, too, are not used again unasked.
 #include <chrono>
 #include <vector>
 
@@ -115,6 +115,71 @@ TEST_CASE("tended_connection_of_a_pool_that_stops_ends_for_that", "[manager]") {
     bench.settle();
     CHECK(bench.retired_for(distrusted) == 0);
     CHECK(bench.retired_for(retire_reason::drained) == 1);
+}
+
+TEST_CASE("connections_to_another_address_share_no_closing", "[manager]") {
+    machine_bench<> bench({.max_connections = 4});
+    bench.machine.use_endpoints(
+        endpoint_list{{*ip_address::parse("192.0.2.1"), 80}, {*ip_address::parse("192.0.2.2"), 80}});
+    const auto slots = idle_one_by_one(bench, 4);
+    auto* const stale = bench.get().granted;
+    REQUIRE(stale != nullptr);
+    std::size_t there = 0;
+    for (auto* s : slots) there += s != stale && s->endpoint == stale->endpoint;
+    REQUIRE(there > 0);
+    REQUIRE(there < 3);
+    find_stale(bench, *stale);
+    CHECK(bench.retired_for(distrusted) == there);
+}
+
+TEST_CASE("silence_puts_an_end_to_all_that_have_not_been_heard_of_since", "[manager]") {
+    machine_bench<lends_oldest> bench({.max_connections = 4});
+    const auto slots = idle_one_by_one(bench, 4);
+    auto* const heard = bench.get().granted;
+    auto* const silent = bench.get().granted;
+    REQUIRE(heard == slots[0]);
+    REQUIRE(silent == slots[1]);
+    const time_point asked_at = bench.now;
+    bench.wait(1s);
+    bench.put(*heard);
+    bench.machine.silence_found(bench.now, asked_at, false);
+    bench.settle();
+    CHECK(bench.retired_for(distrusted) == 2);  // though both were put back after the silent one
+    CHECK(slots[2]->state == slot_state::closing);
+    CHECK(slots[3]->state == slot_state::closing);
+    CHECK(heard->state == slot_state::idle);
+    CHECK(silent->state == slot_state::leased);
+}
+
+TEST_CASE("silence_has_the_others_probed_where_somebody_does", "[manager]") {
+    machine_bench<> bench({.max_connections = 4});
+    const auto slots = idle_one_by_one(bench, 4);
+    auto* const silent = bench.get().granted;
+    const time_point asked_at = bench.now;
+    bench.wait(1s);
+    REQUIRE(bench.machine.tend_started(*slots[0]));
+    bench.machine.silence_found(bench.now, asked_at, true);
+    bench.settle();
+    CHECK(bench.count(slot_state::idle) == 0);
+    auto* const first = bench.take(slot_task::probe);
+    auto* const second = bench.take(slot_task::probe);
+    REQUIRE(first != nullptr);
+    REQUIRE(second != nullptr);
+    CHECK(bench.take(slot_task::probe) == nullptr);
+    bench.machine.probe_finished(*first, bench.now, true);
+    bench.machine.probe_finished(*second, bench.now, false);
+    bench.machine.tend_finished(*slots[0], bench.now);
+    bench.settle();
+    CHECK(first->state == slot_state::idle);
+    CHECK(bench.retired_for(retire_reason::probe_failed) == 1);
+    CHECK(bench.retired_for(distrusted) == 1);  // the one that was being tended
+    bench.put(*silent, {.retire = retire_reason::lease_deadline});
+    CHECK(bench.get().granted == first);
+    // It has been heard of since, and is trusted.
+    bench.put(*first);
+    bench.machine.silence_found(bench.now, asked_at, true);
+    bench.settle();
+    CHECK(first->state == slot_state::idle);
 }
 
 TEST_CASE("distrust_finds_nothing_where_nothing_is_idle", "[manager]") {

@@ -18,6 +18,7 @@ failed_try combination(unsigned n, unsigned tries) {
             .wrote_nothing = (n & 2) != 0,
             .response_begun = (n & 4) != 0,
             .asked_back = (n & 32) != 0,
+            .timed_out = (n & 64) != 0,
             .idempotent = (n & 8) != 0,
             .replayable = (n & 16) != 0};
 }
@@ -25,15 +26,17 @@ failed_try combination(unsigned n, unsigned tries) {
 }  // namespace
 
 TEST_CASE("request_is_sent_again_only_by_what_is_known", "[policy]") {
-    for (unsigned n = 0; n < 32; ++n) {
+    for (unsigned n = 0; n < 128; ++n) {
         const failed_try t = combination(n, 1);
-        CAPTURE(t.reused, t.wrote_nothing, t.response_begun, t.idempotent, t.replayable);
+        if (t.asked_back) continue;
+        CAPTURE(t.reused, t.wrote_nothing, t.response_begun, t.idempotent, t.replayable, t.timed_out);
         bool allowed = true;
         if (!t.reused) allowed = false;                          // a fresh connection's failure is the origin's
         if (t.response_begun) allowed = false;                   // the origin has acted
         if (!t.wrote_nothing && !t.idempotent) allowed = false;  // it may have acted
         if (!t.replayable) allowed = false;                      // the body is gone
-        CHECK(retry().judge(t) == (allowed ? retry_verdict::again : retry_verdict::give_up));
+        CHECK(retry().judge(t) == (allowed ? retry_verdict::again_on_fresh : retry_verdict::give_up));
+        CHECK(t.was_stale() == (t.reused && !t.response_begun && !t.timed_out));
     }
 }
 
@@ -62,14 +65,15 @@ TEST_CASE("first_retry_is_at_once_and_the_pauses_before_later_ones_grow", "[poli
     }
 }
 
-TEST_CASE("last_try_is_on_a_fresh_connection", "[policy]") {
+TEST_CASE("third_try_is_the_last_unless_its_connection_was_stale", "[policy]") {
     const failed_try stale{.reused = true, .wrote_nothing = true, .idempotent = true, .replayable = true};
-    const retry_verdict verdicts[] = {retry_verdict::again, retry_verdict::again_on_fresh, retry_verdict::give_up,
-                                      retry_verdict::give_up};
     for (unsigned tries = 1; tries <= 4; ++tries) {
         failed_try t = stale;
         t.tries = tries;
-        CHECK(retry().judge(t) == verdicts[tries - 1]);
+        CHECK(retry().judge(t) == retry_verdict::again_on_fresh);
+        t.timed_out = true;
+        CHECK(retry().judge(t) == (tries < 3 ? retry_verdict::again_on_fresh : retry_verdict::give_up));
+        CHECK_FALSE(t.was_stale());
     }
 }
 

@@ -20,19 +20,20 @@ enum class errc {
     lease_empty,      ///< The lease, reader or connection is not there: moved from, given back or never obtained.
 
     // opening a connection
-    resolve_failed,              ///< The name service gave no answer, or answered that it knows no such name.
-    resolve_empty,               ///< The endpoint source answered with no address that can be used.
-    connect_refused,             ///< Nobody listens at the address.
-    connect_unreachable,         ///< No route leads to the address.
-    connect_failed,              ///< Connecting failed for a reason that has no code of its own.
-    connect_timed_out,           ///< `connect_timeout`, or the share of it that one address has, passed.
-    descriptors_exhausted,       ///< The process or the system has no file descriptor left; no address is blamed.
-    tls_setup_failed,            ///< OpenSSL refused a certificate, a key or an option of this side.
-    handshake_failed,            ///< The peers could not agree in the handshake, or one of them broke the protocol.
-    handshake_timed_out,         ///< `handshake_timeout` passed.
-    handshake_closed,            ///< The peer closed or reset the connection before the handshake was done.
-    certificate_missing,         ///< The peer sent no certificate where one is asked for.
-    certificate_expired,         ///< A certificate of the peer's chain is past its last day.
+    resolve_failed,         ///< The name service gave no answer, or answered that it knows no such name.
+    resolve_empty,          ///< The endpoint source answered with no address that can be used.
+    connect_refused,        ///< Nobody listens at the address.
+    connect_unreachable,    ///< No route leads to the address.
+    connect_failed,         ///< Connecting failed for a reason that has no code of its own.
+    connect_timed_out,      ///< `connect_timeout`, or the share of it that one address has, passed.
+    descriptors_exhausted,  ///< The process or the system has no file descriptor left; no address is blamed.
+    socket_setup_failed,    ///< The system or `before_connect` refused what `tcp_options` say; no address is blamed.
+    tls_setup_failed,       ///< OpenSSL refused a certificate, a key or an option of this side.
+    handshake_failed,       ///< The peers could not agree in the handshake, or one of them broke the protocol.
+    handshake_timed_out,    ///< `handshake_timeout` passed.
+    handshake_closed,       ///< The peer closed or reset the connection before the handshake was done.
+    certificate_missing,    ///< The peer sent no certificate where one is asked for.
+    certificate_expired,    ///< A certificate of the peer's chain is past its last day.
     certificate_not_yet_valid,   ///< A certificate of the peer's chain is before its first day.
     certificate_host_mismatch,   ///< The certificate names other hosts than the origin's.
     certificate_self_signed,     ///< The chain ends in a root of its own that is not trusted.

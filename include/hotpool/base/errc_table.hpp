@@ -61,6 +61,7 @@ inline constexpr auto errc_rows = [] {
         {errc::connect_failed, open_failed, "the connection could not be made"},
         {errc::connect_timed_out, timed_out | open_failed, "the connect timeout passed before the connection was made"},
         {errc::descriptors_exhausted, open_failed, "no file descriptor was left for the connection"},
+        {errc::socket_setup_failed, open_failed, "the socket could not be set up as tcp_options say"},
         {errc::tls_setup_failed, open_failed, "OpenSSL could not set up the TLS session"},
         {errc::handshake_failed, open_failed, "the TLS handshake failed"},
         {errc::handshake_timed_out, timed_out | open_failed, "the time for the TLS handshake passed"},

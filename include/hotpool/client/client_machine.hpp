@@ -8,6 +8,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "hotpool/base/doubt.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/http/fields_view.hpp"
@@ -24,9 +25,10 @@ struct exchange_progress {
     bool response_begun = false;
 };
 
-/// Each try gets a connection and makes an exchange on it. A connection that was lost, and a response that asks to come
-/// back later, may be followed by another try, at once or after a pause; the retry policy, its budget and the deadline
-/// of all tries together decide.
+/// Each try gets a connection and makes an exchange on it. A connection that was lost or silent, and a response that asks
+/// to come back later, may be followed by another try, at once or after a pause; the retry policy, its budget and the
+/// deadline of all tries together decide. After a stale connection the budget is not asked: the next try is at once, on a
+/// fresh connection, and so there is no more than one for each try that counts.
 ///
 ///     start --> get --> (lent) --> exchange --> deliver
 ///                ^                    |
@@ -60,10 +62,12 @@ public:
     time_point deadline() const noexcept { return deadline_; }
     time_point resumes_at() const noexcept { return resumes_at_; }
     const std::error_code& error() const noexcept { return error_; }
+    /// So far, but for those on stale connections.
     unsigned tries() const noexcept { return tries_; }
 
-    /// A connection has come, which has or has not been used before.
-    void lent(bool reused) noexcept { reused_ = reused; }
+    /// A connection has come, which has or has not been used before. What was asked for as fresh counts as that, though
+    /// a probe may have used it: so no request goes from one stale connection to the next.
+    void lent(bool reused) noexcept { reused_ = reused && !wants_fresh_; }
     /// None has, for this reason.
     order not_lent(std::error_code why, time_point now) noexcept {
         const bool overdue = why == errc::get_timed_out && now >= deadline_;
@@ -72,16 +76,21 @@ public:
     order cancelled() noexcept { return fail(errc::cancelled); }
     order memory_refused() noexcept { return fail(std::make_error_code(std::errc::not_enough_memory)); }
 
-    /// Whether a failure says that connections which have been idle as long as this one are likely over too.
-    bool blames_age(std::error_code why, exchange_progress progress) const noexcept {
-        return why == condition::connection_lost && reused_ && !progress.response_begun;
+    /// What a failure says of connections that have been idle as long as this one.
+    doubt casts_doubt(std::error_code why, exchange_progress progress) const noexcept {
+        if (!reused_ || progress.response_begun) return doubt::none;
+        if (is_loss(why)) return doubt::closed;
+        const bool silent = why == errc::first_byte_timed_out || why == errc::request_timed_out;
+        return silent && !progress.wrote_nothing ? doubt::silent : doubt::none;
     }
 
     /// The exchange has failed.
     /// @param chance a random number in [0, 1)
     order failed(std::error_code why, exchange_progress progress, time_point now, double chance, retry_budget& budget) {
-        const bool lost = why == condition::connection_lost || why == errc::unsolicited_bytes;
-        if (lost && tries_again(this_try(progress, false), duration::zero(), now, chance, budget)) return next_try();
+        failed_try t = this_try(progress);
+        t.timed_out = why == errc::first_byte_timed_out;
+        const bool may = is_loss(why) || (t.timed_out && now < deadline_);
+        if (may && tries_again(t, duration::zero(), now, chance, budget)) return next_try();
         return fail(why);
     }
 
@@ -90,9 +99,11 @@ public:
     order answered(unsigned status, const http::fields_view& fields, exchange_progress progress, time_point now,
                    std::chrono::sys_seconds date, double chance, retry_budget& budget) {
         if (status == 417) return refused_to_be_asked(now);
-        if (const std::optional<duration> asked = wait_asked_for(status, fields, date))
-            if (tries_again(this_try(progress, true), *asked, now, chance, budget)) return next_try();
-        return order::deliver;
+        const std::optional<duration> asked = wait_asked_for(status, fields, date);
+        if (!asked) return order::deliver;
+        failed_try t = this_try(progress);
+        t.asked_back = true;
+        return tries_again(t, *asked, now, chance, budget) ? next_try() : order::deliver;
     }
     /// Whether `answered` is to be asked of a response with this status.
     bool may_ask_back(unsigned status) const noexcept {
@@ -103,12 +114,14 @@ public:
     bool asks_first() const noexcept { return asks_first_; }
 
 private:
-    failed_try this_try(exchange_progress progress, bool asked_back) const noexcept {
+    static bool is_loss(std::error_code why) noexcept {
+        return why == condition::connection_lost || why == errc::unsolicited_bytes;
+    }
+    failed_try this_try(exchange_progress progress) const noexcept {
         return {.tries = tries_,
                 .reused = reused_,
                 .wrote_nothing = progress.wrote_nothing,
                 .response_begun = progress.response_begun,
-                .asked_back = asked_back,
                 .idempotent = request_->is_idempotent(),
                 .replayable = request_->replayable()};
     }
@@ -116,14 +129,15 @@ private:
     bool tries_again(const failed_try& t, duration asked, time_point now, double chance, retry_budget& budget) {
         const retry_verdict verdict = policy_->judge(t);
         if (verdict == retry_verdict::give_up) return false;
-        const duration wait = std::max(asked, policy_->pause(t, chance));
+        const bool stale = t.was_stale();
+        const duration wait = stale ? duration::zero() : std::max(asked, policy_->pause(t, chance));
         const time_point when = wait > duration::zero() ? base::after(now, wait) : time_point::min();
-        if (when >= deadline_ || !budget.withdraw()) return false;
+        if (when >= deadline_ || !(stale || budget.withdraw())) return false;
         if (!t.wrote_nothing && request_->rewind() != errc{}) return false;
-        wants_fresh_ = verdict == retry_verdict::again_on_fresh;
+        wants_fresh_ = stale || verdict == retry_verdict::again_on_fresh;
         sent_ = sent_ || !t.wrote_nothing;
         resumes_at_ = when;
-        ++tries_;
+        if (!stale) ++tries_;
         return true;
     }
     order next_try() const noexcept { return resumes_at_ == time_point::min() ? order::get : order::pause; }

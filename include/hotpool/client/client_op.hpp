@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "hotpool/base/access.hpp"
+#include "hotpool/base/doubt.hpp"
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/client/client_core.hpp"
@@ -179,8 +180,9 @@ private:
     }
 
     void failed(delivery how, std::error_code failure) {
-        if (machine_.blames_age(failure, progress())) client_->pool->distrust(*access::connection(lease_));
         const time_point now = clock_type::now();
+        if (const doubt cast = machine_.casts_doubt(failure, progress()); cast != doubt::none)
+            client_->pool->distrust(*access::connection(lease_), cast, base::after(now, -silence_before(failure)));
         const order next = machine_.failed(failure, progress(), now, chance(now), client_->budget);
         if (next != order::fail) {
             lease_ = {};
@@ -188,6 +190,11 @@ private:
         }
         if constexpr (what == collect::whole) access::end(lease_, false);
         finish(how, {});
+    }
+
+    /// At least so long ago the connection was asked, and had not failed yet.
+    duration silence_before(std::error_code failure) const noexcept {
+        return failure == errc::first_byte_timed_out ? client_->exchange.first_byte_timeout : client_->request_timeout;
     }
 
     Result take_result() {

@@ -149,9 +149,16 @@ public:
 
     /// An idle connection turned out to be over. False when it is not idle any more: its holder will find out.
     bool idle_failed(slot_type& s, retire_reason why) noexcept { return parts_.lent.idle_failed(s, why); }
-    /// A connection that had been idle before its lease turned out dead: those idle for as long or longer are no better.
+    /// A connection that had been idle before its lease turned out closed: those to the same address that have been idle
+    /// for as long or longer are no better, and end.
     /// @cost a look at each idle connection, since a probe changes their order
     void stale_found(const slot_type& stale) noexcept { parts_.lent.stale_found(stale); }
+    /// One that was asked at `asked_at` has been silent since, which may be the way's fault: idle ones that have not been
+    /// heard of since then are probed before they are lent, where `probes` says that somebody does, or end.
+    /// @cost a look at each idle connection
+    void silence_found(time_point now, time_point asked_at, bool probes) noexcept {
+        parts_.lent.silence_found(now, asked_at, probes);
+    }
     /// Ends the connection idle longest, for the sake of another pool. False when none is idle.
     bool reclaim_idle() noexcept { return parts_.lent.oldest_failed(retire_reason::budget); }
     /// Since when that one is idle; `never`: none is.

@@ -121,7 +121,8 @@ public:
         const bool cut = s.dialling != nullptr && std::exchange(s.dialling->cut, false);
         if (cut && error == errc::cancelled) error = errc::connect_timed_out;
         report(pool_event_kind::opening_failed, s, error);
-        const bool says_nothing = local || error == errc::cancelled || error == errc::access_denied;
+        const bool says_nothing =
+            local || error == errc::cancelled || error == errc::access_denied || error == errc::socket_setup_failed;
         if (s.endpoint != nullptr && !says_nothing) count_failure(s, now, error);
 
         if (s.dialling != nullptr && !stopped && !local && now < s.dialling->deadline && next_attempt(s, now)) {

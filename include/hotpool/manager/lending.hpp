@@ -118,8 +118,16 @@ public:
     }
     void stale_found(const slot_type& stale) noexcept {
         idle_.for_each([&](slot_type& s) {
-            if (s.idle_since > stale.idle_since || idle_failed(s, retire_reason::distrusted)) return;
-            if (s.retire == retire_reason::none) s.retire = retire_reason::distrusted;  // being tended just now
+            if (s.endpoint == stale.endpoint && s.idle_since <= stale.idle_since) distrust(s);
+        });
+    }
+    void silence_found(time_point now, time_point asked_at, bool probes) noexcept {
+        idle_.for_each([&](slot_type& s) {
+            if (s.proven_at > asked_at) return;
+            if (probes && s.state == slot_state::idle)
+                look_after(s, now, due_matter::probe);
+            else
+                distrust(s);
         });
     }
     /// What its time has come for: an idle connection ends, is probed, or rests.
@@ -233,6 +241,11 @@ public:
     }
 
 private:
+    /// Ends one that has a place among the idle ones, or marks it where it is being tended just now.
+    void distrust(slot_type& s) noexcept {
+        if (!idle_failed(s, retire_reason::distrusted) && s.retire == retire_reason::none)
+            s.retire = retire_reason::distrusted;
+    }
     /// In nobody's hands but the pool's.
     std::size_t kept() const noexcept { return books.count(slot_state::idle) + books.count(slot_state::probing); }
     slot_type* next_idle() const noexcept {

@@ -32,7 +32,7 @@ enum class retire_reason : std::uint8_t {
     endpoint_ejected,   ///< its address failed too often
     access_denied,      ///< the access list denies its address now
     rotated,            ///< the transport has new options, as a new certificate
-    distrusted,         ///< idle as long as one that turned out dead
+    distrusted,         ///< idle as long as one that turned out dead, or unheard of since one was silent
     validation_failed,  ///< it was new and failed its validation
     leaked,             ///< its lease was held too long, its place was taken back
     discarded,          ///< the caller asked for it

@@ -50,7 +50,7 @@ public:
     /// An opening that was allowed has failed.
     void opening_failed(const ip_address& to, std::error_code error, time_point now) {
         if (access_ == nullptr || error == errc::access_denied) return;
-        if (error == errc::cancelled || error == errc::descriptors_exhausted)
+        if (error == errc::cancelled || error == errc::descriptors_exhausted || error == errc::socket_setup_failed)
             access_->use_abandoned(to, now);
         else
             access_->use_failed(to, now);

@@ -134,7 +134,6 @@ public:
         const std::lock_guard lock(this->mutex_);
         return progress_.forget(link);
     }
-
     void suspend() {
         this->tell([&](time_point) { machine_.suspended(); });
     }
@@ -303,6 +302,7 @@ private:
     time_point next_due() noexcept {
         return is_over() ? never : std::min(this->due_with_budget(machine_), this->let_go_of().next_due());
     }
+    bool has_prober() const noexcept { return prober_ != nullptr; }
     bool is_over() const noexcept { return machine_.stopped() && machine_.empty() && this->let_go_of().empty(); }
     void time_passed(time_point now) { machine_.time_passed(now); }
 

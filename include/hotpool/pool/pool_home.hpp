@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "hotpool/base/doubt.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/connection/connection_home.hpp"
@@ -25,6 +26,7 @@ namespace hotpool::detail {
 /// - `tell_machine(input)`: `input(machine, now)` under the lock, and then what the machine asks for is done
 /// - `with_machine(input)`: `input(machine)` under the lock
 /// - `ways_out()`, `release_permit()`: see `egress` and `budget_share`
+/// - `has_prober()`: whether somebody asks peers whether they are well; under the lock
 /// @threads any thread; each connection by whoever owns it
 template <class Driver, class Connection>
 class pool_home : public connection_home<Connection>, public idle_watch<Driver, Connection> {
@@ -101,10 +103,15 @@ public:
             if (deadline > now && !(ours && machine.overdue())) c.expired.store(false, std::memory_order_relaxed);
         });
     }
-    /// A request found its reused connection dead; it still holds the lease.
-    void distrust(Connection& c) {
-        driver().tell_machine([&](auto& machine, time_point) {
-            if (is_ours(c)) machine.stale_found(*c.slot);
+    /// A request found its reused connection dead or silent; it still holds the lease.
+    /// @param asked_at of one that is silent: since then nothing has been heard of it
+    void distrust(Connection& c, doubt cast, time_point asked_at) {
+        driver().tell_machine([&](auto& machine, time_point now) {
+            if (!is_ours(c)) return;
+            if (cast == doubt::closed)
+                machine.stale_found(*c.slot);
+            else
+                machine.silence_found(now, asked_at, driver().has_prober());
         });
     }
 

@@ -15,6 +15,7 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
+#include "hotpool/transport/socket_setup.hpp"
 #include "hotpool/transport/tcp_options.hpp"
 
 namespace hotpool::detail {
@@ -39,11 +40,7 @@ std::error_code prepare_socket(Socket& socket, const ip_endpoint& to, const std:
     if (socket.is_open()) socket.close(error);
     if (socket.open(to_asio(to).protocol(), error)) return error;
     if (socket.non_blocking(true, error)) return error;
-    // Not worth failing for: some sockets know no such option.
-    std::error_code ignored;
-    if (options.no_delay) socket.set_option(net::ip::tcp::no_delay(true), ignored);
-    if (options.keep_alive) socket.set_option(net::socket_base::keep_alive(true), ignored);
-    if (!from) return {};
+    if ((error = set_up(socket, to, options)) || !from) return error;
 #if defined(IP_BIND_ADDRESS_NO_PORT)
     // The port is chosen when the peer is known: otherwise all connections of this address share 28,000 of them.
     const int on = 1;

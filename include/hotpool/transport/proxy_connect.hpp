@@ -62,7 +62,8 @@ inline origin first_hop(const origin& target, const proxy_options& proxy) {
 
 /// The name of what kept the first hop from being reached. What this side alone is to blame for keeps its name.
 inline std::error_code first_hop_error(const std::error_code& error, const proxy_options& proxy) noexcept {
-    const bool own = error == errc::cancelled || error == errc::descriptors_exhausted || error == errc::access_denied;
+    const bool own = error == errc::cancelled || error == errc::descriptors_exhausted ||
+                     error == errc::socket_setup_failed || error == errc::access_denied;
     return error && proxy.enabled() && !own ? errc::proxy_unreachable : error;
 }
 

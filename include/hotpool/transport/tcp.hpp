@@ -28,6 +28,7 @@ public:
 
     explicit tcp_transport(origin target, const options& choices = {}) : target_(std::move(target)), options_(choices) {
         validate(target_);
+        validate(options_);
         detail::validate_tunnel(options_.proxy, target_);
         dialled_ = detail::first_hop(target_, options_.proxy);
     }

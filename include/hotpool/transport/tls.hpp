@@ -35,6 +35,7 @@ public:
     /// `errc::tls_setup_failed` if OpenSSL itself fails
     explicit tls_transport(origin target, options choices = {}) : target_(std::move(target)) {
         validate(target_);
+        validate(choices.tcp);
         detail::validate_tunnel(choices.tcp.proxy, target_);
         dialled_ = detail::first_hop(target_, choices.tcp.proxy);
         contexts_ = std::make_shared<detail::tls_contexts>(target_, std::move(choices));
@@ -49,6 +50,7 @@ public:
     /// forgotten, and the choice of profiles begins anew.
     /// @errors as the constructor, also if the proxy is another one; then nothing has changed
     void update(options choices) {
+        validate(choices.tcp);
         detail::validate_tunnel(choices.tcp.proxy, target_);
         if (detail::first_hop(target_, choices.tcp.proxy) != dialled_)
             throw std::invalid_argument(
