@@ -126,7 +126,7 @@ TEST_CASE("slow_attempt_is_overtaken_and_both_connections_are_used", "[manager][
 TEST_CASE("attempt_that_only_shakes_hands_is_not_overtaken", "[manager][endpoints]") {
     endpoint_bench bench({}, {a, b});
     bench.get();
-    bench.machine.opening_connected(bench.attempt());
+    bench.machine.opening_connected(bench.attempt(), bench.now);
     bench.wait(5s);
     CHECK(bench.asked(slot_task::open) == 0);
 }

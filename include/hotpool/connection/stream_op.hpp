@@ -141,6 +141,7 @@ private:
     void finish(delivery how, std::error_code error, std::size_t bytes) {
         const bool unharmed = !error || (error == errc::cancelled && Attempt::direction == io_want::read);
         if (!unharmed) connection_->break_for(reason_of(error));
+        if (Attempt::direction == io_want::read && bytes != 0) connection_->delivered = true;
         if (connection_->streams.leave(Attempt::direction)) [[unlikely]]
             give_back();
         completion_.end(this, how, std::move(error), std::move(bytes));

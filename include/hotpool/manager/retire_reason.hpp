@@ -33,6 +33,7 @@ enum class retire_reason : std::uint8_t {
     access_denied,      ///< the access list denies its address now
     rotated,            ///< the transport has new options, as a new certificate
     distrusted,         ///< idle as long as one that turned out dead
+    certificate_refused,  ///< the peer wants another certificate of this side
     validation_failed,  ///< it was new and failed its validation
     leaked,             ///< its lease was held too long, its place was taken back
     discarded,          ///< the caller asked for it
@@ -70,6 +71,7 @@ constexpr const char* to_string(retire_reason reason) noexcept {
         case retire_reason::access_denied: return "access_denied";
         case retire_reason::rotated: return "rotated";
         case retire_reason::distrusted: return "distrusted";
+        case retire_reason::certificate_refused: return "certificate_refused";
         case retire_reason::validation_failed: return "validation_failed";
         case retire_reason::leaked: return "leaked";
         case retire_reason::discarded: return "discarded";
