@@ -156,6 +156,11 @@ public:
     void blame(slot_type& s, time_point now, std::uint64_t failures_before) noexcept {
         if (routes_.failed(*s.endpoint, failures_before, now)) ejected(s, {});
     }
+    /// A new connection has turned out unfit, however long that took to find out.
+    void disproved(slot_type& s) noexcept {
+        growth_.disproved();
+        if (s.endpoint != nullptr) s.endpoint->good_since = never;
+    }
     /// A connection ended early without having served anyone.
     /// @param failed whether that is as good as a failed opening
     /// @param for_all whether callers wait out the pause, too
@@ -227,8 +232,7 @@ public:
     /// True if the slots that waited for the answer are to fail, since nothing is known that they might use.
     bool answer_failed(time_point now, std::error_code error) noexcept {
         if (routes_.endpoints().drop_outdated_answer()) return false;
-        routes_.answer_failed(ledger_, now, error,
-                              [&](unsigned failures) { return pause_after(failures); });
+        routes_.answer_failed(ledger_, now, error, [&](unsigned failures) { return pause_after(failures); });
         if (!routes_.are_known(now)) return true;
         route_waiting(now);
         return false;
@@ -285,7 +289,8 @@ private:
         d.decide_at = never;
         detail::route_plan plan = routes_.plan(now, random_.uniform());
         d.rest = std::move(plan.addresses);
-        d.fair_share = base::elapsed(now, d.deadline) / static_cast<duration::rep>(std::max<std::size_t>(d.rest.size(), 1));
+        d.fair_share =
+            base::elapsed(now, d.deadline) / static_cast<duration::rep>(std::max<std::size_t>(d.rest.size(), 1));
         if (next_attempt(s, now)) return;
         d.hopeless = plan.hopeless ? plan.hopeless : make_error_code(errc::connect_unreachable);
         decide_at(s, now);

@@ -38,7 +38,7 @@ struct endpoint_state {
     std::uint64_t failures = 0;  ///< those that were news
     unsigned failures_in_a_row = 0;
     time_point good_since = never;  ///< the first connection opened since the last failure, until one has served
-    unsigned ejections = 0;  ///< without a long enough good time between them
+    unsigned ejections = 0;         ///< without a long enough good time between them
     time_point ejected_until{};
     time_point readmitted_at{};
 };

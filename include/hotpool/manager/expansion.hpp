@@ -83,11 +83,12 @@ public:
     /// Openings to begin as soon as the pace allows it. @param unasked those as well that nobody asks for
     openings wanted(demand d, bool unasked) const noexcept {
         if (!unasked) d.min_idle = 0;
+        if (dialler_.pace().in_doubt()) d.min_idle = std::min(d.min_idle, d.kept + 1);
         if (blocked_ || (d.waiting == 0 && !grows_unasked(d))) return {};
         d.warm_left = warm_left_;
         d.opening = books_.count(slot_state::opening);
         d.promising = dialler_.promising();
-        d.at_once = dialler_.pace().at_once(base::sum(d.unserved(), warm_left_));
+        d.at_once = dialler_.pace().at_once();
         d.room = room(d);
         d.failing = is_failing();
         return num_openings(d);
@@ -122,9 +123,7 @@ public:
         return base::after(now, bounded_life(policies_.lifetime.life(random_.uniform())));
     }
     /// There is no connection, and the policy allows none: whoever waits would wait in vain.
-    bool can_never_serve(const demand& d) const noexcept {
-        return books_.counts(0).total() == 0 && room(d) == 0;
-    }
+    bool can_never_serve(const demand& d) const noexcept { return books_.counts(0).total() == 0 && room(d) == 0; }
 
     // --- the source of endpoints, and times
 
@@ -164,7 +163,9 @@ private:
     bool is_failing() const noexcept { return dialler_.pace().failing().has_value(); }
     /// Connections are open or wanted: it is worth while to know the addresses.
     bool is_active(const demand& d) const noexcept { return d.waiting != 0 || books_.counts(0).total() != 0; }
-    std::size_t room(const demand& d) const noexcept { return room_for(policies_.limits, books_.counts(d.waiting), options_); }
+    std::size_t room(const demand& d) const noexcept {
+        return room_for(policies_.limits, books_.counts(d.waiting), options_);
+    }
 
     ledger<Resource>& books_;
     const pool_options& options_;

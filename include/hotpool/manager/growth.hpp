@@ -47,6 +47,8 @@ public:
         ++failures_;
         return ++wasted_in_a_row_;
     }
+    /// The connection that has lasted was no good all the time.
+    void disproved() noexcept { good_since_ = never; }
     /// A connection has served somebody for the first time.
     void served() noexcept {
         failures_in_a_row_ = wasted_in_a_row_ = 0;
@@ -82,12 +84,9 @@ public:
     /// Why callers are refused; none while there is hope.
     const std::optional<std::error_code>& failing() const noexcept { return failing_; }
     /// How many openings may be under way.
-    /// @param asked_for of them, those that somebody asks for: while the last ones came to nothing, others are tried one
-    /// by one
-    std::size_t at_once(std::size_t asked_for) const noexcept {
-        if (failing_) return 1;
-        return failures_in_a_row_ + wasted_in_a_row_ == 0 ? pace_ : std::min(pace_, std::max<std::size_t>(asked_for, 1));
-    }
+    std::size_t at_once() const noexcept { return failing_ ? 1 : pace_; }
+    /// The last ones came to nothing: those that nobody asks for are tried one by one.
+    bool in_doubt() const noexcept { return failures_in_a_row_ + wasted_in_a_row_ != 0; }
     time_point not_before() const noexcept { return not_before_; }
     /// The same for those that nobody asks for.
     time_point unasked_not_before() const noexcept { return std::max(not_before_, unasked_from_); }

@@ -115,6 +115,7 @@ public:
     }
     void probed(slot_type& s, time_point now, bool healthy) noexcept {
         if (healthy) has_served(s);
+        if (!healthy && s.probing == probe_kind::validation) dialler().disproved(s);
         const retire_reason unfit = lent.probed(s, now, healthy);
         blame_for(s, now, unfit);
         lent.come_back(s, now, unfit);
@@ -205,10 +206,13 @@ private:
 
     /// Its prober does not answer, and the connection is left to him.
     void give_up_probe(slot_type& s, time_point now) noexcept {
+        if (s.probing == probe_kind::validation) dialler().disproved(s);
         s.retire = lent.probed(s, now, false);
         blame_for(s, now, s.retire);
+        lent.give_up(s, s.retire);
+        books().slots.enter(s, slot_state::closing);
         if (!s.served && !end.is_stopped()) weigh(s, now);
-        give_up(s, s.retire);
+        dialler().leave(s);
     }
 
     /// What the end of a connection says of its address, and with it of the other connections there.
@@ -233,7 +237,8 @@ private:
         switch (const due_matter what = lent.examine(s, now)) {
             case due_matter::nothing: return lent.schedule(s);
             case due_matter::opening:
-                if (const auto error = dialler().examine(s, now, room_for(lent.policies.limits, lent.counts(), lent.options)))
+                if (const auto error =
+                        dialler().examine(s, now, room_for(lent.policies.limits, lent.counts(), lent.options)))
                     opening_failed(s, now, *error);
                 return;
             case due_matter::deadline: return leases_type::expire(books(), s, now);

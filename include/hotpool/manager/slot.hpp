@@ -64,9 +64,9 @@ enum class slot_task : std::uint8_t {
     close,          ///< close the connection; answer `slot_closed`
     rest,           ///< give its buffers back; answer `tend_finished`
     probe,          ///< probe its health; answer `probe_finished`
-    report_leak,    ///< the lease is held for long, or a probe does not answer; the action's `reclaimed` says whether its
-                    ///< place is free
-    expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
+    report_leak,  ///< the lease is held for long, or a probe does not answer; the action's `reclaimed` says whether its
+                  ///< place is free
+    expire_lease,  ///< the lease's deadline passed: cut the exchange; the lease still comes back
 };
 
 struct task_list_tag;

@@ -40,8 +40,8 @@ inline bool is_client_refusal(unsigned long error) noexcept {
 inline bool is_client_refused(const SSL& session) noexcept {
     const unsigned long error = ERR_peek_error();
     if (is_client_refusal(error)) return true;
-    const bool failed = ERR_GET_LIB(error) == ERR_LIB_SSL &&
-                        ERR_GET_REASON(error) == SSL_AD_REASON_OFFSET + SSL_AD_HANDSHAKE_FAILURE;
+    const bool failed =
+        ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_AD_REASON_OFFSET + SSL_AD_HANDSHAKE_FAILURE;
     return failed && SSL_get0_peer_CA_list(&session) != nullptr && SSL_get_certificate(&session) == nullptr;
 }
 
