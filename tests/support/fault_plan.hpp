@@ -25,12 +25,14 @@ enum class fault : std::uint8_t {
     silence,      ///< from now on nothing comes through, and nothing ends
     stale_close,  ///< the bytes come, and a little later the end of the connection
     refuse,       ///< nobody listens for a while
+    hang_up,      ///< a connection is accepted, and ended at once
 };
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::refuse) + 1;
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::hang_up) + 1;
 
 constexpr const char* to_string(fault f) noexcept {
-    constexpr std::array<const char*, fault_count> names{"none",       "delay", "drip_feed", "corrupt",     "truncate",
-                                                         "half_close", "reset", "silence",   "stale_close", "refuse"};
+    constexpr std::array<const char*, fault_count> names{"none",        "delay",      "drip_feed", "corrupt",
+                                                         "truncate",    "half_close", "reset",     "silence",
+                                                         "stale_close", "refuse",     "hang_up"};
     return names[static_cast<std::size_t>(f)];
 }
 

@@ -98,7 +98,7 @@ public:
     }
     void opened(slot_type& s, time_point now) noexcept {
         if (s.endpoint != nullptr) {
-            if (routes_.endpoints().opened(*s.endpoint, now)) {
+            if (routes_.endpoints().opened(*s.endpoint, now, options_)) {
                 ++ledger_.counters.readmissions;
                 report(pool_event_kind::address_readmitted, s, {});
             }

@@ -173,11 +173,13 @@ public:
         e.failures_in_a_row = 0;
         e.good_since = never;
     }
-    /// A connection to it was made, which proves little. True if this readmits it.
-    bool opened(endpoint_state& e, time_point now) const noexcept {
+    /// A connection to it was made, which proves little. True if this readmits it: on probation, so that the next
+    /// failure ejects it again.
+    bool opened(endpoint_state& e, time_point now, const pool_options& o) const noexcept {
         e.good_since = std::min(e.good_since, now);
         if (e.standing != endpoint_standing::trial) return false;
         e.standing = endpoint_standing::usable;
+        e.failures_in_a_row = o.ejection_failures == 0 ? 0 : o.ejection_failures - 1;
         e.readmitted_at = now;
         return true;
     }
