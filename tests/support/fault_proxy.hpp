@@ -37,8 +37,10 @@ using tcp_socket = asio::ip::tcp::socket;
 /// How a proxy misbehaves.
 struct fault_settings {
     std::uint64_t seed = 1;
-    unsigned per_thousand_chunks = 0;   ///< of so many chunks meet a fault
-    bool outages = false;               ///< nobody listens for 10 to 50 ms after every 10 to 50 connections
+    unsigned per_thousand_chunks = 0;  ///< of so many chunks meet a fault
+    /// After every 10 to 50 connections nobody listens for 10 to 50 ms, or the next 2 to 10 are accepted and ended at
+    /// once.
+    bool outages = false;
     bool tls = false;                   ///< what passes is ciphertext
     std::chrono::microseconds slow{0};  ///< every chunk comes so late
 };
@@ -140,15 +142,26 @@ private:
     /// Until nobody listens. Outages are counted in connections: on a slow machine each of them meets no more than on
     /// a fast one.
     asio::awaitable<void> accept_all() {
-        const std::uint64_t outage = accepted_ + 10 + dice_.next() % 40;
+        std::uint64_t outage = accepted_ + 10 + dice_.next() % 40;
+        std::uint64_t hang_ups = 0;
         for (;;) {
             std::error_code error;
             tcp_socket client = co_await acceptor_.async_accept(into(error));
             if (error == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
             if (error) continue;
+            if (hang_ups != 0) {
+                --hang_ups;
+                tally_.note(fault::hang_up);
+                continue;
+            }
             const fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
             asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)), asio::detached);
             if (!settings_.outages || accepted_ < outage) continue;
+            if (dice_.next() % 2 == 0) {
+                hang_ups = 2 + dice_.next() % 9;
+                outage += 10 + dice_.next() % 40;
+                continue;
+            }
             stop_listening();
             co_await pause(std::chrono::milliseconds(10 + dice_.next() % 40));
             co_return listen();

@@ -155,7 +155,7 @@ private:
     }
     void succeed_after(slot_type& s, duration span, duration left) {
         if (span >= left) return after(left, s, [this](slot_type& x) { fail(x, errc::connect_timed_out); });
-        after(span / 2, s, [this](slot_type& x) { machine_.opening_connected(x); });
+        after(span / 2, s, [this](slot_type& x) { machine_.opening_connected(x, now_); });
         after(span, s, [this](slot_type& x) {
             if (x.state != slot_state::opening) return;
             ++totals_.opened;

@@ -28,7 +28,7 @@ public:
         if (granted != -1) return get_outcome::granted;
         if (failing) {
             ++counters.breaker_refusals;
-            return error = static_cast<int>(errc::connect_refused), get_outcome::refused;
+            return error = failing_error_, get_outcome::refused;
         }
         if (waiters.size() >= options.max_waiters) {
             ++counters.refusals;
@@ -65,6 +65,7 @@ public:
         s.lease_deadline = never;
         duration limit = usual_idle_limit();
         if (report.idle_hint) limit = std::min<duration>(limit, *report.idle_hint - 2s);
+        serve(s);  // Connection: close says nothing against the exchange before
         if (report.retire != retire_reason::none) return end(s, report.retire);
         if (s.retire != retire_reason::none) return end(s, s.retire);
         if (options.max_requests != 0 && s.uses >= options.max_requests) return end(s, retire_reason::max_requests);
@@ -78,6 +79,7 @@ public:
         slot(id).lease_deadline = std::min(deadline, overdue_since_);
     }
     void detached(int id) {
+        serve(slot(id));
         ++counters.retired[static_cast<std::size_t>(retire_reason::detached)];
         remove(id);
     }
@@ -103,10 +105,13 @@ public:
         reference_slot& s = slot(id);
         s.task = slot_task::none;
         s.lease_deadline = never;
+        s.given_up_at = never;
         s.probe_at = next_probe(now);
         s.rested = !rests_;
         if (!healthy) ++counters.probe_failures;
+        if (healthy) serve(s);
         const bool is_new = std::exchange(s.validating, false);
+        if (!healthy && is_new) good_since_ = never;
         const retire_reason unfit = is_new ? retire_reason::validation_failed : retire_reason::probe_failed;
         come_back(s, now, healthy ? retire_reason::none : unfit);
     }
@@ -127,7 +132,7 @@ public:
         reference_slot& s = slot(id);
         s.task = slot_task::none;
         ++counters.opened;
-        failures_in_a_row_ = 0;
+        good_since_ = std::min(good_since_, now);
         no_opening_before_ = time_point::min();
         failing = false;
         if (stopped_) return end(s, stop_reason());
@@ -136,7 +141,8 @@ public:
         if (options.max_lifetime == 0s ? life != duration::max()
                                        : actual > longest || actual < longest * (1 - options.lifetime_jitter) - 1)
             complaint = "lifetime out of bounds";
-        s.dies_at = base::after(now, life);
+        s.opened_at = now;
+        s.dies_at = base::after(now, std::max<duration>(life, 1ms));
         s.idle_until = base::after(now, usual_idle_limit());
         s.rested = !rests_;
         if (options.probe_new && std::none_of(waiters.begin(), waiters.end(), [&](auto& w) { return w.takes(s); })) {
@@ -157,20 +163,12 @@ public:
         if (pause.has_value() != (!stopped_ && is_news)) complaint = "failures in a row miscounted";
         if (stopped_) return;
         if (is_news && pause) {
-            ++failures_counted_;
-            ++failures_in_a_row_;
-            duration full = options.backoff_first;
-            for (unsigned i = 1; i < failures_in_a_row_; ++i) full = std::min(2 * full, options.backoff_limit);
-            if (*pause > full || *pause < full / 2) complaint = "backoff out of bounds";
-            no_opening_before_ = now + *pause;
+            const duration full = count(failures_in_a_row_, now);
+            if (*pause != full) complaint = "not the pause that follows from the failures in a row";
+            no_opening_before_ = none_unasked_before_ = now + full;
         }
-        const bool any_left = in(slot_state::idle) + in(slot_state::leased) + in(slot_state::probing) > 0;
         if (options.breaker_failures == 0) warm_left_ = 0;
-        if (options.breaker_failures != 0 && failures_in_a_row_ >= options.breaker_failures && !any_left && !failing) {
-            failing = true;
-            warm_left_ = 0;
-            while (!waiters.empty()) answer(waiters.front().id, -1, error);
-        }
+        give_up_if_hopeless(error);
         if (unserved() > in(slot_state::opening)) answer(waiters.front().id, -1, error);
     }
     void deferred(int id) {
@@ -187,7 +185,7 @@ public:
         if (stopped_ && overdue_since_ == never && stop_deadline_ <= now) {
             overdue_since_ = now;
             for (reference_slot& s : slots)
-                if (s.is_out()) cut(s);
+                if (s.is_out()) cut(s, now);
         }
         const auto before = waiters;
         for (const reference_waiter& w : before) {
@@ -196,7 +194,10 @@ public:
             answer(w.id, -1, static_cast<int>(errc::get_timed_out));
         }
         for (reference_slot& s : slots) {
-            if (s.is_out() && s.task == slot_task::none && s.lease_deadline <= now) cut(s);
+            if (s.is_out() && s.task == slot_task::none && s.lease_deadline <= now)
+                cut(s, now);
+            else if (s.is_out() && s.task == slot_task::none && s.lease_deadline == never && s.given_up_at <= now)
+                s.task = slot_task::report_leak;
             if (s.state == slot_state::idle) look_after(s, now);
         }
     }
@@ -229,8 +230,17 @@ public:
     /// Growth is decided each time the driver asks what to do and no answer is left to give.
     void settle(time_point now) {
         if (!answers.empty()) return;
+        for (const reference_slot& s : std::exchange(in_vain, {}))
+            if (!stopped_) conclude(s, now);
         if (stopped_) return;
-        const auto is_needed = [&] { return in(slot_state::opening) < unserved() + missing_idle(); };
+        grow(now, now >= none_unasked_before_);
+    }
+    void grow(time_point now, bool unasked) {
+        const auto lacking = [&] {
+            const std::size_t most = unasked ? (failures_in_a_row_ + wasted_in_a_row_ != 0 ? 1 : no_limit) : 0;
+            return std::min(missing_idle(), most);
+        };
+        const auto is_needed = [&] { return in(slot_state::opening) < unserved() + lacking(); };
         while (!growth_blocked_ && now >= no_opening_before_ && slots.size() < options.max_connections &&
                in(slot_state::opening) < (failing ? 1 : options.max_openings) &&
                (failing || warm_left_ != 0 || is_needed())) {
@@ -245,6 +255,7 @@ public:
         const bool asked = std::exchange(slot(id).task, slot_task::none) == task;
         if (task == slot_task::probe)
             slot(id).lease_deadline = std::min(base::after(now, options.health_check_timeout), overdue_since_);
+        if (task == slot_task::report_leak && asked) prober_is_silent(id, now);
         return asked;
     }
     /// The earliest time at which `time_passed` would find something, or growth may go on.
@@ -252,19 +263,81 @@ public:
         time_point due = never;
         for (const reference_waiter& w : waiters) due = std::min(due, w.deadline);
         for (const reference_slot& s : slots) {
-            if (s.is_out()) due = std::min(due, s.lease_deadline);
+            if (s.is_out() && s.task == slot_task::none)
+                due = std::min(due, s.lease_deadline != never ? s.lease_deadline : s.given_up_at);
             if (s.state == slot_state::idle) due = std::min({due, s.dies_at, s.idle_until, s.probe_at, rest_at(s)});
         }
         if (stopped_ && !slots.empty() && overdue_since_ == never) due = std::min(due, stop_deadline_);
-        reference_manager later = *this;
-        later.settle(never);
-        return later.slots.size() > slots.size() ? std::min(due, no_opening_before_) : due;
+        if (stopped_) return due;
+        reference_manager asked = *this, any = *this;
+        asked.grow(never, false);
+        any.grow(never, true);
+        if (asked.slots.size() > slots.size()) return std::min(due, no_opening_before_);
+        if (any.slots.size() > slots.size()) return std::min(due, std::max(no_opening_before_, none_unasked_before_));
+        return due;
     }
 
 private:
     retire_reason stop_reason() const {
         return *stopped_ == errc::pool_draining ? retire_reason::drained : retire_reason::pool_closed;
     }
+    // --- openings that come to nothing
+
+    void serve(reference_slot& s) {
+        if (s.served) return;
+        s.served = true;
+        failures_in_a_row_ = wasted_in_a_row_ = 0;
+        none_unasked_before_ = time_point::min();
+        good_since_ = never;
+    }
+    /// @return the pause that follows
+    duration count(unsigned& row, time_point now) {
+        if (good_since_ != never && now - good_since_ >= 1s) failures_in_a_row_ = wasted_in_a_row_ = 0;
+        good_since_ = never;
+        ++failures_counted_;
+        ++row;
+        duration full = options.backoff_first;
+        for (unsigned i = 1; i < row; ++i) full = std::min(2 * full, options.backoff_limit);
+        return full;
+    }
+    bool any_left() const { return in(slot_state::idle) + in(slot_state::leased) + in(slot_state::probing) > 0; }
+    void give_up_if_hopeless(int error) {
+        if (options.breaker_failures == 0 || failures_in_a_row_ < options.breaker_failures || any_left()) return;
+        failing_error_ = error;
+        if (std::exchange(failing, true)) return;
+        warm_left_ = 0;
+        while (!waiters.empty()) answer(waiters.front().id, -1, error);
+    }
+    void conclude(const reference_slot& s, time_point now) {
+        const bool of_the_peer =
+            s.retire == retire_reason::peer_closed || s.retire == retire_reason::unsolicited_bytes ||
+            s.retire == retire_reason::probe_failed || s.retire == retire_reason::validation_failed;
+        const bool of_the_pool = s.retire == retire_reason::idle_timeout || s.retire == retire_reason::max_lifetime ||
+                                 s.retire == retire_reason::surplus || s.retire == retire_reason::budget;
+        if (!of_the_peer && !of_the_pool) return;
+        if (now - s.opened_at >= 1s && s.retire != retire_reason::validation_failed) return;
+        if (s.failures_before == failures_counted_)
+            none_unasked_before_ = now + count(of_the_peer ? failures_in_a_row_ : wasted_in_a_row_, now);
+        if (!of_the_peer) return;
+        if (!any_left()) no_opening_before_ = none_unasked_before_;
+        errc error = errc::closed_unserved;
+        if (s.retire == retire_reason::unsolicited_bytes) error = errc::spoke_unasked;
+        if (s.retire == retire_reason::probe_failed || s.retire == retire_reason::validation_failed)
+            error = errc::probe_failed;
+        give_up_if_hopeless(static_cast<int>(error));
+    }
+
+    /// His probe does not even end when it is cut.
+    void prober_is_silent(int id, time_point now) {
+        reference_slot s = slot(id);
+        s.retire = s.validating ? retire_reason::validation_failed : retire_reason::probe_failed;
+        if (s.validating) good_since_ = never;
+        ++counters.probe_failures;
+        ++counters.retired[static_cast<std::size_t>(s.retire)];
+        remove(id);
+        if (!s.served && !stopped_) conclude(s, now);
+    }
+
     void begin_opening() {
         ++counters.openings;
         slots.push_back({.id = ++last_id_, .failures_before = failures_counted_});
@@ -335,6 +408,10 @@ private:
     bool growth_blocked_ = false;
     std::size_t warm_left_ = 0;
     unsigned failures_in_a_row_ = 0;
+    unsigned wasted_in_a_row_ = 0;
+    int failing_error_ = 0;
+    time_point good_since_ = never;
+    time_point none_unasked_before_ = time_point::min();
     std::uint64_t failures_counted_ = 0;
     time_point no_opening_before_ = time_point::min();
     int last_id_ = 0;

@@ -25,13 +25,16 @@ struct reference_slot {
     bool tending = false;     // watched or rested
     bool validating = false;  // new, and being probed before anyone gets it
     bool rested = false;
+    bool served = false;  // a caller, or has passed a probe
     std::uint64_t uses = 0;
     std::uint64_t failures_before = 0;  // failed openings counted when this one began
+    time_point opened_at{};
     time_point idle_since{};
     time_point dies_at = never;
     time_point idle_until = never;
     time_point probe_at = never;
     time_point lease_deadline = never;
+    time_point given_up_at = never;  // a probe that has been cut and has not come back by then never will
 
     /// With a caller or a prober, who may have a deadline.
     bool is_out() const { return state == slot_state::leased || (state == slot_state::probing && !tending); }
@@ -57,6 +60,7 @@ public:
     std::vector<reference_slot> slots;      // those that are not vacant
     std::vector<int> shelf;                 // idle ones, newest first; those being tended keep their place
     std::vector<reference_waiter> waiters;  // oldest first
+    std::vector<reference_slot> in_vain;    // ended, have served nobody, and nobody has drawn conclusions yet
     std::vector<reference_answer> answers;  // given and not yet taken up by the driver
     bool failing = false;                   ///< callers are refused, and one opening at a time goes on
     manager_counters counters;
@@ -125,9 +129,12 @@ protected:
         s.lease_deadline = lease_deadline;
         std::erase(shelf, s.id);
     }
-    void cut(reference_slot& s) {
+    void cut(reference_slot& s, time_point now) {
         s.lease_deadline = never;
-        if (s.task == slot_task::none) s.task = slot_task::expire_lease;
+        if (s.task == slot_task::report_leak) s.task = slot_task::none;
+        if (s.task != slot_task::none) return;
+        s.task = slot_task::expire_lease;
+        if (s.state == slot_state::probing) s.given_up_at = base::after(now, 50ms);
     }
     void end(reference_slot& s, retire_reason why) {
         ++counters.retired[static_cast<std::size_t>(why)];
@@ -135,6 +142,7 @@ protected:
         s.retire = why;
         s.task = slot_task::close;
         std::erase(shelf, s.id);
+        if (!s.served) in_vain.push_back(s);
     }
     void answer(int waiter, int slot_id, int error) {
         answers.emplace_back(waiter, slot_id, error);

@@ -158,15 +158,24 @@ TEST_CASE("failures_in_a_row_eject_an_address_longer_each_time", "[endpoints]") 
         CHECK(tried->ejected_until == start + 181s + 100s);
     }
     SECTION("a trial that goes well") {
-        CHECK(pool.succeeded(*tried, start + 31s));
-        CHECK_FALSE(pool.succeeded(*tried, start + 31s));
+        CHECK(pool.opened(*tried, start + 31s, usual));
+        CHECK_FALSE(pool.opened(*tried, start + 31s, usual));
         CHECK(plan(pool).size() > std::string("192.0.2.2 ").size());
         fail(pool, 0, start + 40s);
         CHECK(fail(pool, 0, start + 40s));
         CHECK(tried->ejected_until == start + 40s + 60s);  // it had not been good for long
     }
+    SECTION("a trial that goes well, and comes to nothing") {
+        CHECK(pool.opened(*tried, start + 31s, usual));
+        CHECK(fail(pool, 0, start + 31s + 900ms));  // without another chance
+    }
+    SECTION("a trial that goes well, and serves") {
+        CHECK(pool.opened(*tried, start + 31s, usual));
+        pool.served(*tried);
+        CHECK_FALSE(fail(pool, 0, start + 31s + 900ms));
+    }
     SECTION("a good time makes it begin anew") {
-        pool.succeeded(*tried, start + 31s);
+        pool.opened(*tried, start + 31s, usual);
         fail(pool, 0, start + 131s);
         CHECK(fail(pool, 0, start + 131s));
         CHECK(tried->ejected_until == start + 131s + 30s);
@@ -180,7 +189,7 @@ TEST_CASE("failures_in_a_row_eject_an_address_longer_each_time", "[endpoints]") 
 TEST_CASE("success_between_failures_starts_the_count_anew", "[endpoints]") {
     auto pool = pool_of({at("192.0.2.1"), at("192.0.2.2")});
     CHECK_FALSE(fail(pool, 0));
-    CHECK_FALSE(pool.succeeded(one(pool, 0), start));
+    pool.served(one(pool, 0));
     CHECK_FALSE(fail(pool, 0));
     CHECK(fail(pool, 0));
 }

@@ -123,12 +123,76 @@ TEST_CASE("slow_attempt_is_overtaken_and_both_connections_are_used", "[manager][
     CHECK(bench.machine.counters().overtaken == 1);
 }
 
-TEST_CASE("attempt_that_only_shakes_hands_is_not_overtaken", "[manager][endpoints]") {
+TEST_CASE("slow_handshake_is_overtaken_as_well", "[manager][endpoints]") {
+    endpoint_bench bench({}, {a, b});
+    auto& w = bench.get();
+    auto& slow = bench.attempt();
+    bench.wait(20ms);
+    bench.machine.opening_connected(slow, bench.now);
+    bench.wait(240ms);  // longer than an address may take to accept, but accepted it has
+    CHECK(bench.asked(slot_task::open) == 0);
+    bench.wait(15ms);
+    auto& racer = bench.attempt();
+    CHECK(racer.endpoint->where == b);
+    bench.succeed(racer);
+    CHECK(w.granted == &racer);
+    CHECK(bench.machine.counters().overtaken == 1);
+}
+
+TEST_CASE("handshake_with_a_far_peer_has_twice_the_time_that_connecting_took", "[manager][endpoints]") {
     endpoint_bench bench({}, {a, b});
     bench.get();
-    bench.machine.opening_connected(bench.attempt());
-    bench.wait(5s);
+    auto& far = bench.attempt();
+    bench.wait(240ms);
+    bench.machine.opening_connected(far, bench.now);
+    bench.wait(470ms);
     CHECK(bench.asked(slot_task::open) == 0);
+    bench.wait(20ms);
+    CHECK(bench.asked(slot_task::open) == 1);
+}
+
+TEST_CASE("handshake_without_room_for_a_race_has_its_share_of_the_time", "[manager][endpoints]") {
+    endpoint_bench bench({.max_connections = 1, .connect_timeout = 2s}, {a, b});
+    auto& w = bench.get();
+    auto& stalled = bench.attempt();
+    bench.machine.opening_connected(stalled, bench.now);
+    bench.wait(900ms);
+    CHECK(bench.asked(slot_task::abort_opening) == 0);
+    bench.wait(200ms);
+    REQUIRE(bench.take(slot_task::abort_opening) == &stalled);
+    bench.fail(stalled, errc::cancelled);
+    auto& next = bench.attempt();
+    CHECK(next.endpoint->where == b);
+    bench.succeed(next);
+    CHECK(w.granted == &next);
+}
+
+TEST_CASE("nobody_is_blamed_for_an_attempt_that_had_less_than_its_share", "[manager][endpoints]") {
+    endpoint_bench bench({.max_connections = 1, .connect_timeout = 2s}, {a, b});
+    bench.get();
+    auto& s = bench.attempt();
+    const endpoint_ptr first = s.endpoint;
+    SECTION("it had, and is") {
+        bench.wait(2s + 10ms);
+        bench.fail(s, errc::connect_timed_out);
+        CHECK(first->failures == 1);
+    }
+    SECTION("the first one has eaten its time") {
+        bench.now += 1800ms;  // whoever should have cut it comes late
+        bench.fail(s, errc::connect_refused);
+        auto& late = bench.attempt();
+        REQUIRE(late.endpoint->where == b);
+        const endpoint_ptr second = late.endpoint;
+        SECTION("a timeout says nothing then") {
+            bench.now += 200ms;
+            bench.fail(late, errc::handshake_timed_out);
+            CHECK(second->failures == 0);
+        }
+        SECTION("a refusal does") {
+            bench.fail(late, errc::connect_refused);
+            CHECK(second->failures == 1);
+        }
+    }
 }
 
 TEST_CASE("race_that_fails_on_both_sides_fails_one_caller_once", "[manager][endpoints]") {

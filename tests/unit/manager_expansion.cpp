@@ -52,7 +52,7 @@ TEST_CASE("failed_opening_is_told_to_as_few_as_possible", "[manager]") {
         const detail::policy_set<default_policies> policies(options);
         ledger<int> books;
         expansion<int, default_policies> half(books, options, policies, 1);
-        for (unsigned i = 0; i < row.failures_before; ++i) half.dialler().pace().count_failure();
+        for (unsigned i = 0; i < row.failures_before; ++i) half.dialler().pace().count_failure(time_point(1h));
         for (std::size_t i = 0; i < row.opening; ++i) books.slots.enter(books.slots.take_vacant(), slot_state::opening);
         CHECK(half.failed(row.error, row.d) == row.expected);
     }

@@ -118,7 +118,8 @@ TEST_CASE("failed_opening_fails_nobody_while_a_tended_connection_is_about_to_com
 
 TEST_CASE("tended_connection_spares_an_opening", "[manager]") {
     machine_bench<> bench;
-    auto& s = bench.idle_slot();
+    auto& s = bench.leased();
+    bench.put(s);
     REQUIRE(bench.machine.tend_started(s));
     bench.get();
     CHECK(bench.count(slot_state::opening) == 0);
@@ -152,6 +153,8 @@ TEST_CASE("backoff_doubles_with_each_failure_in_a_row_and_ends_with_success", "[
         bench.wait(pause);
     }
     auto& s = bench.open();
+    SECTION("it has served somebody") { bench.put(*bench.get().granted); }
+    SECTION("it has lasted") { bench.wait(1s); }
     bench.machine.idle_failed(s, retire_reason::peer_closed);
     bench.settle();
     CHECK(bench.count(slot_state::opening) == 1);  // at once

@@ -139,7 +139,7 @@ TEST_CASE("lease_begins_changes_its_deadline_and_ends", "[manager]") {
     lease_part::left_to_the_pool(books, s);
     CHECK(s.task == slot_task::none);
     CHECK(timetable::out_due(s) == never);
-    lease_part::expire(books, s);
+    lease_part::expire(books, s, start + 2s);
     lease_part::deadline_changed(books, s, start + 9s, true);
     CHECK(s.task == slot_task::expire_lease);  // it stays so
     lease_part::deadline_changed(books, s, start + 9s, false);
@@ -159,14 +159,14 @@ TEST_CASE("cut_reaches_everybody_who_is_out_once", "[manager]") {
     auto& reported = books.in(slot_state::leased);
     leases<int>::leak(books, reported);
     auto& cut = books.in(slot_state::leased);
-    leases<int>::expire(books, cut);
+    leases<int>::expire(books, cut, start);
     auto& probed = books.in(slot_state::idle);
     care.begin(books, probed, probe_kind::health);
     books.slots.drop_task(probed);
     auto& tended = books.in(slot_state::idle);
     care.begin(books, tended, probe_kind::watch);
     auto& idle = books.in(slot_state::idle);
-    leases<int>::cut_all(books);
+    leases<int>::cut_all(books, start);
     for (const slot<int>* s : {&leased, &reported, &cut, &probed}) CHECK(s->task == slot_task::expire_lease);
     CHECK(tended.task == slot_task::none);
     CHECK(idle.task == slot_task::none);

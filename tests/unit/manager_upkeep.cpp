@@ -134,11 +134,54 @@ TEST_CASE("probe_that_takes_too_long_is_cut_once", "[manager]") {
     CHECK(bench.asked(slot_task::expire_lease) == 0);
     bench.wait(1ns);
     CHECK(bench.take(slot_task::expire_lease) == &s);
-    bench.wait(10s);
+    bench.wait(40ms);
     CHECK(bench.asked(slot_task::expire_lease) == 0);
     bench.machine.probe_finished(s, bench.now, false);
     bench.settle();
     CHECK(s.retire == retire_reason::probe_failed);
+    CHECK(bench.take(slot_task::close) == &s);
+    CHECK(bench.take(slot_task::report_leak) == nullptr);
+}
+
+TEST_CASE("probe_that_never_answers_loses_its_place", "[manager]") {
+    const bool is_new = GENERATE(false, true);
+    machine_bench<> bench{{.max_connections = 1,
+                           .idle_timeout = 0s,
+                           .health_check_interval = 1s,
+                           .health_check_timeout = 500ms,
+                           .probe_new = is_new}};
+    bench.machine.warm_requested(1);
+    bench.settle();
+    auto& s = bench.open();
+    if (!is_new) bench.wait(1s);
+    REQUIRE(bench.take(slot_task::probe) == &s);
+    bench.wait(500ms);
+    REQUIRE(bench.take(slot_task::expire_lease) == &s);
+    auto& w = bench.get();
+    CHECK(bench.count(slot_state::probing) == 1);
+    bench.wait(100ms);
+    CHECK(bench.take(slot_task::report_leak) == &s);  // which the action calls reclaimed
+    CHECK(bench.machine.counters().leaks == 0);
+    CHECK(bench.machine.counters().probe_failures == 1);
+    CHECK(bench.retired_for(is_new ? retire_reason::validation_failed : retire_reason::probe_failed) == 1);
+    if (is_new) CHECK(bench.machine.last_open_error() == errc::probe_failed);
+    bench.wait(100ms);
+    bench.open();
+    CHECK(w.granted != nullptr);
+}
+
+TEST_CASE("probe_that_never_answers_does_not_hold_up_the_end_of_the_pool", "[manager]") {
+    machine_bench<> bench{{.idle_timeout = 0s, .health_check_interval = 1s}};
+    bench.idle_slot();
+    bench.wait(1s);
+    REQUIRE(bench.take(slot_task::probe) != nullptr);
+    bench.machine.stop_requested(errc::pool_draining, bench.now + 1s);
+    bench.settle();
+    bench.wait(1s);
+    CHECK(bench.asked(slot_task::expire_lease) == 1);
+    CHECK_FALSE(bench.machine.empty());
+    bench.wait(100ms);
+    CHECK(bench.machine.empty());
 }
 
 TEST_CASE("time_of_a_probe_counts_from_when_the_driver_takes_it_up", "[manager]") {
@@ -201,6 +244,7 @@ TEST_CASE("idle_connection_that_failed_ends_for_that_reason", "[manager]") {
         CHECK(bench.retired_for(why) == 1);
         CHECK(bench.take(slot_task::close) == &s);
 
+        bench.now += 1s;  // it had served nobody: another one is not opened at once
         auto& tended = bench.idle_slot();
         tend(bench, tended, why);
         CHECK(bench.retired_for(why) == 2);

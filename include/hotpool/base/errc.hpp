@@ -16,6 +16,7 @@ enum class errc {
     pool_closed,      ///< The pool was closed or has ended.
     pool_draining,    ///< The pool drains and lends nothing any more.
     drain_timed_out,  ///< Connections were still in use when the drain's time was over; they were cut.
+    no_room,          ///< No connection is there, and the limits policy allows none.
     warm_incomplete,  ///< Openings failed, or the limits allow fewer connections than were to be warmed.
     lease_empty,      ///< The lease, reader or connection is not there: moved from, given back or never obtained.
 
@@ -43,6 +44,10 @@ enum class errc {
     certificate_pin_mismatch,    ///< No certificate of the chain has a key among the pins.
     alpn_mismatch,               ///< The peer insists on a protocol that this side did not offer.
     access_denied,               ///< The access controller allows none of the addresses, or no local address fits one.
+    client_certificate_refused,  ///< The peer wants a certificate of this side, and none or another one than it was shown.
+    closed_unserved,             ///< The peer closed or reset a new connection before it had served anyone.
+    spoke_unasked,               ///< The peer sent bytes on a new connection before anyone had asked for something.
+    probe_failed,                ///< A new connection did not pass its health probe.
     proxy_unreachable,           ///< The proxy's name or address could not be found or connected to.
     proxy_timed_out,             ///< The proxy took the connection and did not answer CONNECT in time.
     proxy_closed,                ///< The proxy closed the connection instead of answering.

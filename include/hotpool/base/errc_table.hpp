@@ -50,6 +50,7 @@ inline constexpr auto errc_rows = [] {
         {errc::pool_closed, refused, "the pool is closed"},
         {errc::pool_draining, refused, "the pool is draining"},
         {errc::drain_timed_out, timed_out, "the drain deadline passed, remaining connections were cut"},
+        {errc::no_room, refused, "the limits policy allows no connection"},
         {errc::warm_incomplete, none, "fewer connections than asked for could be opened"},
         {errc::lease_empty, none, "the lease holds no connection"},
 
@@ -79,6 +80,10 @@ inline constexpr auto errc_rows = [] {
         {errc::certificate_pin_mismatch, open_failed | certificate, "the peer's certificate matches none of the pins"},
         {errc::alpn_mismatch, open_failed, "the peer chose no protocol this side offered (ALPN)"},
         {errc::access_denied, open_failed, "access control or the local addresses allow none of the host's addresses"},
+        {errc::client_certificate_refused, open_failed, "the peer did not accept this side's certificate, or its lack"},
+        {errc::closed_unserved, open_failed, "the peer closed a new connection before it had served anyone"},
+        {errc::spoke_unasked, open_failed, "the peer sent bytes nobody asked for on a new connection"},
+        {errc::probe_failed, open_failed, "a new connection did not pass its health probe"},
         {errc::proxy_unreachable, open_failed, "the proxy could not be reached"},
         {errc::proxy_timed_out, timed_out | open_failed, "the proxy did not answer CONNECT in time"},
         {errc::proxy_closed, open_failed, "the proxy closed the connection before it answered CONNECT"},

@@ -40,6 +40,7 @@ retire_reason look_at(Connection& c) noexcept {
     const io_result r = read_noted(c, net::buffer(&byte, 1));
     if (r.want != io_want::none) return retire_reason::none;
     if (r.bytes != 0) return retire_reason::unsolicited_bytes;
+    if (r.error == errc::client_certificate_refused) return retire_reason::certificate_refused;
     const bool closed =
         r.error == errc::connection_closed || r.error == errc::connection_reset || r.error == errc::tls_truncated;
     return closed ? retire_reason::peer_closed : retire_reason::transport_error;
@@ -47,6 +48,7 @@ retire_reason look_at(Connection& c) noexcept {
 
 /// What ends a connection whose stream failed with `error` while it was in use.
 inline retire_reason loss_reason(std::error_code error) noexcept {
+    if (error == errc::client_certificate_refused) return retire_reason::certificate_refused;
     return error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
 }
 

@@ -26,6 +26,7 @@ namespace hotpool {
 /// `errc::lease_empty`.
 ///
 /// After these the connection is closed with its lease: `errc::unsolicited_bytes` when the peer spoke first;
+/// `errc::client_certificate_refused` when it wants another certificate than it was shown, which in TLS 1.3 it says now;
 /// `errc::stale_connection` when a reused connection was over before anything was written; `errc::maybe_processed` when
 /// it broke afterwards and the request is not idempotent; `errc::response_missing`, `errc::response_truncated`,
 /// `errc::connection_reset`, `errc::connection_closed`, over TLS `errc::tls_failed` and `errc::tls_truncated`; what the

@@ -128,7 +128,8 @@ public:
     void stream_ended(std::error_code error) noexcept {
         if (early_ >= early::head) return end_upload();
         const bool begun = response_begun();
-        if (write_error_ && !begun) error = write_error_;
+        // Why it left, if it has said so, says more than that it did.
+        if (write_error_ && !begun && error != errc::client_certificate_refused) error = write_error_;
         if (begun && error == errc::connection_closed && collector_.finish() == response_collector::verdict::complete)
             return completed();
         lost(error);
@@ -256,6 +257,9 @@ private:
 
     /// The connection ended under the exchange: what does the caller have to know?
     void lost(std::error_code error) noexcept {
+        // It belongs to the handshake, which in TLS 1.3 this side has left behind already: no request was looked at.
+        if (error == errc::client_certificate_refused && !response_begun())
+            return fail(error, retire_reason::certificate_refused);
         const retire_reason why =
             error == errc::connection_closed ? retire_reason::peer_closed : retire_reason::transport_error;
         if (response_begun()) return fail(errc::response_truncated, why);

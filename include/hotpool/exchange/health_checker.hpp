@@ -25,7 +25,9 @@ template <class Pool>
 class health_checker {
 public:
     using lease_type = typename Pool::lease_type;
-    /// To be called once with whether the connection is healthy; until then the probe owns the connection.
+    /// To be called once with whether the connection is healthy; until then the probe owns the connection. Dropped
+    /// instead of called, it says no. After `health_check_timeout` the connection has failed, whoever still holds this:
+    /// the pool has its place back, and the lease's next exchange fails with `errc::lease_reclaimed`.
     using verdict_type = std::function<void(bool healthy)>;
     /// Looks at the connection behind the lease, which stays valid until the verdict. What it throws comes out of `run` of
     /// the pool's context, and ends the connection.
@@ -43,11 +45,11 @@ public:
     /// Probes with a function of the user's, for protocols other than HTTP.
     health_checker(Pool& pool, probe_type probe) : pool_(pool) {
         detail::access::core(pool)->set_prober([probe = std::move(probe)](lease_type lease) {
-            auto kept = std::make_shared<lease_type>(std::move(lease));
+            const auto kept = std::make_shared<examined>(std::move(lease));
             try {
-                probe(*kept, [kept](bool healthy) { end(*kept, healthy); });
+                probe(kept->lease, [kept](bool healthy) { end(kept->lease, healthy); });
             } catch (...) {
-                kept->discard();
+                kept->lease.discard();
                 throw;
             }
         });
@@ -57,6 +59,15 @@ public:
     ~health_checker() { detail::access::core(pool_)->set_prober(nullptr); }
 
 private:
+    /// What a verdict is to be given on. Where none is, it has failed.
+    struct examined {
+        explicit examined(lease_type looked_at) noexcept : lease(std::move(looked_at)) {}
+        examined(const examined&) = delete;
+        examined& operator=(const examined&) = delete;
+        ~examined() { lease.discard(); }
+        lease_type lease;
+    };
+
     static void end(lease_type& lease, bool healthy) {
         if (!healthy || !lease) return lease.discard();
         // The pool may be gone, and its core with the last connection.

@@ -25,6 +25,7 @@ namespace hotpool {
 struct return_report {
     retire_reason retire = retire_reason::none;          ///< `none`: it may be used again
     std::optional<std::chrono::seconds> idle_hint = {};  ///< the peer's `Keep-Alive: timeout=N`
+    bool delivered = false;                              ///< it has brought its caller something, read as a stream
 };
 
 /// What became of a request for a connection.
@@ -97,6 +98,10 @@ public:
             ++books().counters.breaker_refusals;
             return refuse(w, cause);
         }
+        if (parts_.grown.can_never_serve(parts_.lent.numbers())) {
+            ++books().counters.refusals;
+            return refuse(w, errc::no_room);
+        }
         if (!parts_.lent.policies.limits.may_wait(counts())) {
             ++books().counters.refusals;
             return refuse(w, errc::waiters_full);
@@ -124,9 +129,9 @@ public:
         assert(s.state == slot_state::leased);
         leases_type::end(books(), s);
         if (report.retire != retire_reason::none || s.retire != retire_reason::none) [[unlikely]]
-            return parts_.end_of_lease(s, now, report.retire);
-        if (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0) [[unlikely]]
-            addresses().succeeded(*s.endpoint, now);
+            return parts_.end_of_lease(s, now, report.retire, report.delivered);
+        if (!s.served || (s.endpoint != nullptr && s.endpoint->failures_in_a_row != 0)) [[unlikely]]
+            parts_.has_served(s);
         parts_.lent.put_back(s, now, report.idle_hint);
     }
     /// A leased connection is to be back by `deadline`; at once where the end of the pool is overdue.
@@ -142,6 +147,7 @@ public:
     /// The leased connection now belongs to the caller; the slot is free at once.
     void lease_detached(slot_type& s) noexcept {
         assert(s.is_out());
+        parts_.has_served(s);
         parts_.give_up(s, retire_reason::detached);
     }
 
@@ -198,7 +204,7 @@ public:
         return std::max<duration>(base::elapsed(now, s.dialling->deadline), std::chrono::milliseconds(1));
     }
     /// The peer has accepted; only the handshake remains.
-    void opening_connected(slot_type& s) noexcept { dialler().connected(s); }
+    void opening_connected(slot_type& s, time_point now) noexcept { dialler().connected(s, now); }
 
     void slot_opened(slot_type& s, time_point now) noexcept {
         assert(s.state == slot_state::opening);

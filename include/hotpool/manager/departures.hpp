@@ -18,6 +18,7 @@ struct departures {
         s.retire = why;
         count(l, s, why);
         l.slots.enter(s, slot_state::closing);
+        if (!s.served) l.unserved.push_back(s);
         l.ask(s, slot_task::close);
     }
     static void count(ledger_type& l, const slot_type& s, retire_reason why) noexcept {

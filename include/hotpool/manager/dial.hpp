@@ -16,6 +16,7 @@ template <class Slot>
 struct dial {
     std::vector<endpoint_ptr> rest{};   ///< the addresses still to be tried, next first
     time_point deadline = never;        ///< for all of them
+    duration fair_share{};              ///< of the time for all, what each of them ought to have
     time_point began{};                 ///< the present attempt
     time_point decide_at = never;       ///< when something is to be decided if it is not connected by then
     std::uint64_t failures_before = 0;  ///< of the present address when the attempt began
@@ -29,6 +30,8 @@ struct dial {
 
     /// Whether a caller had better not count on it.
     bool doubtful() const noexcept { return overtaken || trial; }
+    /// Whether a timeout says something against the present address: it had as much time as its share.
+    bool had_fair_time() const noexcept { return base::elapsed(began, deadline) >= fair_share; }
     /// How long to try the present address where no other is tried beside it.
     time_point share_end() const noexcept {
         return base::after(began, base::elapsed(began, deadline) / static_cast<duration::rep>(rest.size() + 1));

@@ -88,19 +88,24 @@ public:
 
     // --- how it goes
 
-    /// The peer has accepted; what remains is the handshake, which is no reason to try another address.
-    void connected(slot_type& s) noexcept {
-        if (s.dialling != nullptr && !s.dialling->cut) s.dialling->decide_at = never;
+    /// The peer has accepted; what remains is the handshake. That is slow once it takes twice as long as connecting did,
+    /// and then another address is tried beside it as well.
+    void connected(slot_type& s, time_point now) noexcept {
+        if (s.dialling == nullptr || s.dialling->decide_at == never || s.dialling->alone) return;
+        dial_type& d = *s.dialling;
+        const duration usual = std::max(options_.attempt_delay, base::times(base::elapsed(d.began, now), 2));
+        d.decide_at = std::max(d.decide_at, std::min(base::after(now, usual), d.share_end()));
     }
     void opened(slot_type& s, time_point now) noexcept {
         if (s.endpoint != nullptr) {
-            if (routes_.endpoints().succeeded(*s.endpoint, now)) {
+            if (routes_.endpoints().opened(*s.endpoint, now, options_)) {
                 ++ledger_.counters.readmissions;
                 report(pool_event_kind::address_readmitted, s, {});
             }
+            s.address_failures_before = s.dialling->failures_before;
             end_dial(s);
         }
-        if (growth_.opening_succeeded(options_.max_openings)) report(pool_event_kind::pool_recovered, s, {});
+        if (growth_.opening_succeeded(now, options_.max_openings)) report(pool_event_kind::pool_recovered, s, {});
         report(pool_event_kind::connection_opened, s, {});
     }
 
@@ -123,7 +128,8 @@ public:
         report(pool_event_kind::opening_failed, s, error);
         const bool says_nothing =
             local || error == errc::cancelled || error == errc::access_denied || error == errc::socket_setup_failed;
-        if (s.endpoint != nullptr && !says_nothing) count_failure(s, now, error);
+        const bool had_time = error != condition::timed_out || s.dialling == nullptr || s.dialling->had_fair_time();
+        if (s.endpoint != nullptr && !says_nothing && had_time) count_failure(s, now, error);
 
         if (s.dialling != nullptr && !stopped && !local && now < s.dialling->deadline && next_attempt(s, now)) {
             ++ledger_.counters.openings;
@@ -147,8 +153,24 @@ public:
         pause(now, error);
     }
     /// A connection to its address broke in a way that is the address's fault.
-    void blame(slot_type& s, time_point now) noexcept {
-        if (routes_.failed(*s.endpoint, s.endpoint->failures, now)) ejected(s, {});
+    /// @param failures_before of the address, when what led there began
+    void blame(slot_type& s, time_point now, std::uint64_t failures_before) noexcept {
+        if (routes_.failed(*s.endpoint, failures_before, now)) ejected(s, {});
+    }
+    /// A new connection has turned out unfit, however long that took to find out.
+    void disproved(slot_type& s) noexcept {
+        growth_.disproved();
+        if (s.endpoint != nullptr) s.endpoint->good_since = never;
+    }
+    /// A connection ended early without having served anyone.
+    /// @param failed whether that is as good as a failed opening
+    /// @param for_all whether callers wait out the pause, too
+    void came_to_nothing(const slot_type& s, time_point now, bool failed, bool for_all) noexcept {
+        if (growth_.is_news(s.failures_before)) {
+            const unsigned row = failed ? growth_.count_failure(now) : growth_.count_waste(now);
+            growth_.pause_unasked_until(base::after(now, pause_after(row)));
+        }
+        if (for_all) growth_.pause_for_all();
     }
     /// Whether an address has been ejected since the last call.
     bool take_ejected() noexcept { return std::exchange(ejected_, false); }
@@ -211,8 +233,7 @@ public:
     /// True if the slots that waited for the answer are to fail, since nothing is known that they might use.
     bool answer_failed(time_point now, std::error_code error) noexcept {
         if (routes_.endpoints().drop_outdated_answer()) return false;
-        routes_.answer_failed(ledger_, now, error,
-                              [&](unsigned failures) { return policies_.backoff.pause(failures, random_.uniform()); });
+        routes_.answer_failed(ledger_, now, error, [&](unsigned failures) { return pause_after(failures); });
         if (!routes_.are_known(now)) return true;
         route_waiting(now);
         return false;
@@ -247,8 +268,10 @@ private:
     }
     void pause(time_point now, std::error_code error) noexcept {
         const bool denied = error == errc::access_denied;  // which has cost nobody anything
-        growth_.pause_until(
-            base::after(now, policies_.backoff.pause(denied ? 1 : growth_.count_failure(), random_.uniform())));
+        growth_.pause_until(base::after(now, pause_after(denied ? 1 : growth_.count_failure(now))));
+    }
+    duration pause_after(unsigned failures) noexcept {
+        return detail::bounded_pause(policies_.backoff.pause(failures, random_.uniform()));
     }
 
     void await_answer(slot_type& s) noexcept {
@@ -267,6 +290,8 @@ private:
         d.decide_at = never;
         detail::route_plan plan = routes_.plan(now, random_.uniform());
         d.rest = std::move(plan.addresses);
+        d.fair_share =
+            base::elapsed(now, d.deadline) / static_cast<duration::rep>(std::max<std::size_t>(d.rest.size(), 1));
         if (next_attempt(s, now)) return;
         d.hopeless = plan.hopeless ? plan.hopeless : make_error_code(errc::connect_unreachable);
         decide_at(s, now);
@@ -302,6 +327,7 @@ private:
             slot_type& racer = occupy(std::make_unique<dial_type>(), now);
             racer.dialling->rest = std::exchange(s.dialling->rest, {});
             racer.dialling->deadline = s.dialling->deadline;
+            racer.dialling->fair_share = s.dialling->fair_share;
             racer.dialling->overtakes = &s;
             s.dialling->overtaken = true;
             ++s.endpoint->stalled;

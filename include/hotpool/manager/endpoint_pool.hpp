@@ -14,6 +14,7 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/manager/early_end.hpp"
 #include "hotpool/policy/balance.hpp"
 #include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/policy/pool_options.hpp"
@@ -36,7 +37,8 @@ struct endpoint_state {
     std::size_t stalled = 0;     ///< openings under way that have been slow enough for another address to be tried
     std::uint64_t failures = 0;  ///< those that were news
     unsigned failures_in_a_row = 0;
-    unsigned ejections = 0;  ///< without a long enough good time between them
+    time_point good_since = never;  ///< the first connection opened since the last failure, until one has served
+    unsigned ejections = 0;         ///< without a long enough good time between them
     time_point ejected_until{};
     time_point readmitted_at{};
 };
@@ -166,11 +168,18 @@ public:
 
     // --- how it went
 
-    /// A connection to it was made, or served its user well. True if this readmits it.
-    bool succeeded(endpoint_state& e, time_point now) const noexcept {
+    /// A connection to it has served somebody.
+    static void served(endpoint_state& e) noexcept {
         e.failures_in_a_row = 0;
+        e.good_since = never;
+    }
+    /// A connection to it was made, which proves little. True if this readmits it: on probation, so that the next
+    /// failure ejects it again.
+    bool opened(endpoint_state& e, time_point now, const pool_options& o) const noexcept {
+        e.good_since = std::min(e.good_since, now);
         if (e.standing != endpoint_standing::trial) return false;
         e.standing = endpoint_standing::usable;
+        e.failures_in_a_row = o.ejection_failures == 0 ? 0 : o.ejection_failures - 1;
         e.readmitted_at = now;
         return true;
     }
@@ -180,6 +189,7 @@ public:
     bool failed(endpoint_state& e, std::uint64_t failures_before, time_point now, const pool_options& o) noexcept {
         if (e.standing == endpoint_standing::trial) return eject(e, now, o), false;
         if (e.failures != failures_before) return false;
+        if (detail::is_proven(std::exchange(e.good_since, never), now)) e.failures_in_a_row = 0;
         ++e.failures;
         ++e.failures_in_a_row;
         if (o.ejection_failures == 0 || e.failures_in_a_row < o.ejection_failures) return false;

@@ -11,6 +11,7 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/demand.hpp"
 #include "hotpool/manager/dialler.hpp"
+#include "hotpool/manager/early_end.hpp"
 #include "hotpool/manager/ledger.hpp"
 #include "hotpool/policy/policies.hpp"
 
@@ -73,7 +74,7 @@ public:
         if (books_.attention && !blocked_ && !d.suspended)
             while (is_active(d) && room(d) != 0 && dialler_.begin_trial(now)) continue;
         for (int left = most_begun; left > 0 && now >= dialler_.pace().not_before(); --left) {
-            const openings next = wanted(d);
+            const openings next = wanted(d, now >= dialler_.pace().unasked_not_before());
             if (next.total == 0) break;
             if (next.for_warm_up == next.total) --warm_left_;
             if (!dialler_.begin(now)) return false;
@@ -81,8 +82,10 @@ public:
         if (room(d) == 0) warm_left_ = 0;
         return true;
     }
-    /// Openings to begin as soon as the pace allows it.
-    openings wanted(demand d) const noexcept {
+    /// Openings to begin as soon as the pace allows it. @param unasked those as well that nobody asks for
+    openings wanted(demand d, bool unasked) const noexcept {
+        if (!unasked) d.min_idle = 0;
+        if (dialler_.pace().in_doubt()) d.min_idle = std::min(d.min_idle, d.kept + 1);
         if (blocked_ || (d.waiting == 0 && !grows_unasked(d))) return {};
         d.warm_left = warm_left_;
         d.opening = books_.count(slot_state::opening);
@@ -107,18 +110,25 @@ public:
         if (options_.breaker_failures == 0 || denied) warm_left_ = 0;
         // Where descriptors or memory are short, what is open serves those who wait.
         if (dialler_type::is_local(error) && any_left) return failure_reach::nobody;
-        if (!denied && dialler_.pace().trips(options_, any_left, error)) {
-            books_.report({.kind = pool_event_kind::pool_failing, .error = error});
-            warm_left_ = 0;
-            return failure_reach::everybody;
-        }
+        if (!denied && trips(any_left, error)) return failure_reach::everybody;
         const bool another = d.unserved() <= books_.count(slot_state::opening);
         return another ? failure_reach::nobody : failure_reach::oldest;
     }
+    /// A connection has ended early without having served anyone. While others are left, callers may go on to ask for
+    /// more; what nobody asks for is paced in any case. True when this makes the pool give up for now.
+    bool came_to_nothing(const slot_type& s, time_point now, ended_by who, std::error_code error,
+                         const demand& d) noexcept {
+        const bool any_left = d.kept + books_.count(slot_state::leased) != 0;
+        const bool failed = who == ended_by::peer;
+        dialler_.came_to_nothing(s, now, failed, failed && !any_left);
+        return failed && trips(any_left, error);
+    }
     /// A new connection's end, chosen by the policy.
     time_point end_of_life(time_point now) noexcept {
-        return base::after(now, policies_.lifetime.life(random_.uniform()));
+        return base::after(now, bounded_life(policies_.lifetime.life(random_.uniform())));
     }
+    /// There is no connection, and the policy allows none: whoever waits would wait in vain.
+    bool can_never_serve(const demand& d) const noexcept { return books_.counts(0).total() == 0 && room(d) == 0; }
 
     // --- the source of endpoints, and times
 
@@ -136,17 +146,31 @@ public:
     time_point due() const noexcept { return due_; }
     /// When the next opening may begin that is wanted now.
     time_point opening_due(const demand& d) const noexcept {
-        const time_point due = wanted(d).total != 0 ? dialler_.pace().not_before() : never;
+        time_point due = never;
+        if (wanted(d, false).total != 0)
+            due = dialler_.pace().not_before();
+        else if (wanted(d, true).total != 0)
+            due = dialler_.pace().unasked_not_before();
         return due == time_point::min() ? never : due;  // where it may be opened at once, it has been
     }
 
 private:
+    /// Nobody can be served for now, and that is news.
+    bool trips(bool any_left, std::error_code error) noexcept {
+        if (!dialler_.pace().trips(options_, any_left, error)) return false;
+        books_.report({.kind = pool_event_kind::pool_failing, .error = error});
+        warm_left_ = 0;
+        return true;
+    }
+
     static constexpr int most_begun = 256;  // at once, so that a call stays short whatever is asked for
 
     bool is_failing() const noexcept { return dialler_.pace().failing().has_value(); }
     /// Connections are open or wanted: it is worth while to know the addresses.
     bool is_active(const demand& d) const noexcept { return d.waiting != 0 || books_.counts(0).total() != 0; }
-    std::size_t room(const demand& d) const noexcept { return policies_.limits.room(books_.counts(d.waiting)); }
+    std::size_t room(const demand& d) const noexcept {
+        return room_for(policies_.limits, books_.counts(d.waiting), options_);
+    }
 
     ledger<Resource>& books_;
     const pool_options& options_;

@@ -9,6 +9,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/manager/departures.hpp"
+#include "hotpool/manager/early_end.hpp"
 #include "hotpool/manager/expansion.hpp"
 #include "hotpool/manager/leases.hpp"
 #include "hotpool/manager/lending.hpp"
@@ -51,6 +52,7 @@ public:
         books().slots.now_is(now);
         if (end.is_stopped()) return departures_type::retire(books(), s, end.reason());
         if (s.retire != retire_reason::none) return departures_type::retire(books(), s, s.retire);
+        s.opened_at = now;
         s.dies_at = grown.end_of_life(now);
         lent.add_new(s, now);
     }
@@ -65,6 +67,8 @@ public:
     }
     /// Begins what is due, unless the pool ends.
     void grow(time_point now) noexcept {
+        while (slot_type* s = books().unserved.pop_front())
+            if (!end.is_stopped()) weigh(*s, now);
         if (end.is_stopped() || grown.grow(now, lent.numbers())) return;
         last_open_error_ = std::make_error_code(std::errc::not_enough_memory);
         ++books().counters.open_failures;
@@ -98,11 +102,20 @@ public:
     // --- connections that end
 
     /// Back for the last time. @param reported why its caller says so, if he does
-    [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported) noexcept {
+    /// @param delivered whether it has brought its caller something before
+    [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported, bool delivered) noexcept {
+        if (delivered || follows_service(reported)) has_served(s);
         blame_for(s, now, reported);
         departures_type::retire(books(), s, reported == retire_reason::none ? s.retire : reported);
     }
+    /// Its opening was worth while, and so is its address.
+    [[gnu::noinline]] void has_served(slot_type& s) noexcept {
+        if (!std::exchange(s.served, true)) dialler().pace().served();
+        if (s.endpoint != nullptr) dialler().ways().endpoints().served(*s.endpoint);
+    }
     void probed(slot_type& s, time_point now, bool healthy) noexcept {
+        if (healthy) has_served(s);
+        if (!healthy && s.probing == probe_kind::validation) dialler().disproved(s);
         const retire_reason unfit = lent.probed(s, now, healthy);
         blame_for(s, now, unfit);
         lent.come_back(s, now, unfit);
@@ -114,6 +127,7 @@ public:
     }
     /// A leak that the driver is told of, and the listener. True when the place of the lease has been taken back.
     bool leaked(slot_type& s, time_point now) noexcept {
+        if (asks_peer(s.probing)) return give_up_probe(s, now), true;
         pool_event event{.kind = pool_event_kind::lease_leaked,
                          .endpoint = s.leads_to(),
                          .age = base::elapsed(s.leased_at, now),
@@ -130,7 +144,7 @@ public:
 
     void time_passed(time_point now) noexcept {
         books().attention = true;
-        if (end.time_passed(now)) leases_type::cut_all(books());
+        if (end.time_passed(now)) leases_type::cut_all(books(), now);
         while (waiter_type* w = lent.waiters.take_overdue(now)) {
             ++books().counters.wait_timeouts;
             lent.waiters.answer(*w, make_error_code(errc::get_timed_out));
@@ -176,10 +190,35 @@ private:
         while (waiter_type* w = lent.waiters.oldest()) lent.waiters.answer(*w, error);
     }
 
+    /// A connection has ended without having served anyone: was its opening one that has failed?
+    void weigh(slot_type& s, time_point now) noexcept {
+        const ended_by who = who_ended(s.retire);
+        const bool early = s.retire == retire_reason::validation_failed || now < base::after(s.opened_at, proving_time);
+        if (who == ended_by::circumstance || !early) return;
+        const std::error_code error = opening_error(s.retire);
+        if (error) last_open_error_ = error;
+        if (who == ended_by::peer && s.endpoint != nullptr && !departures_type::blames_address(s, s.retire)) {
+            dialler().blame(s, now, s.address_failures_before);
+            end_ejected(now);
+        }
+        if (grown.came_to_nothing(s, now, who, error, lent.numbers())) answer_all(error);
+    }
+
+    /// Its prober does not answer, and the connection is left to him.
+    void give_up_probe(slot_type& s, time_point now) noexcept {
+        if (s.probing == probe_kind::validation) dialler().disproved(s);
+        s.retire = lent.probed(s, now, false);
+        blame_for(s, now, s.retire);
+        lent.give_up(s, s.retire);
+        books().slots.enter(s, slot_state::closing);
+        if (!s.served && !end.is_stopped()) weigh(s, now);
+        dialler().leave(s);
+    }
+
     /// What the end of a connection says of its address, and with it of the other connections there.
     void blame_for(slot_type& s, time_point now, retire_reason why) noexcept {
         if (!departures_type::blames_address(s, why)) return;
-        dialler().blame(s, now);
+        dialler().blame(s, now, s.endpoint->failures);
         end_ejected(now);
     }
     /// Connections to an address that has just been ejected are hardly better than those that failed.
@@ -198,10 +237,11 @@ private:
         switch (const due_matter what = lent.examine(s, now)) {
             case due_matter::nothing: return lent.schedule(s);
             case due_matter::opening:
-                if (const auto error = dialler().examine(s, now, lent.policies.limits.room(lent.counts())))
+                if (const auto error =
+                        dialler().examine(s, now, room_for(lent.policies.limits, lent.counts(), lent.options)))
                     opening_failed(s, now, *error);
                 return;
-            case due_matter::deadline: return leases_type::expire(books(), s);
+            case due_matter::deadline: return leases_type::expire(books(), s, now);
             case due_matter::leak: return leases_type::leak(books(), s);
             case due_matter::end:
             case due_matter::probe:

@@ -1,6 +1,8 @@
 // Connections in their callers' hands.
 #pragma once
 
+#include <chrono>
+
 #include "hotpool/manager/ledger.hpp"
 #include "hotpool/manager/timetable.hpp"
 
@@ -50,24 +52,28 @@ struct leases {
         if (s.task == slot_task::report_leak) l.slots.drop_task(s);
     }
 
-    /// The deadline of a lease or a probe has passed: once.
-    static void expire(ledger_type& l, slot_type& s) noexcept {
+    /// How long a probe may take to give in after it has been cut.
+    static constexpr duration probe_grace = std::chrono::milliseconds(50);
+
+    /// The deadline of a lease or a probe has passed: once. A probe that is still out a little later does not answer.
+    static void expire(ledger_type& l, slot_type& s, time_point now) noexcept {
         s.lease_deadline = never;
+        if (asks_peer(s.probing)) s.leak_at = base::after(now, probe_grace);
         l.ask(s, slot_task::expire_lease);
     }
     /// Held longer than allowed: once.
     static void leak(ledger_type& l, slot_type& s) noexcept {
         s.leak_at = never;
-        ++l.counters.leaks;
+        if (s.state == slot_state::leased) ++l.counters.leaks;
         l.ask(s, slot_task::report_leak);
     }
     /// Cuts every lease and every probe that is out.
-    static void cut_all(ledger_type& l) noexcept {
+    static void cut_all(ledger_type& l, time_point now) noexcept {
         l.slots.for_each([&](slot_type& s) {
             if (!s.is_out()) return;
             s.lease_deadline = never;
             if (s.task == slot_task::report_leak) l.slots.drop_task(s);
-            if (s.task == slot_task::none) l.ask(s, slot_task::expire_lease);
+            if (s.task == slot_task::none) expire(l, s, now);
         });
     }
 

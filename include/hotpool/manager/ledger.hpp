@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "hotpool/base/linked_list.hpp"
 #include "hotpool/manager/counters.hpp"
 #include "hotpool/manager/pool_event.hpp"
 #include "hotpool/manager/slot_table.hpp"
@@ -18,6 +19,8 @@ struct ledger {
     slot_table<Resource> slots;
     manager_counters counters;
     event_queue events;
+    /// Those that have ended without having served anyone, until it is decided what that means.
+    base::linked_list<slot<Resource>> unserved;
     /// Set while somebody waits, a slot has a task, or anything else may be to be done; `next_action` finds out.
     bool attention = true;
 

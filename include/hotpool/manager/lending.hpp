@@ -303,7 +303,7 @@ private:
         if (callers == 0) return false;
         connection_counts later = counts();
         later.closing = 0;
-        return lacks_room(callers, later.opening, policies.limits.room(later));
+        return lacks_room(callers, later.opening, room_for(policies.limits, later, options));
     }
     /// Whoever waits beside an idle connection wants a fresh one: idle ones go where there is no room for it.
     void make_room() noexcept {

@@ -64,8 +64,9 @@ enum class slot_task : std::uint8_t {
     close,          ///< close the connection; answer `slot_closed`
     rest,           ///< give its buffers back; answer `tend_finished`
     probe,          ///< probe its health; answer `probe_finished`
-    report_leak,    ///< the lease is held for long; the action's `reclaimed` says whether its place is free
-    expire_lease,   ///< the lease's deadline passed: cut the exchange; the lease still comes back
+    report_leak,  ///< the lease is held for long, or a probe does not answer; the action's `reclaimed` says whether its
+                  ///< place is free
+    expire_lease,  ///< the lease's deadline passed: cut the exchange; the lease still comes back
 };
 
 struct task_list_tag;
@@ -83,8 +84,11 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     retire_reason retire = retire_reason::none;            ///< why it is closed at the next occasion
     retire_reason dies_for = retire_reason::max_lifetime;  ///< why it ends at `dies_at`
     bool rested = false;                                   ///< its buffers have been given back
+    bool served = false;                                   ///< somebody, or has passed a probe
     std::uint64_t uses = 0;                                ///< leases so far
     std::uint64_t failures_before = 0;                     ///< failures of openings already counted when this one began
+    std::uint64_t address_failures_before = 0;             ///< the same of its address, kept while it has served nobody
+    time_point opened_at{};
     time_point dies_at = never;
     time_point idle_since{};
     duration idle_limit{};   ///< it may lie idle for so long

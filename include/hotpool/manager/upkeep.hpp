@@ -41,7 +41,7 @@ public:
     /// The peer has answered, or has not. @return why the connection is unfit, if it is
     retire_reason probed(ledger_type& l, slot_type& s, time_point now, bool healthy) noexcept {
         l.slots.drop_task(s);
-        s.lease_deadline = never;
+        s.lease_deadline = s.leak_at = never;
         s.proven_at = now;
         if (healthy) return retire_reason::none;
         ++l.counters.probe_failures;

@@ -1,13 +1,16 @@
 // How long to wait before the next opening after failed ones?
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
 
 #include "hotpool/policy/pool_options.hpp"
 
 namespace hotpool {
 
-/// The pause after `failures` failed openings in a row (1 or more), told a random number in [0, 1).
+/// The pause after `failures` failed openings in a row (1 or more), told a random number in [0, 1). A pause shorter than a
+/// millisecond counts as one, and one longer than an hour as an hour: so that a pool neither spins nor falls asleep.
 template <class P>
 concept backoff_policy = std::copyable<P> && requires(const P p, unsigned failures, double chance) {
     { p.pause(failures, chance) }
@@ -30,4 +33,11 @@ private:
     duration limit_;
 };
 
+namespace detail {
+
+constexpr duration bounded_pause(duration chosen) noexcept {
+    return std::clamp<duration>(chosen, std::chrono::milliseconds(1), std::chrono::hours(1));
+}
+
+}  // namespace detail
 }  // namespace hotpool

@@ -1,6 +1,8 @@
 // How long may a connection live?
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
 
 #include "hotpool/policy/pool_options.hpp"
@@ -8,6 +10,7 @@
 namespace hotpool {
 
 /// The life of a new connection, told a random number in [0, 1); `duration::max()`: without limit.
+/// A life shorter than a millisecond counts as one: what is opened for a caller reaches him.
 template <class P>
 concept lifetime_policy = std::copyable<P> && requires(const P p, double chance) {
     { p.life(chance) }
@@ -28,4 +31,11 @@ private:
     double jitter_;
 };
 
+namespace detail {
+
+constexpr duration bounded_life(duration chosen) noexcept {
+    return std::max<duration>(chosen, std::chrono::milliseconds(1));
+}
+
+}  // namespace detail
 }  // namespace hotpool

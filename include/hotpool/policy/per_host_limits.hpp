@@ -1,6 +1,7 @@
 // May this pool open one more, keep one more idle, let one more wait?
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 
@@ -21,7 +22,9 @@ struct connection_counts {
     friend bool operator==(const connection_counts&, const connection_counts&) = default;
 };
 
-/// Decides about growth from the present counts. `room` is how many more connections may be opened now.
+/// Decides about growth from the present counts. `room` is how many more connections may be opened now; it counts only as
+/// far as `max_connections` leaves it. While there is no connection and no room either, callers are refused with
+/// `errc::no_room`.
 template <class P>
 concept limits_policy = std::copyable<P> && requires(const P p, const connection_counts& c) {
     { p.room(c) }
@@ -50,4 +53,14 @@ private:
     std::size_t waiters_;
 };
 
+namespace detail {
+
+/// How many more there may be: the policy's answer, within `max_connections`.
+template <limits_policy Limits>
+std::size_t room_for(const Limits& limits, const connection_counts& c, const pool_options& o) noexcept {
+    const std::size_t total = c.total();
+    return total < o.max_connections ? std::min(limits.room(c), o.max_connections - total) : 0;
+}
+
+}  // namespace detail
 }  // namespace hotpool

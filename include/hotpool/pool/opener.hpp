@@ -165,7 +165,7 @@ private:
     }
 
     void connected(connection_type& c) {
-        driver().with_machine([&](auto& machine) { machine.opening_connected(*c.slot); });
+        driver().with_machine([&](auto& machine) { machine.opening_connected(*c.slot, clock_type::now()); });
     }
     void opened(connection_type& c, stream_type stream) {
         c.stream = std::move(stream);

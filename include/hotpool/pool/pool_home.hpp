@@ -56,7 +56,7 @@ public:
             const bool overdue = c.expired.load(std::memory_order_relaxed);
             c.expired.store(false, std::memory_order_relaxed);
             if (c.slot->state == slot_state::leased) [[likely]]
-                machine.lease_returned(*c.slot, now, {why, c.idle_hint});
+                machine.lease_returned(*c.slot, now, {why, c.idle_hint, c.delivered});
             else
                 machine.probe_finished(*c.slot, now, why == retire_reason::none && !overdue);
         });

@@ -84,7 +84,8 @@ public:
         return error;
     }
     std::error_code failed(const SSL& session, bool lost, tls_resumption& resumption) const noexcept override {
-        const std::error_code error = handshake_error(session, lost);
+        const std::error_code error = is_client_refused(session) ? make_error_code(errc::client_certificate_refused)
+                                                                 : handshake_error(session, lost);
         resumption.failed(error, sessions_);
         return error;
     }

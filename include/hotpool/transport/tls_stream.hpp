@@ -234,11 +234,16 @@ private:
     io_result why_not() noexcept {
         const auto& link = state_->link;
         if (link.blocked != io_want::none) return {.want = link.blocked};
+        // The queue may hold older errors of others, but the last one is of an alert that has come just now.
+        const bool ended = (SSL_get_shutdown(ssl()) & SSL_RECEIVED_SHUTDOWN) != 0;
+        if (ended && SSL_is_server(ssl()) == 0 && detail::is_client_refusal(ERR_peek_last_error())) {
+            ERR_clear_error();
+            return {.error = errc::client_certificate_refused};
+        }
         if (link.failed) return {.error = errc::connection_reset};
         ERR_clear_error();
         // A fatal alert sets this flag too, but then the session is in no good state.
-        const bool goodbye = (SSL_get_shutdown(ssl()) & SSL_RECEIVED_SHUTDOWN) != 0;
-        if (goodbye && SSL_is_init_finished(ssl()) == 1) return {.error = errc::connection_closed};
+        if (ended && SSL_is_init_finished(ssl()) == 1) return {.error = errc::connection_closed};
         return {.error = link.ended ? errc::tls_truncated : errc::tls_failed};
     }
 
