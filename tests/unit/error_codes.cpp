@@ -48,10 +48,11 @@ const std::set<errc>& members(condition c) {
         certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
         certificate_revoked,       certificate_invalid,     certificate_pin_mismatch};
     static const std::set<errc> open_failed =
-        with(certificate, {resolve_failed, resolve_empty, connect_refused, connect_unreachable, connect_failed,
-                           connect_timed_out, descriptors_exhausted, tls_setup_failed, handshake_failed,
-                           handshake_timed_out, handshake_closed, alpn_mismatch, access_denied, proxy_unreachable,
-                           proxy_timed_out, proxy_closed, proxy_unauthorized, proxy_refused, proxy_bad_response});
+        with(certificate,
+             {resolve_failed,      resolve_empty,     resolver_busy,         connect_refused,  connect_unreachable,
+              connect_failed,      connect_timed_out, descriptors_exhausted, tls_setup_failed, handshake_failed,
+              handshake_timed_out, handshake_closed,  alpn_mismatch,         access_denied,    proxy_unreachable,
+              proxy_timed_out,     proxy_closed,      proxy_unauthorized,    proxy_refused,    proxy_bad_response});
     static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
                                      stale_connection, response_missing,  maybe_processed, response_truncated};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
