@@ -229,18 +229,19 @@ TEST_CASE("warm_pool_opens_by_what_is_known_while_the_name_service_is_silent", "
 TEST_CASE("end_of_a_context_waits_for_no_look_up", "[pool][resolver][endings]") {
     name_silence silence;
     auto alive = std::make_shared<int>(1);
-    for (const bool pool_goes_first : {false, true})
+    for (const bool closed : {false, true})
         for (const bool strand : {false, true}) {
-            INFO("the pool goes first " << pool_goes_first << ", strand " << strand);
+            INFO("the pool is closed " << closed << ", strand " << strand);
             auto io = std::make_unique<net::io_context>();
             net::any_io_executor executor = io->get_executor();
             if (strand) executor = net::make_strand(*io);
-            auto pool = std::make_unique<tcp_pool>(executor, origin{"silent.context.test", "80"});
+            auto pool = std::make_shared<tcp_pool>(executor, origin{"silent.context.test", "80"});
             executor = net::system_executor();
-            pool->async_get([alive](std::error_code, tcp_pool::lease_type) {});
+            pool->async_get([alive, pool](std::error_code, tcp_pool::lease_type) {});
             REQUIRE(run_until(*io, [] { return name_silence::waiting("silent.context.test") == 1; }));
             const auto started = clock_type::now();
-            if (pool_goes_first) pool.reset();
+            if (closed) pool->close();
+            pool.reset();  // the handler has it
             io.reset();
             CHECK(clock_type::now() - started < 100ms);
             CHECK(alive.use_count() == 1);
@@ -317,18 +318,17 @@ TEST_CASE("contexts_end_while_the_resolver_answers", "[pool][resolver][thread]")
         const std::string name = "silent" + std::to_string(i) + ".end.test";
         silence.fall();
         auto io = std::make_unique<net::io_context>();
-        std::optional<tcp_pool> pool(std::in_place, io->get_executor(), origin{name, "1"});
-        pool->async_get([alive](std::error_code, tcp_pool::lease_type) {});
+        auto pool = std::make_shared<tcp_pool>(io->get_executor(), origin{name, "1"});
+        pool->async_get([alive, pool](std::error_code, tcp_pool::lease_type) {});
         io->poll();
         while (name_silence::waiting(name) == 0) std::this_thread::yield();
         std::thread speaker([&] { silence.lift(); });
         for (int spins = i * 50; spins > 0; --spins) std::this_thread::yield();
         if (i % 4 == 0) pool->close();
-        if (i % 4 == 1) pool.reset();
+        pool.reset();  // the handler has it
         if (i % 2 == 0) io->poll();
         io.reset();
         CHECK(alive.use_count() == 1);
-        pool.reset();
         speaker.join();
     }
 }

@@ -7,6 +7,10 @@
 #include <string>
 #include <system_error>
 
+#if __has_include(<netdb.h>)
+#    include <netdb.h>
+#endif
+
 #include "hotpool/base/error.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
