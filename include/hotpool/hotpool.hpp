@@ -21,6 +21,7 @@
 #include "hotpool/response.hpp"
 #include "hotpool/response_parser.hpp"
 #include "hotpool/response_reader.hpp"
+#include "hotpool/transport/resolve.hpp"
 #include "hotpool/transport/tcp.hpp"
 #include "hotpool/transport/tls.hpp"
 #include "hotpool/version.hpp"

@@ -96,9 +96,20 @@ TEST_CASE("connect_addresses_are_the_same_in_asio_and_here") {
 }
 
 TEST_CASE("resolve_errors_of_the_resolver_get_the_librarys_names") {
-    REQUIRE(resolve_error({}, false) == std::error_code{});
-    REQUIRE(resolve_error({}, true) == errc::resolve_empty);
-    REQUIRE(resolve_error(net::error::no_data, true) == errc::resolve_empty);
-    REQUIRE(resolve_error(net::error::host_not_found, true) == errc::resolve_failed);
-    REQUIRE(resolve_error(net::error::host_not_found_try_again, true) == errc::resolve_failed);
+    REQUIRE(resolve_error(0, false) == std::error_code{});
+    REQUIRE(resolve_error(0, true) == errc::resolve_empty);
+#if defined(EAI_NODATA)
+    REQUIRE(resolve_error(EAI_NODATA, true) == errc::resolve_empty);
+    REQUIRE(is_definite(EAI_NODATA));
+#endif
+    REQUIRE(resolve_error(EAI_NONAME, true) == errc::resolve_failed);
+    REQUIRE(is_definite(EAI_NONAME));
+    REQUIRE(resolve_error(EAI_AGAIN, true) == errc::resolve_failed);
+    REQUIRE_FALSE(is_definite(EAI_AGAIN));
+    REQUIRE_FALSE(is_definite(EAI_FAIL));
+    REQUIRE(resolve_error(EAI_MEMORY, true) == std::errc::not_enough_memory);
+    errno = EMFILE;
+    REQUIRE(resolve_error(EAI_SYSTEM, true) == errc::descriptors_exhausted);
+    errno = EIO;
+    REQUIRE(resolve_error(EAI_SYSTEM, true) == errc::resolve_failed);
 }

@@ -112,7 +112,7 @@ private:
             if (next.answered != nullptr)
                 answer(static_cast<caller&>(*next.answered));
             else if (next.ask)
-                ask();
+                ask(next.ask.number);
             else
                 perform(*next.slot, next.task);
         }
@@ -169,15 +169,16 @@ private:
 
     // --- the name service
 
-    void ask() {
-        after(about(30ms), [this] {
-            if (chance(0.1)) return machine_.endpoints_failed(errc::resolve_failed, now_);
+    void ask(std::uint64_t question) {
+        after(about(30ms), [this, question] {
+            if (chance(0.1)) return machine_.endpoints_failed(question, errc::resolve_failed, chance(0.5), now_);
             endpoint_list list;
             for (const server& s : servers_)
                 if (chance(0.85)) list.push_back(s.where);
             ++totals_.answers;
-            if (list.empty()) return machine_.endpoints_failed(errc::resolve_empty, now_);
-            machine_.endpoints_came(list, now_);
+            if (list.empty()) return machine_.endpoints_failed(question, errc::resolve_empty, true, now_);
+            auto merged = hotpool::detail::address_list::merge(list, machine_.known_addresses());
+            machine_.endpoints_came(question, merged, now_);
         });
     }
 

@@ -10,8 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/fault_bench.hpp"
@@ -111,11 +113,22 @@ private:
             const origin at = bench_.target(i);
             all.push_back({ip_address::parse(at.host).value(), port_number(at.port)});
         }
-        const auto source = [all, asked = 0u](endpoint_answer answer) mutable {
+        const auto source = [all, asked = 0u, late = std::make_shared<std::optional<endpoint_answer>>()](
+                                endpoint_answer answer) mutable {
             endpoint_list list = all;
+            // Some are answered after they have been given up, or never.
+            if (late->has_value()) {
+                endpoint_answer given_up = std::move(**late);
+                late->reset();
+                if (asked % 2 == 0) given_up({}, list);
+            }
+            if (++asked % 5 == 0) {
+                late->emplace(std::move(answer));
+                return;
+            }
             // Now and then one of them is missing, and sometimes there is no answer.
             // Their order is another one each time.
-            std::rotate(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(++asked % list.size()), list.end());
+            std::rotate(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(asked % list.size()), list.end());
             if (asked % 3 == 0) list.erase(list.begin() + static_cast<std::ptrdiff_t>(asked / 3 % list.size()));
             if (asked % 7 == 0)
                 answer(errc::resolve_failed, {});

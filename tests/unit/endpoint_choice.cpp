@@ -102,17 +102,64 @@ TEST_CASE("answer_is_used_while_it_is_renewed_and_not_for_ever", "[endpoints]") 
     CHECK_FALSE(pool.is_known(start, usual));
     CHECK(pool.wants_answer(start, true));
     CHECK_FALSE(pool.wants_answer(start, false));
-    pool.ask_started();
+    CHECK(pool.ask_started(start, usual).number == 1);
     CHECK_FALSE(pool.wants_answer(start, true));
     pool.answer_came({at("192.0.2.1")}, start, usual);
     CHECK(pool.is_known(start + 59s, usual));
     CHECK_FALSE(pool.wants_answer(start + 59s, true));
     CHECK(pool.wants_answer(start + 60s, true));
     CHECK(pool.is_known(start + 60s, usual));
-    CHECK_FALSE(pool.is_known(start + 120s, usual));
     pool.answer_failed(start + 61s, 1s);
     CHECK_FALSE(pool.wants_answer(start + 61s, true));
     CHECK(pool.wants_answer(start + 62s, true));
+    CHECK(pool.is_known(start + 24h - 1s, usual));
+    CHECK_FALSE(pool.is_known(start + 24h, usual));
+    SECTION("the source says that there is no such name: not for long") {
+        pool.answer_failed(start + 70s, 1s, true);
+        pool.answer_failed(start + 71s, 1s, false);
+        CHECK(pool.is_known(start + 119s, usual));
+        CHECK_FALSE(pool.is_known(start + 120s, usual));
+        pool.answer_came({at("192.0.2.1")}, start + 130s, usual);
+        CHECK(pool.is_known(start + 24h, usual));
+    }
+    SECTION("an interval longer than a day") {
+        const pool_options rarely{.resolve_interval = 20h};
+        CHECK(pool.is_known(start + 39h, rarely));
+        CHECK_FALSE(pool.is_known(start + 40h, rarely));
+    }
+}
+
+TEST_CASE("answers_count_in_the_order_of_their_questions", "[endpoints]") {
+    endpoint_pool<> pool;
+    const auto come = [&](std::uint64_t question, const char* address) {
+        auto merged = hotpool::detail::address_list::merge({at(address)}, pool.list());
+        pool.answer_came(question, merged, start, usual);
+    };
+    const endpoint_question first = pool.ask_started(start, usual);
+    CHECK(first.number == 1);
+    CHECK_FALSE(first.fresh);
+    CHECK(pool.ask_due() == start + usual.connect_timeout);
+    CHECK_FALSE(pool.is_lost(start + usual.connect_timeout - 1ns));
+    CHECK(pool.is_lost(start + usual.connect_timeout));
+    pool.answer_failed(start, 1s);
+    CHECK_FALSE(pool.is_lost(start + 1h));
+    CHECK(pool.counts(1));
+    const endpoint_question second = pool.ask_started(start, usual);
+    CHECK_FALSE(second.fresh);
+    CHECK_FALSE(pool.is_under_way(1));
+    come(1, "192.0.2.1");
+    CHECK(pool.is_under_way(2));  // the new one goes on
+    come(2, "192.0.2.2");
+    CHECK_FALSE(pool.is_under_way(2));
+    CHECK_FALSE(pool.counts(1));
+
+    CHECK(pool.ask_started(start, usual).number == 3);
+    pool.answer_demanded(true);
+    CHECK_FALSE(pool.is_under_way(3));
+    CHECK_FALSE(pool.counts(3));
+    CHECK(pool.wants_answer(start, true));
+    CHECK(pool.ask_started(start, usual).fresh);
+    CHECK_FALSE(pool.ask_started(start, usual).fresh);  // a look-up that is under way now will do
 }
 
 TEST_CASE("demanded_answer_is_asked_for_at_once_and_a_new_network_waits_for_it", "[endpoints]") {

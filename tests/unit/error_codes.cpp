@@ -48,15 +48,19 @@ const std::set<errc>& members(condition c) {
         certificate_missing,       certificate_expired,     certificate_not_yet_valid,
         certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
         certificate_revoked,       certificate_invalid,     certificate_pin_mismatch};
-    static const std::set<errc> open_failed =
-        with(certificate, {resolve_failed,        resolve_empty,       connect_refused,
-                           connect_unreachable,   connect_failed,      connect_timed_out,
-                           descriptors_exhausted, tls_setup_failed,    socket_setup_failed,
-                           handshake_failed,      handshake_timed_out, handshake_closed,
-                           alpn_mismatch,         access_denied,       proxy_unreachable,
-                           proxy_timed_out,       proxy_closed,        proxy_unauthorized,
-                           proxy_refused,         proxy_bad_response,  client_certificate_refused,
-                           closed_unserved,       spoke_unasked,       probe_failed});
+    static const std::set<errc> open_failed = with(certificate, {resolve_failed,      resolve_empty,
+                                                                 resolver_busy,       connect_refused,
+                                                                 connect_unreachable, connect_failed,
+                                                                 connect_timed_out,   descriptors_exhausted,
+                                                                 tls_setup_failed,    socket_setup_failed,
+                                                                 handshake_failed,    handshake_timed_out,
+                                                                 handshake_closed,    alpn_mismatch,
+                                                                 access_denied,       proxy_unreachable,
+                                                                 proxy_timed_out,     proxy_closed,
+                                                                 proxy_unauthorized,  proxy_refused,
+                                                                 proxy_bad_response,  client_certificate_refused,
+                                                                 closed_unserved,     spoke_unasked,
+                                                                 probe_failed});
     static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
                                      stale_connection, response_missing,  maybe_processed, response_truncated};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,

@@ -29,6 +29,15 @@ struct endpoint_bench : machine_bench<> {
         machine.endpoints_came(list, now);
         settle();
     }
+    void answer(std::uint64_t question, const endpoint_list& list) {
+        auto merged = hotpool::detail::address_list::merge(list, machine.known_addresses());
+        CHECK(machine.endpoints_came(question, merged, now));
+        settle();
+    }
+    void fail_to_answer(std::uint64_t question, bool definite = false) {
+        machine.endpoints_failed(question, errc::resolve_failed, definite, now);
+        settle();
+    }
     /// The next opening asked for; it is still to be answered.
     slot_type& attempt() {
         slot_type* s = take(slot_task::open);
@@ -81,11 +90,62 @@ TEST_CASE("answer_from_before_another_network_counts_for_nothing", "[manager][en
     REQUIRE(bench.questions == 1);
     bench.machine.network_changed(bench.now);
     bench.settle();
-    bench.answer({a});
-    CHECK(bench.questions == 2);
+    CHECK(bench.questions == 2);  // at once: the first one may never be answered
+    bench.answer(1, {a});
     CHECK(bench.asked(slot_task::open) == 0);
-    bench.answer({b});
+    bench.answer(2, {b});
     CHECK(bench.attempt().endpoint->where == b);
+}
+
+TEST_CASE("question_that_nobody_answers_is_asked_again_and_callers_have_their_own_time", "[manager][endpoints]") {
+    endpoint_bench bench({.connect_timeout = 1s, .backoff_first = 100ms});
+    bench.get();
+    REQUIRE(bench.questions == 1);
+    bench.wait(900ms);
+    auto& later = bench.get();
+    CHECK(bench.questions == 1);
+    bench.wait(150ms);  // the question is lost, and the first opening too
+    CHECK(later.waiting);
+    CHECK(bench.told(pool_event_kind::addresses_unknown) == 1);
+    CHECK(bench.machine.counters().failed_answers == 1);
+    bench.wait(100ms);
+    CHECK(bench.questions == 2);
+
+    SECTION("the new one is answered") { bench.answer(2, {a}); }
+    SECTION("the old one is answered after all") { bench.answer(1, {a}); }
+    SECTION("the old one is answered after the new one, which counts") {
+        bench.answer(2, {a});
+        bench.answer(1, {b});
+    }
+    SECTION("the old one fails, which says nothing any more") {
+        bench.fail_to_answer(1);
+        CHECK(later.waiting);
+        bench.answer(2, {a});
+    }
+    REQUIRE(bench.machine.endpoints().size() == 1);
+    CHECK(bench.attempt().endpoint->where == a);
+    CHECK(later.waiting);
+}
+
+TEST_CASE("source_that_falls_silent_leaves_what_is_known_in_use", "[manager][endpoints]") {
+    endpoint_bench bench({.connect_timeout = 1s, .idle_timeout = 0s, .max_lifetime = 0s, .resolve_interval = 10s});
+    bench.get();
+    bench.answer({a});
+    bench.succeed(bench.attempt());
+    for (int i = 0; i < 600; ++i) bench.wait(10s);
+    CHECK(bench.questions > 100);
+    auto& w = bench.get();
+    bench.succeed(bench.attempt());  // 100 minutes later
+    CHECK(w.granted != nullptr);
+}
+
+TEST_CASE("answers_merged_with_a_list_that_has_been_replaced_are_merged_anew", "[manager][endpoints]") {
+    endpoint_bench bench({});
+    bench.get();
+    auto early = hotpool::detail::address_list::merge({a}, bench.machine.known_addresses());
+    bench.answer({b});
+    CHECK_FALSE(bench.machine.endpoints_came(1, early, bench.now));
+    CHECK(bench.machine.endpoints().front()->where == b);
 }
 
 TEST_CASE("failed_attempt_goes_on_with_the_next_address_and_fails_nobody", "[manager][endpoints]") {

@@ -23,6 +23,7 @@ enum class errc {
     // opening a connection
     resolve_failed,         ///< The name service gave no answer, or answered that it knows no such name.
     resolve_empty,          ///< The endpoint source answered with no address that can be used.
+    resolver_busy,          ///< Too many look-ups of other names do not come to an end: this one never began.
     connect_refused,        ///< Nobody listens at the address.
     connect_unreachable,    ///< No route leads to the address.
     connect_failed,         ///< Connecting failed for a reason that has no code of its own.

@@ -57,6 +57,7 @@ inline constexpr auto errc_rows = [] {
         // opening a connection
         {errc::resolve_failed, open_failed, "the host name could not be resolved"},
         {errc::resolve_empty, open_failed, "the host name has no usable address"},
+        {errc::resolver_busy, open_failed, "too many look-ups of other host names are under way"},
         {errc::connect_refused, open_failed, "the peer refused the connection"},
         {errc::connect_unreachable, open_failed, "the peer's network or host is unreachable"},
         {errc::connect_failed, open_failed, "the connection could not be made"},

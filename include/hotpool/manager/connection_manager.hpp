@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <tuple>
@@ -54,7 +56,7 @@ public:
         slot_type* slot = nullptr;
         slot_task task = slot_task::none;
         waiter_type* answered = nullptr;  ///< tell this caller its `granted` or `error`
-        bool ask = false;                 ///< answer `endpoints_came` or `endpoints_failed`
+        endpoint_question ask{};          ///< answer `endpoints_came` or `endpoints_failed`
         Resource reclaimed{};  ///< of a `slot_task::report_leak`: the slot is vacant, this is its holder's now
     };
 
@@ -236,9 +238,31 @@ public:
 
     // --- addresses -----------------------------------------------------------------------------------------------
 
-    /// The answer to `action::ask`. Connections to addresses that are not in it end early.
-    void endpoints_came(const endpoint_list& answer, time_point now) noexcept { parts_.answer_came(answer, now); }
-    void endpoints_failed(std::error_code error, time_point now) noexcept { parts_.answer_failed(error, now); }
+    /// The list that an answer is to be merged with.
+    std::shared_ptr<const detail::address_list> known_addresses() const noexcept { return addresses().list(); }
+    /// The answer to `action::ask`. Connections to addresses that are not in it end early. One that is late still counts
+    /// where none to a newer question has come.
+    /// @param answer destroyed by the driver, outside of its lock
+    /// @return false if another answer has come since `known_addresses`: it is to be merged anew
+    bool endpoints_came(std::uint64_t question, detail::merged_addresses& answer, time_point now) noexcept {
+        return parts_.answer_came(question, answer, now);
+    }
+    /// @param definite whether the source has said that there is no such name, or no address
+    void endpoints_failed(std::uint64_t question, std::error_code error, bool definite, time_point now) noexcept {
+        parts_.answer_failed(question, error, definite, now);
+    }
+    /// The same for the last question, merged at once.
+    void endpoints_came(const endpoint_list& answer, time_point now) noexcept {
+        try {
+            detail::merged_addresses merged = detail::address_list::merge(answer, addresses().list());
+            parts_.answer_came(addresses().last_question(), merged, now);
+        } catch (const std::bad_alloc&) {
+            endpoints_failed(std::make_error_code(std::errc::not_enough_memory), now);
+        }
+    }
+    void endpoints_failed(std::error_code error, time_point now) noexcept {
+        parts_.answer_failed(addresses().last_question(), error, error == errc::resolve_empty, now);
+    }
     /// The source is asked at the next occasion. What is known stays in use until then.
     void refresh_requested() noexcept {
         addresses().answer_demanded(false);
@@ -303,7 +327,7 @@ public:
         if ((out.answered = parts_.lent.waiters.next_answered()) != nullptr) return true;
         parts_.grow(now);
         if ((out.answered = parts_.lent.waiters.next_answered()) != nullptr) return true;  // who is told that it failed
-        if ((out.ask = !stopped() && parts_.grown.ask(now, parts_.lent.numbers()))) return true;
+        if (!stopped() && (out.ask = parts_.grown.ask(now, parts_.lent.numbers()))) return true;
         std::tie(out.slot, out.task) = books().slots.next_task();
         if (out.slot == nullptr) {
             parts_.rest();

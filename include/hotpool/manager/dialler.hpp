@@ -224,20 +224,22 @@ public:
     // --- the source
 
     /// The slots that waited for an answer go on.
-    detail::answer_effect answer_came(const endpoint_list& answer, time_point now) noexcept {
-        if (routes_.endpoints().drop_outdated_answer()) return detail::answer_effect::nothing_left;
-        const detail::answer_effect effect = routes_.answer_came(ledger_, answer, now);
-        if (effect != detail::answer_effect::no_memory) route_waiting(now);
+    detail::answer_effect answer_came(std::uint64_t question, detail::merged_addresses& answer,
+                                      time_point now) noexcept {
+        if (!routes_.endpoints().counts(question)) return detail::answer_effect::nothing_left;
+        const detail::answer_effect effect = routes_.answer_came(ledger_, question, answer, now);
+        if (effect != detail::answer_effect::outrun) route_waiting(now);
         return effect;
     }
     /// True if the slots that waited for the answer are to fail, since nothing is known that they might use.
-    bool answer_failed(time_point now, std::error_code error) noexcept {
-        if (routes_.endpoints().drop_outdated_answer()) return false;
-        routes_.answer_failed(ledger_, now, error, [&](unsigned failures) { return pause_after(failures); });
+    bool answer_failed(time_point now, std::error_code error, bool definite) noexcept {
+        note_failed_answer(now, error, definite);
         if (!routes_.are_known(now)) return true;
         route_waiting(now);
         return false;
     }
+    /// There is none: those that wait for it go on to do so as long as they may, and the source is asked again.
+    void answer_lost(time_point now, std::error_code error) noexcept { note_failed_answer(now, error, false); }
 
     /// No connection leads there any more.
     void leave(slot_type& s) noexcept {
@@ -274,6 +276,9 @@ private:
         return detail::bounded_pause(policies_.backoff.pause(failures, random_.uniform()));
     }
 
+    void note_failed_answer(time_point now, std::error_code error, bool definite) noexcept {
+        routes_.answer_failed(ledger_, now, error, definite, [&](unsigned failures) { return pause_after(failures); });
+    }
     void await_answer(slot_type& s) noexcept {
         s.dialling->awaits_answer = true;
         decide_at(s, s.dialling->deadline);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "hotpool/base/ip_address.hpp"
 #include "hotpool/base/random.hpp"
 #include "hotpool/base/time.hpp"
+#include "hotpool/manager/address_list.hpp"
 #include "hotpool/manager/early_end.hpp"
 #include "hotpool/policy/balance.hpp"
 #include "hotpool/policy/endpoint_source.hpp"
@@ -21,30 +23,12 @@
 
 namespace hotpool {
 
-/// Whether connections are made to an address.
-enum class endpoint_standing : std::uint8_t {
-    usable,
-    ejected,  ///< it failed too often; one trial is made when its time is over
-    trial,    ///< that trial is under way
+/// A question to the endpoint source.
+struct endpoint_question {
+    std::uint64_t number = 0;  ///< 0: there is none
+    bool fresh = false;        ///< an answer that was on its way before is of no use
+    explicit operator bool() const noexcept { return number != 0; }
 };
-
-/// One address and what is known of it. The counts of connections are kept by the connection manager.
-struct endpoint_state {
-    ip_endpoint where;
-    bool listed = true;  ///< in the latest answer; connections to an address that is not are retired
-    endpoint_standing standing = endpoint_standing::usable;
-    endpoint_load load{};
-    std::size_t stalled = 0;     ///< openings under way that have been slow enough for another address to be tried
-    std::uint64_t failures = 0;  ///< those that were news
-    unsigned failures_in_a_row = 0;
-    time_point good_since = never;  ///< the first connection opened since the last failure, until one has served
-    unsigned ejections = 0;         ///< without a long enough good time between them
-    time_point ejected_until{};
-    time_point readmitted_at{};
-};
-
-/// Holders keep an address alive that the pool has forgotten.
-using endpoint_ptr = std::shared_ptr<endpoint_state>;
 
 /// Whether a connection to that address may be attempted now. Must not throw.
 using endpoint_filter = std::function<bool(const ip_address&, time_point now)>;
@@ -57,70 +41,89 @@ class endpoint_pool {
 public:
     explicit endpoint_pool(Balance balance = Balance()) : balance_(std::move(balance)) {}
 
-    const std::vector<endpoint_ptr>& endpoints() const noexcept { return endpoints_; }
+    const std::vector<endpoint_ptr>& endpoints() const noexcept { return list_->in_order(); }
+    /// What an answer is to be merged with.
+    const std::shared_ptr<const detail::address_list>& list() const noexcept { return list_; }
 
     // --- asking the source
 
     /// The endpoints are these and stay so: no source is asked.
     /// @errors throws `std::bad_alloc`, nothing changed then
     void endpoints_fixed(const endpoint_list& fixed) {
-        endpoints_ = listed_in(fixed);
+        list_ = detail::address_list::merge(fixed, list_).after;
         fixed_ = true;
     }
 
-    /// Whether there is an answer that may still be used at `now`: one that is being renewed may.
+    /// Whether there is an answer that may still be used at `now`. One that has been good is used until there is another
+    /// one, for up to a day while the source is silent or fails; once it has said that there is no such name or no
+    /// address, until the answer is twice `resolve_interval` old.
+    /// @source RFC 8767, 5 and 6: stale answers for a day to three, refreshed beside their use
     bool is_known(time_point now, const pool_options& o) const noexcept {
         if (fixed_) return true;
-        if (endpoints_.empty() || stale_) return false;
-        return o.resolve_interval == duration::zero() ||
-               now < base::after(answered_at_, base::times(o.resolve_interval, 2));
+        if (endpoints().empty() || stale_) return false;
+        if (o.resolve_interval == duration::zero()) return true;
+        const duration doubtful = base::times(o.resolve_interval, 2);
+        return now < base::after(answered_at_, denied_ ? doubtful : std::max(doubtful, longest_use));
     }
     /// Whether the source is to be asked. @param active whether connections are open or wanted
     bool wants_answer(time_point now, bool active) const noexcept {
         return !fixed_ && !asking_ && active && (demanded_ || now >= ask_at_);
     }
-    /// When `wants_answer` will say yes next while there are connections.
-    time_point ask_due() const noexcept { return fixed_ || asking_ ? never : ask_at_; }
-    void ask_started() noexcept {
+    /// When `wants_answer` will say yes next while there are connections, or the question under way is lost.
+    time_point ask_due() const noexcept { return fixed_ ? never : asking_ ? lost_at_ : ask_at_; }
+    endpoint_question ask_started(time_point now, const pool_options& o) noexcept {
         asking_ = true;
         demanded_ = false;
+        lost_at_ = base::after(now, o.connect_timeout);
+        ++question_;
+        return {question_, question_ == valid_from_};
     }
+    /// Whether the question under way has been for longer than anybody waits for its answer. It counts as failed then;
+    /// an answer that comes later is still good.
+    bool is_lost(time_point now) const noexcept { return asking_ && now >= lost_at_; }
     /// The source is asked again. @param forget whether what is known of the addresses is void: then the next use waits
-    /// for the new answer
+    /// for the answer to a new question, and the one under way is none
     void answer_demanded(bool forget) noexcept {
         demanded_ = true;
         if (!forget) return;
-        outdated_ = asking_;
+        valid_from_ = question_ + 1;
+        asking_ = false;
         stale_ = !fixed_;
-        for (const endpoint_ptr& e : endpoints_) absolve(*e);
+        for (const endpoint_ptr& e : endpoints()) absolve(*e);
     }
 
-    /// Whether the answer that has just come is to a question from before everything was forgotten: then it counts for
-    /// nothing, and the source is asked again.
-    bool drop_outdated_answer() noexcept {
-        if (!outdated_) return false;
-        outdated_ = asking_ = false;
-        return true;
-    }
-    /// The addresses that have left: their connections are to be retired.
-    /// @errors throws `std::bad_alloc`, nothing changed then
-    std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
-        std::vector<endpoint_ptr> listed = listed_in(answer);
-        std::vector<endpoint_ptr> left;
-        for (const endpoint_ptr& e : endpoints_)
-            if (find(listed, e->where) == nullptr) left.push_back(e);
+    std::uint64_t last_question() const noexcept { return question_; }
+    /// Whether an answer to that question says something: none that is newer has come, and it was asked after everything
+    /// was forgotten.
+    bool counts(std::uint64_t question) const noexcept { return question >= answered_ && question >= valid_from_; }
+    /// Whether it matters that there is no answer to that question.
+    bool is_under_way(std::uint64_t question) const noexcept { return asking_ && question == question_; }
 
-        for (const endpoint_ptr& e : left) e->listed = false;
-        endpoints_ = std::move(listed);
-        asking_ = stale_ = false;
+    /// @param merged of `list()`; on return its lists are to be destroyed
+    void answer_came(std::uint64_t question, detail::merged_addresses& merged, time_point now,
+                     const pool_options& o) noexcept {
+        for (const endpoint_ptr& e : merged.left) e->listed = false;
+        list_ = merged.after;
+        answered_ = question;
+        if (question == question_) asking_ = false;
+        stale_ = denied_ = false;
         answered_at_ = now;
         ask_at_ = o.resolve_interval == duration::zero() ? never : base::after(now, o.resolve_interval);
         failed_answers_ = 0;
-        return left;
+    }
+    /// The same at once.
+    /// @return the addresses that have left: their connections are to be retired
+    /// @errors throws `std::bad_alloc`, nothing changed then
+    std::vector<endpoint_ptr> answer_came(const endpoint_list& answer, time_point now, const pool_options& o) {
+        detail::merged_addresses merged = detail::address_list::merge(answer, list_);
+        answer_came(question_, merged, now, o);
+        return std::move(merged.left);
     }
     /// What was known stays in use. @param pause before the source is asked again
-    void answer_failed(time_point now, duration pause) noexcept {
+    /// @param definite whether it has said that there is no such name, or no address
+    void answer_failed(time_point now, duration pause, bool definite = false) noexcept {
         asking_ = false;
+        denied_ = denied_ || definite;
         ++failed_answers_;
         ask_at_ = base::after(now, pause);
     }
@@ -135,10 +138,10 @@ public:
     std::vector<endpoint_ptr> plan(time_point now, double chance, const endpoint_filter& allows) {
         std::vector<endpoint_ptr> usable, order;
         std::vector<endpoint_load> loads;
-        usable.reserve(endpoints_.size());
-        order.reserve(endpoints_.size());
-        loads.reserve(endpoints_.size());
-        for (const endpoint_ptr& e : endpoints_)
+        usable.reserve(endpoints().size());
+        order.reserve(endpoints().size());
+        loads.reserve(endpoints().size());
+        for (const endpoint_ptr& e : endpoints())
             if (!allows || allows(e->where.address, now)) usable.push_back(e);
         const auto is_usable = [](const endpoint_ptr& e) { return e->standing == endpoint_standing::usable; };
         if (std::any_of(usable.begin(), usable.end(), is_usable))
@@ -161,8 +164,8 @@ public:
     }
     /// Whether a filter is what leaves no address to use.
     bool all_filtered(time_point now, const endpoint_filter& allows) const {
-        return allows && !endpoints_.empty() &&
-               std::none_of(endpoints_.begin(), endpoints_.end(),
+        return allows && !endpoints().empty() &&
+               std::none_of(endpoints().begin(), endpoints().end(),
                             [&](const endpoint_ptr& e) { return allows(e->where.address, now); });
     }
 
@@ -200,7 +203,7 @@ public:
     }
     /// An ejected address whose time is over, now on trial; null when there is none.
     endpoint_ptr begin_trial(time_point now, const endpoint_filter& allows, const pool_options& o) noexcept {
-        for (const endpoint_ptr& e : endpoints_) {
+        for (const endpoint_ptr& e : endpoints()) {
             if (e->standing != endpoint_standing::ejected || now < e->ejected_until) continue;
             if (allows && !allows(e->where.address, now)) {
                 put_off(*e, now, o);
@@ -223,36 +226,21 @@ public:
     /// When the next trial is due.
     time_point trial_due() const noexcept {
         time_point due = never;
-        for (const endpoint_ptr& e : endpoints_)
+        for (const endpoint_ptr& e : endpoints())
             if (e->standing == endpoint_standing::ejected) due = std::min(due, e->ejected_until);
         return due;
     }
 
 private:
-    static endpoint_ptr find(const std::vector<endpoint_ptr>& list, const ip_endpoint& where) noexcept {
-        const auto it = std::find_if(list.begin(), list.end(), [&](auto& e) { return e->where == where; });
-        return it == list.end() ? nullptr : *it;
-    }
-    endpoint_ptr known_or_new(const ip_endpoint& where) const {
-        if (endpoint_ptr known = find(endpoints_, where)) return known;
-        auto made = std::make_shared<endpoint_state>();
-        made->where = where;
-        return made;
-    }
-    /// What is known of each address of a list, which may name one twice.
-    std::vector<endpoint_ptr> listed_in(const endpoint_list& list) const {
-        std::vector<endpoint_ptr> listed;
-        for (const ip_endpoint& where : list)
-            if (find(listed, where) == nullptr) listed.push_back(known_or_new(where));
-        return listed;
-    }
+    static constexpr duration longest_use = std::chrono::hours(24);
+
     static void absolve(endpoint_state& e) noexcept {
         e.standing = endpoint_standing::usable;
         e.failures_in_a_row = e.ejections = 0;
     }
 
     bool others_usable(const endpoint_state& e) const noexcept {
-        return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const endpoint_ptr& other) {
+        return std::any_of(endpoints().begin(), endpoints().end(), [&](const endpoint_ptr& other) {
             return other.get() != &e && other->standing == endpoint_standing::usable;
         });
     }
@@ -281,16 +269,20 @@ private:
     }
 
     Balance balance_;
-    std::vector<endpoint_ptr> endpoints_;
+    std::shared_ptr<const detail::address_list> list_ = std::make_shared<const detail::address_list>();
     std::uint64_t turn_ = 0;
+    std::uint64_t question_ = 0;    // the last one
+    std::uint64_t answered_ = 0;    // the last one that was
+    std::uint64_t valid_from_ = 0;  // answers to questions before are of another network
     bool fixed_ = false;
     bool asking_ = false;
     bool demanded_ = false;
     bool stale_ = false;
-    bool outdated_ = false;  // the question under way is from before
+    bool denied_ = false;  // by the source, after its last answer
     unsigned failed_answers_ = 0;
     time_point answered_at_{};
     time_point ask_at_ = time_point::min();
+    time_point lost_at_ = never;
 };
 
 }  // namespace hotpool

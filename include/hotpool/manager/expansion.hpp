@@ -132,11 +132,10 @@ public:
 
     // --- the source of endpoints, and times
 
-    /// Whether the source is to be asked, which then counts as done.
-    bool ask(time_point now, const demand& d) noexcept {
-        if (!dialler_.ways().wants_answer(now, is_active(d))) return false;
-        dialler_.ways().endpoints().ask_started();
-        return true;
+    /// The question that the source is to be asked, which then counts as done.
+    endpoint_question ask(time_point now, const demand& d) noexcept {
+        if (!dialler_.ways().wants_answer(now, is_active(d))) return {};
+        return dialler_.ways().endpoints().ask_started(now, options_);
     }
     /// Nothing is to be done now: when will there be?
     void rest(const demand& d) noexcept {

@@ -78,22 +78,24 @@ public:
 
     // --- addresses
 
-    void answer_came(const endpoint_list& answer, time_point now) noexcept {
+    /// False where the answer was merged with a list that is not the present one.
+    bool answer_came(std::uint64_t question, merged_addresses& answer, time_point now) noexcept {
         books().attention = true;
-        switch (dialler().answer_came(answer, now)) {
-            case answer_effect::nothing_left: return;
-            case answer_effect::no_memory:
-                return answer_failed(std::make_error_code(std::errc::not_enough_memory), now);
+        switch (dialler().answer_came(question, answer, now)) {
+            case answer_effect::outrun: return false;
+            case answer_effect::nothing_left: return true;
             case answer_effect::some_left: break;
         }
-        if (end.is_stopped()) return;
+        if (end.is_stopped()) return true;
         lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
                        retire_reason::endpoint_gone, now, lent.options.retire_spacing);
+        return true;
     }
-    void answer_failed(std::error_code error, time_point now) noexcept {
+    void answer_failed(std::uint64_t question, std::error_code error, bool definite, time_point now) noexcept {
+        if (!dialler().ways().endpoints().is_under_way(question)) return;
         books().attention = true;
         last_open_error_ = error;
-        if (!dialler().answer_failed(now, error)) return;
+        if (!dialler().answer_failed(now, error, definite)) return;
         books().slots.for_each([&](slot_type& s) {
             if (s.awaits_answer()) opening_failed(s, now, error);
         });
@@ -150,6 +152,10 @@ public:
             lent.waiters.answer(*w, make_error_code(errc::get_timed_out));
         }
         while (slot_type* s = books().slots.take_due(now)) examine(*s, now);
+        if (dialler().ways().endpoints().is_lost(now)) {
+            last_open_error_ = errc::resolve_failed;
+            dialler().answer_lost(now, last_open_error_);
+        }
     }
     void stop(errc why, time_point deadline) noexcept {
         books().attention = true;

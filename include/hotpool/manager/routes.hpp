@@ -17,9 +17,9 @@ namespace hotpool::detail {
 
 /// What an answer of the source means for the connections that are open.
 enum class answer_effect : std::uint8_t {
-    nothing_left,  ///< nothing: all addresses are still there, or it is about another network
+    nothing_left,  ///< nothing: all addresses are still there, or it says nothing any more
     some_left,     ///< addresses have left the list
-    no_memory      ///< for the list; nothing has changed, and the question counts as under way
+    outrun         ///< it was merged with a list that another answer has replaced; nothing has changed
 };
 
 /// The addresses to try for one connection, or why there is none.
@@ -75,27 +75,27 @@ public:
     bool wants_answer(time_point now, bool active) const noexcept {
         return to_endpoints_ && endpoints_.wants_answer(now, active);
     }
-    /// When a trial or a question is due.
+    /// When a trial or a question is due, or the question under way is lost.
     time_point next_due(bool active, bool has_room) const noexcept {
         if (!to_endpoints_ || !active) return never;
         return std::min(has_room ? endpoints_.trial_due() : never, endpoints_.ask_due());
     }
     template <class Resource>
-    answer_effect answer_came(ledger<Resource>& l, const endpoint_list& answer, time_point now) noexcept {
-        try {
-            const std::vector<endpoint_ptr> left = endpoints_.answer_came(answer, now, options_);
-            ++l.counters.answers;
-            for (const endpoint_ptr& e : left) l.report({.kind = pool_event_kind::address_left, .endpoint = e->where});
-            return left.empty() ? answer_effect::nothing_left : answer_effect::some_left;
-        } catch (const std::bad_alloc&) {
-            return answer_effect::no_memory;
-        }
+    answer_effect answer_came(ledger<Resource>& l, std::uint64_t question, merged_addresses& answer,
+                              time_point now) noexcept {
+        if (answer.before != endpoints_.list()) return answer_effect::outrun;
+        endpoints_.answer_came(question, answer, now, options_);
+        ++l.counters.answers;
+        for (const endpoint_ptr& e : answer.left)
+            l.report({.kind = pool_event_kind::address_left, .endpoint = e->where});
+        return answer.left.empty() ? answer_effect::nothing_left : answer_effect::some_left;
     }
     /// What is known stays in use. @param pause told how many answers in a row have failed, how long to wait
     template <class Resource, class Pause>
-    void answer_failed(ledger<Resource>& l, time_point now, std::error_code error, Pause pause) noexcept {
+    void answer_failed(ledger<Resource>& l, time_point now, std::error_code error, bool definite,
+                       Pause pause) noexcept {
         ++l.counters.failed_answers;
-        endpoints_.answer_failed(now, pause(endpoints_.failed_answers() + 1));
+        endpoints_.answer_failed(now, pause(endpoints_.failed_answers() + 1), definite);
         l.report({.kind = pool_event_kind::addresses_unknown, .error = error});
     }
 

@@ -39,8 +39,10 @@ private:
     receiver_type receiver_;
 };
 
-/// Asked for the present endpoints, it answers now or later, from any thread. One question at a time; it is asked
-/// again as `pool_options::resolve_interval` says, which may be within its answer: it holds no lock then.
+/// Asked for the present endpoints, it answers now or later, from any thread. It is asked again as
+/// `pool_options::resolve_interval` says, which may be within its answer: it holds no lock then. One question at a time,
+/// but that another follows one without an answer for `pool_options::connect_timeout`, or from before another network.
+/// `errc::resolve_empty` says for certain that there is no address; after any other error, what is known stays in use.
 using endpoint_source = std::function<void(endpoint_answer)>;
 
 /// A fixed list: `static_endpoints({{*ip_address::parse("192.0.2.1"), 443}})`.

@@ -66,7 +66,8 @@ struct pool_options {
     /// Whether a new connection that no caller waits for is probed by the health checker before it is lent.
     bool probe_new = false;
 
-    /// How often the addresses of the origin's name are looked up again while connections are open. 0: never again.
+    /// How often the addresses of the origin's name are looked up again while connections are open; those known are in
+    /// use meanwhile. 0: never again.
     duration resolve_interval = std::chrono::seconds(60);
     /// An address that has not accepted after this is overtaken by the next one. More than 0. RFC 8305 says 250 ms.
     duration attempt_delay = std::chrono::milliseconds(250);

@@ -1,6 +1,7 @@
 // Making the connections of a pool: where to, from where, with whose leave.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -12,10 +13,12 @@
 #include "hotpool/base/time.hpp"
 #include "hotpool/connection/connection.hpp"
 #include "hotpool/io/counted.hpp"
+#include "hotpool/manager/address_list.hpp"
+#include "hotpool/manager/endpoint_pool.hpp"
 #include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/pool/egress.hpp"
+#include "hotpool/pool/name_question.hpp"
 #include "hotpool/pool/pool_services.hpp"
-#include "hotpool/transport/resolve.hpp"
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool::detail {
@@ -55,7 +58,6 @@ protected:
             const auto address = ip_address::parse(dialled.host);
             if (!source_ && address)
                 return machine.use_endpoints(endpoint_list{{*address, port_number(dialled.port)}}, egress_.filter());
-            if (!source_) source_ = system_resolver(driver().executor(), dialled);
             machine.use_endpoints(egress_.filter());
         } else if (source_ || !egress_.is_open()) {
             throw std::invalid_argument(
@@ -87,18 +89,26 @@ protected:
     }
 
     /// Has the source say where to.
-    void ask_source() noexcept {
+    void ask_source(endpoint_question question) noexcept {
         bool handled = false;  // the answer, even if it is dropped, tells the machine
         try {
-            endpoint_answer answer([weak = driver().weak_from_this()](std::error_code error, const endpoint_list& all) {
-                if (const auto self = weak.lock()) self->answered(error, all);
-            });
-            handled = true;
-            source_(std::move(answer));
+            const name_receiver receiver{driver().weak_from_this(), question.number};
+            if (source_) {
+                endpoint_answer answer([receiver](std::error_code error, const endpoint_list& all) {
+                    receiver(error, error == errc::resolve_empty, all);
+                });
+                handled = true;
+                source_(std::move(answer));
+            } else if constexpr (endpoint_transport<Transport, Executor>) {
+                names_.ask(driver().executor(), transport_.dialled(), receiver, question.fresh);
+                handled = true;
+            }
         } catch (...) {
         }
-        if (!handled) answered(std::make_error_code(std::errc::not_enough_memory), {});
+        if (!handled) answered(question.number, std::make_error_code(std::errc::not_enough_memory), false, {});
     }
+    /// It will not be asked again; what the system's resolver is at is nobody's affair any more.
+    void stop_asking() noexcept { names_.stop(); }
 
 private:
     /// Holds a connection until it is open. Dropped instead of called, it says so: there was no memory to go on with, or
@@ -131,6 +141,16 @@ private:
         static opener& opener_of(Driver& d) noexcept { return d; }
         std::shared_ptr<Driver> driver_;
         counted_ref<connection_type> connection_;
+    };
+
+    /// Takes the answer to one question, if the driver is still there.
+    struct name_receiver {
+        void operator()(std::error_code error, bool definite, const endpoint_list& endpoints) const {
+            if (const auto self = driver.lock())
+                static_cast<opener&>(*self).answered(question, error, definite, endpoints);
+        }
+        std::weak_ptr<Driver> driver;
+        std::uint64_t question;
     };
 
     Driver& driver() noexcept { return static_cast<Driver&>(*this); }
@@ -191,13 +211,26 @@ private:
         });
     }
 
-    void answered(std::error_code error, const endpoint_list& endpoints) {
-        driver().tell_machine([&](auto& machine, time_point now) {
-            if (error)
-                machine.endpoints_failed(is_proxied() ? make_error_code(errc::proxy_unreachable) : error, now);
-            else
-                machine.endpoints_came(endpoints, now);
-        });
+    void answered(std::uint64_t question, std::error_code error, bool definite, const endpoint_list& endpoints) {
+        if (!error) return came(question, endpoints);
+        if (is_proxied()) error = errc::proxy_unreachable;
+        driver().tell_machine(
+            [&](auto& machine, time_point now) { machine.endpoints_failed(question, error, definite, now); });
+    }
+    /// However long the list, it is put in order under no lock.
+    void came(std::uint64_t question, const endpoint_list& endpoints) {
+        for (bool taken = false; !taken;) {
+            std::shared_ptr<const address_list> known;
+            driver().with_machine([&](auto& machine) { known = machine.known_addresses(); });
+            merged_addresses merged;
+            try {
+                merged = address_list::merge(endpoints, std::move(known));
+            } catch (const std::bad_alloc&) {
+                return answered(question, std::make_error_code(std::errc::not_enough_memory), false, {});
+            }
+            driver().tell_machine(
+                [&](auto& machine, time_point now) { taken = machine.endpoints_came(question, merged, now); });
+        }
     }
     /// Whether the addresses are those of a proxy.
     bool is_proxied() const noexcept {
@@ -208,7 +241,8 @@ private:
     }
 
     Transport transport_;
-    endpoint_source source_;  // empty where the endpoints are fixed, or the transport's affair
+    endpoint_source source_;  // empty: the system's resolver, or no source where none is needed
+    name_source<Executor, name_receiver> names_;
     egress egress_;
 };
 

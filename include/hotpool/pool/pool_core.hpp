@@ -125,6 +125,7 @@ public:
     /// @param w told when nothing is left; may be null
     void stop(errc why, time_point deadline, progress_waiter* w) {
         if (why == errc::pool_closed) this->leave_budget();
+        this->stop_asking();
         this->tell([&](time_point) {
             if (w != nullptr) progress_.add(*w);
             machine_.stop_requested(why, deadline);
@@ -334,7 +335,7 @@ private:
             if (cut != nullptr) cut->resume(wake::expired);
         if (o.answered != nullptr) return context_over_ ? o.answered->abandoned() : o.answered->answered();
         if (o.errand != budget_errand::none) return this->run_errand(o.errand);
-        if (o.action.ask) return this->ask_source();
+        if (o.action.ask) return this->ask_source(o.action.ask);
         if (auto* w = static_cast<waiter_type*>(o.action.answered))
             return context_over_ ? w->abandoned() : w->answered();
         if (o.action.slot == nullptr) return;
@@ -380,11 +381,8 @@ private:
 
     void context_ended() noexcept override {
         const auto keep = this->shared_from_this();
-        this->leave_budget();
-        this->tell([&](time_point) {
-            context_over_ = true;
-            machine_.stop_requested(errc::pool_closed, never);
-        });
+        with_machine([this](auto&) { context_over_ = true; });
+        stop(errc::pool_closed, never, nullptr);
     }
     const void* guest_executor() const noexcept override { return &executor(); }
 

@@ -1,78 +1,92 @@
-// From a host to its endpoints, by the system's resolver.
+// From a host to its addresses, by the system's resolver.
 #pragma once
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
-#include <new>
-#include <optional>
 #include <string>
 #include <system_error>
-#include <utility>
+
+#if __has_include(<netdb.h>)
+#    include <netdb.h>
+#endif
 
 #include "hotpool/base/error.hpp"
-#include "hotpool/base/ip_address.hpp"
-#include "hotpool/base/origin.hpp"
-#include "hotpool/policy/endpoint_source.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/endpoint.hpp"
+#include "hotpool/transport/resolver.hpp"
 
-namespace hotpool::detail {
+namespace hotpool {
 
-/// The library's name for a resolver's answer.
-inline std::error_code resolve_error(const std::error_code& error, bool empty) noexcept {
-    if (error == net::error::no_data || (!error && empty)) return errc::resolve_empty;
-    if (error) return errc::resolve_failed;
-    return {};
+namespace detail {
+
+/// The library's name for what `getaddrinfo` has returned.
+inline std::error_code resolve_error(int failure, bool empty) noexcept {
+    switch (failure) {
+        case 0: return empty ? make_error_code(errc::resolve_empty) : std::error_code();
+#if defined(EAI_NODATA)
+        case EAI_NODATA: return errc::resolve_empty;
+#endif
+        case EAI_MEMORY: return std::make_error_code(std::errc::not_enough_memory);
+#if defined(EAI_SYSTEM)
+        case EAI_SYSTEM: return errno == EMFILE || errno == ENFILE ? errc::descriptors_exhausted : errc::resolve_failed;
+#endif
+        default: return errc::resolve_failed;
+    }
+}
+/// Whether it says that the name does not exist, or has no address; anything else may be over in a moment.
+inline bool is_definite(int failure) noexcept {
+    switch (failure) {
+        case EAI_NONAME: return true;
+#if defined(EAI_NODATA)
+        case EAI_NODATA: return true;
+#endif
+#if defined(EAI_ADDRFAMILY)
+        case EAI_ADDRFAMILY: return true;
+#endif
+        default: return false;
+    }
 }
 
-/// One question to the system's resolver.
-template <class Executor>
-class resolution : public std::enable_shared_from_this<resolution<Executor>> {
-public:
-    explicit resolution(const Executor& executor) : resolver_(executor) {}
-
-    void ask(const origin& target, endpoint_answer answer) {
-        answer_.emplace(std::move(answer));
-        try {
-            resolver_.async_resolve(
-                target.host, std::to_string(port_number(target.port)), net::ip::resolver_base::numeric_service,
-                [self = this->shared_from_this()](const std::error_code& error, const auto& results) {
-                    self->answered(error, results);
-                });
-        } catch (const std::bad_alloc&) {
-            out_of_memory();
-        }
-    }
-
-private:
-    template <class Results>
-    void answered(const std::error_code& error, const Results& results) {
-        endpoint_list endpoints;
-        try {
-            for (const auto& entry : results) endpoints.push_back(from_asio(entry.endpoint()));
-        } catch (const std::bad_alloc&) {
-            return out_of_memory();
-        }
-        const std::error_code outcome = resolve_error(error, endpoints.empty());
-        (*answer_)(outcome, std::move(endpoints));
-    }
-    void out_of_memory() { (*answer_)(std::make_error_code(std::errc::not_enough_memory), {}); }
-
-    net::ip::basic_resolver<net::ip::tcp, Executor> resolver_;
-    std::optional<endpoint_answer> answer_;
-};
-
-/// The system's resolver, asked in a thread of Asio's; what it is at cannot be interrupted.
-template <class Executor>
-endpoint_source system_resolver(const Executor& executor, origin target) {
-    return [executor, target = std::move(target)](endpoint_answer answer) {
-        std::shared_ptr<resolution<Executor>> question;
-        try {
-            question = std::make_shared<resolution<Executor>>(executor);
-        } catch (const std::bad_alloc&) {
-            return answer(std::make_error_code(std::errc::not_enough_memory), {});
-        }
-        question->ask(target, std::move(answer));
+/// Asks the system's resolver, with all that it goes by: nsswitch, the hosts file, its options. Blocks.
+inline look_up_answer look_up_by_system(const std::string& host) {
+    struct list_end {
+        void operator()(addrinfo* list) const noexcept { ::freeaddrinfo(list); }
     };
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_protocol = IPPROTO_TCP;
+    addrinfo* list = nullptr;
+    const int failure = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
+    const int cause = errno;
+    const std::unique_ptr<addrinfo, list_end> held(failure == 0 ? list : nullptr);
+
+    look_up_answer answer;
+    for (const addrinfo* entry = held.get(); entry != nullptr; entry = entry->ai_next) {
+        net::ip::tcp::endpoint endpoint;
+        if (entry->ai_addr == nullptr || entry->ai_addrlen > endpoint.capacity()) continue;
+        std::memcpy(endpoint.data(), entry->ai_addr, entry->ai_addrlen);
+        answer.addresses.push_back(from_asio(endpoint.address()));
+    }
+    errno = cause;
+    answer.error = resolve_error(failure, answer.addresses.empty());
+    answer.definite = answer.error == errc::resolve_empty || is_definite(failure);
+    return answer;
 }
 
-}  // namespace hotpool::detail
+/// What all pools ask. Never destroyed: when the process ends, a thread of it may be in the middle of a look-up.
+/// @errors throws `std::bad_alloc` where it has not been asked before
+inline resolver& system_resolver() {
+    static resolver& only = *new resolver(look_up_by_system);
+    return only;
+}
+
+}  // namespace detail
+
+/// The look-ups of all pools of this process that have no endpoint source of their own.
+/// @errors throws `std::bad_alloc` if no pool has asked before
+/// @threads any thread
+inline resolver_stats system_resolver_stats() { return detail::system_resolver().stats(); }
+
+}  // namespace hotpool
