@@ -134,7 +134,7 @@ private:
     }
 
     result parse_head(std::string_view input) noexcept {
-    again:
+    again:  // one place that parses, so that it is inlined
         switch (head_.parse(input)) {
             case head_parser::verdict::need_more: return {};
             case head_parser::verdict::failed:
