@@ -59,7 +59,7 @@ struct cancel_run {
     cancel_run(const cancel_plan<Transport>& plan, const site<Transport>& server)
         : pool(io.get_executor(), plan.target(server), plan.options, trusting_options<Transport>(),
                plan.services(io, server)),
-          client(pool) {}
+          client(pool, {.max_retry_after = std::chrono::seconds(1)}) {}
 
     /// To be called when the operation ends, which its cancellation slot cancels.
     auto handler() {

@@ -65,9 +65,8 @@ public:
     /// So far, but for those on stale connections.
     unsigned tries() const noexcept { return tries_; }
 
-    /// A connection has come, which has or has not been used before. What was asked for as fresh counts as that, though
-    /// a probe may have used it: so no request goes from one stale connection to the next.
-    void lent(bool reused) noexcept { reused_ = reused && !wants_fresh_; }
+    /// A connection has come, which has or has not been used before.
+    void lent(bool reused) noexcept { reused_ = reused; }
     /// None has, for this reason.
     order not_lent(std::error_code why, time_point now) noexcept {
         const bool overdue = why == errc::get_timed_out && now >= deadline_;
@@ -78,7 +77,7 @@ public:
 
     /// What a failure says of connections that have been idle as long as this one.
     doubt casts_doubt(std::error_code why, exchange_progress progress) const noexcept {
-        if (!reused_ || progress.response_begun) return doubt::none;
+        if (!is_reused() || progress.response_begun) return doubt::none;
         if (is_loss(why)) return doubt::closed;
         const bool silent = why == errc::first_byte_timed_out || why == errc::request_timed_out;
         return silent && !progress.wrote_nothing ? doubt::silent : doubt::none;
@@ -114,12 +113,15 @@ public:
     bool asks_first() const noexcept { return asks_first_; }
 
 private:
+    /// What was asked for as fresh counts as that, though a probe may have used it: so no request goes from one stale
+    /// connection to the next.
+    bool is_reused() const noexcept { return reused_ && !wants_fresh_; }
     static bool is_loss(std::error_code why) noexcept {
         return why == condition::connection_lost || why == errc::unsolicited_bytes;
     }
     failed_try this_try(exchange_progress progress) const noexcept {
         return {.tries = tries_,
-                .reused = reused_,
+                .reused = is_reused(),
                 .wrote_nothing = progress.wrote_nothing,
                 .response_begun = progress.response_begun,
                 .idempotent = request_->is_idempotent(),
