@@ -37,6 +37,7 @@ void poison_table(unsigned rounds) {
                 CAPTURE(to_string(how), block.count(), delay.count());
                 CHECK(t.wrong_before == 0);
                 CHECK(t.other == 0);
+                if (how == approach::client) CHECK(t.refused == 0);
                 CHECK(t.right + t.refused + t.wrong_at_once + t.wrong_after == rounds);
             }
             table += '\n';
