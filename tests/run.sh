@@ -119,6 +119,7 @@ fi
 want_command clang-format clang-format
 want_command haproxy haproxy
 want_command tinyproxy tinyproxy-bin
+want_command python3 python3
 want_header boost/beast/http.hpp libboost-dev
 want_header nlohmann/json.hpp nlohmann-json3-dev
 want_command node nodejs
