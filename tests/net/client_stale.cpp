@@ -170,8 +170,15 @@ TEMPLATE_TEST_CASE("origin_that_closes_fresh_connections_too_is_not_asked_withou
     });
     fill_at_once(s, 4);
     http_client client(s.pool);
-    for (int i = 0; i < 20; ++i) CHECK(send(s, client, get_request).error == condition::connection_lost);
-    CHECK(s.server.accepted() == 24);  // one fresh connection for each request
+    int lost = 0;
+    for (int i = 0; i < 20; ++i) {
+        const std::error_code error = send(s, client, get_request).error;
+        lost += error == condition::connection_lost;
+        // After some of them the pool takes its origin for one that does not work.
+        CHECK((error == condition::connection_lost || error == condition::open_failed));
+    }
+    CHECK(lost >= 5);
+    CHECK(s.server.accepted() <= 24);  // never more than one fresh connection for a request
     CHECK(s.retired(retire_reason::distrusted) == 3);
 }
 

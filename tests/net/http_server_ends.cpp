@@ -129,7 +129,7 @@ TEMPLATE_TEST_CASE("fresh_connection_that_is_over_before_the_request_fails_by_it
         CHECK(a.error == condition::connection_lost);
         CHECK(a.error != errc::stale_connection);
         CHECK(a.error ==
-              expected<TestType>({errc::response_missing, errc::tls_truncated, errc::connection_reset}, how));
+              expected<TestType>({errc::connection_closed, errc::tls_truncated, errc::connection_reset}, how));
         lease = {};
         CHECK(s.ended_for(reason<TestType>(how)));
     }

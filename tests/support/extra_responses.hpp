@@ -2,11 +2,12 @@
 // request on that connection.
 #pragma once
 
+#include <sys/ioctl.h>
+
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -56,21 +57,8 @@ public:
             c.write(ok(first));
             wait(delay_);
             c.write(ok("extra"));
-            {
-                const std::lock_guard lock(mutex_);
-                sent_extra_ = clock::now();
-            }
             for (;;) c.write(ok(name_of(read_request(c))));
         };
-    }
-    /// When the last extra response had been sent; `max` if it has not.
-    clock::time_point sent_extra() const {
-        const std::lock_guard lock(mutex_);
-        return sent_extra_;
-    }
-    void begin_round() {
-        const std::lock_guard lock(mutex_);
-        sent_extra_ = clock::time_point::max();
     }
 
 private:
@@ -86,8 +74,24 @@ private:
     }
 
     const std::chrono::microseconds delay_;
-    mutable std::mutex mutex_;
-    clock::time_point sent_extra_ = clock::time_point::max();
+};
+
+/// The same side, whose sockets are noted.
+template <class Side>
+struct noted : Side {
+    static auto options() {
+        auto all = Side::options();
+        const auto note = [](native_socket handle, const ip_endpoint&) {
+            last_socket = handle;
+            return std::error_code();
+        };
+        if constexpr (Side::is_tls)
+            all.tcp.before_connect = note;
+        else
+            all.before_connect = note;
+        return all;
+    }
+    static inline native_socket last_socket = -1;
 };
 
 /// Two requests one after the other, with the loop blocked in between, so many times.
@@ -100,7 +104,6 @@ public:
     poison_tally run(approach how, unsigned rounds) {
         poison_tally sum;
         for (unsigned i = 0; i < rounds; ++i) {
-            server_.begin_round();
             REQUIRE(make_room());
             count(sum, twice(how));
         }
@@ -109,7 +112,8 @@ public:
 
 private:
     using clock = eager_server::clock;
-    using lease_type = typename stage<Side>::lease_type;
+    using side = noted<Side>;
+    using lease_type = typename stage<side>::lease_type;
 
     /// The next request gets a new connection.
     bool make_room() {
@@ -126,7 +130,7 @@ private:
                 stage_.pool.put(std::move(lease));
                 block();
                 lease = stage_.get();
-                begin();
+                begin_on(lease);
                 second = stage_.exchange(lease, second_);
                 lease.discard();
                 break;
@@ -135,7 +139,7 @@ private:
                 lease_type lease = stage_.get();
                 first_on(lease);
                 block();
-                begin();
+                begin_on(lease);
                 second = stage_.exchange(lease, second_);
                 lease.discard();
                 break;
@@ -151,14 +155,19 @@ private:
                 block();
                 stage_.pool.put(std::move(lease));
                 REQUIRE(stage_.until([&] { return bool(next); }));
-                begin();
+                begin_on(next);
                 second = stage_.exchange(next, second_);
                 next.discard();
                 break;
             }
             case approach::client: {
-                CHECK(send(stage_, client_, first_).body() == "first");
-                noted_ = clock::now();
+                client_.async_send(first_, [&](std::error_code e, response reply) {
+                    CHECK_FALSE(e);
+                    CHECK(reply.body() == "first");
+                    read_at_ = clock::now();
+                });
+                read_at_ = {};
+                REQUIRE(stage_.until([&] { return read_at_ != clock::time_point(); }));
                 block();
                 begin();
                 second = send(stage_, client_, second_);
@@ -168,14 +177,20 @@ private:
         return second;
     }
 
-    void first_on(lease_type& lease) {
-        CHECK(stage_.exchange(lease, first_).body() == "first");
-        noted_ = clock::now();
-    }
+    void first_on(lease_type& lease) { CHECK(stage_.exchange(lease, first_).body() == "first"); }
     void block() {
         if (block_ != block_.zero()) std::this_thread::sleep_for(block_);
     }
-    void begin() { begun_ = clock::now(); }
+    void begin_on(lease_type& lease) {
+        read_at_ = detail::access::connection(lease)->read_at;
+        begin();
+    }
+    /// What is there now, the client could read before it writes.
+    void begin() {
+        there_ = 0;
+        ::ioctl(side::last_socket, FIONREAD, &there_);
+        begun_ = clock::now();
+    }
 
     void count(poison_tally& sum, const answer& second) {
         if (second.error) {
@@ -187,21 +202,22 @@ private:
             ++sum.right;
         } else if (second.body() != "extra") {
             ++sum.other;
-        } else if (server_.sent_extra() > begun_) {
+        } else if (there_ == 0) {
             ++sum.wrong_after;
         } else {
-            ++(begun_ - noted_ < detail::quiet_for ? sum.wrong_at_once : sum.wrong_before);
+            ++(begun_ - read_at_ < detail::quiet_for ? sum.wrong_at_once : sum.wrong_before);
         }
     }
 
     eager_server server_;
     const std::chrono::milliseconds block_;
-    stage<Side> stage_;
-    http_client<typename stage<Side>::pool_type> client_;
+    stage<side> stage_;
+    http_client<typename stage<side>::pool_type> client_;
     const request_builder first_{"GET", "/first"};
     const request_builder second_{"GET", "/second"};
-    clock::time_point noted_{};  // when the first response was there
-    clock::time_point begun_{};  // when the second request was begun
+    clock::time_point read_at_{};  // when the connection was read last
+    clock::time_point begun_{};    // when the second request was begun
+    int there_ = 0;                // bytes that could be read then
 };
 
 }  // namespace hotpool::test

@@ -86,11 +86,12 @@ public:
     /// The exchange has failed.
     /// @param chance a random number in [0, 1)
     order failed(std::error_code why, exchange_progress progress, time_point now, double chance, retry_budget& budget) {
+        const bool timed_out = why == errc::first_byte_timed_out;
+        // Where the execution context has ended, the request may have as well: it is not to be asked then.
+        if (!is_loss(why) && !(timed_out && now < deadline_)) return fail(why);
         failed_try t = this_try(progress);
-        t.timed_out = why == errc::first_byte_timed_out;
-        const bool may = is_loss(why) || (t.timed_out && now < deadline_);
-        if (may && tries_again(t, duration::zero(), now, chance, budget)) return next_try();
-        return fail(why);
+        t.timed_out = timed_out;
+        return tries_again(t, duration::zero(), now, chance, budget) ? next_try() : fail(why);
     }
 
     /// The exchange has brought a response. It is not the caller's if its request is sent again.
