@@ -116,6 +116,25 @@ TEST_CASE("connections_to_an_address_that_left_are_retired_as_they_come_back", "
     CHECK(pool.endpoints().front().load.connections == 2);
 }
 
+TEST_CASE("address_that_is_new_is_used_for_the_next_opening_and_connections_stay", "[pool][endpoints]") {
+    site<tcp_transport> first, second;
+    net::io_context io;
+    network n({endpoint_of(first)});
+    auto pool = pool_over<tcp_transport>(io, n);
+    auto one = get(io, pool);
+    auto two = get(io, pool);
+    n.list = {endpoint_of(first), endpoint_of(second)};
+    pool.refresh_endpoints();
+    REQUIRE(run_until(io, [&] { return pool.stats().total.answers == 2; }));
+    auto three = get(io, pool);
+    CHECK(run_until(io, [&] { return second.accepted() == 1; }));
+    CHECK(round_trip(io, one, "one") == "one");
+    CHECK(round_trip(io, two, "two") == "two");
+    CHECK(round_trip(io, three, "three") == "three");
+    CHECK(first.accepted() == 2);
+    CHECK(retired(pool, retire_reason::endpoint_gone) == 0);
+}
+
 TEST_CASE("failed_refresh_leaves_what_is_known_in_use", "[pool][endpoints]") {
     net::io_context io;
     site<tcp_transport> server;
