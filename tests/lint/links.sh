@@ -4,11 +4,7 @@
 # Looked at: README.md and docs/*.md, links that lead to no other host. A section is named as GitHub does: its heading
 # in small letters, spaces as hyphens, no other signs.
 set -eu
-cd "${1:-$(dirname "$0")/../..}"
-set -- README.md
-for page in docs/*.md; do
-    [ ! -f "$page" ] || set -- "$@" "$page"
-done
+. "$(dirname "$0")/../../tools/pages.sh"
 
 awk '
 function complain(text) { print text; failures++ }

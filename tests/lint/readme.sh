@@ -6,11 +6,7 @@
 #   <!-- fields: FILE STRUCT -->   the table's rows are the fields of STRUCT, in order, with their defaults
 #   <!-- names: FILE ENUM -->      the table's rows are the enumerators of ENUM, in order, but for `none`
 set -eu
-cd "${1:-$(dirname "$0")/../..}"
-set -- README.md
-for page in docs/*.md; do
-    [ ! -f "$page" ] || set -- "$@" "$page"
-done
+. "$(dirname "$0")/../../tools/pages.sh"
 
 awk '
 function complain(text) { print FILENAME ":" FNR ": " text; failures++ }

@@ -20,7 +20,6 @@ using namespace hotpool::test;
 
 namespace {
 
-using tcp_stage = stage<over_tcp>;
 using reader_type = tcp_stage::reader_type;
 
 /// Too large to be written inside the initiating call, and not at its place once it is freed.

@@ -24,7 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using tcp_stage = stage<over_tcp>;
 using reader_type = tcp_stage::reader_type;
 
 constexpr std::uint64_t most_allocations = 40;  // of one of these operations on a hot connection, with some to spare

@@ -23,9 +23,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using tcp_stage = stage<over_tcp>;
 using lease_type = tcp_stage::lease_type;
 using reader_type = tcp_stage::reader_type;
+
+loopback_server::script answering_when_told(fact& go_on) {
+    return [&go_on](server_connection& c) {
+        read_request(c);
+        go_on.await();
+        c.write(ok("hi"));
+        c.stay();
+    };
+}
 
 }  // namespace
 
@@ -83,12 +91,7 @@ TEST_CASE("exchange_that_is_pending_ends_with_its_lease", "[http]") {
 TEST_CASE("exchange_goes_on_where_its_lease_goes", "[http]") {
     for (const bool detach : {false, true}) {
         fact go_on;
-        tcp_stage s([&](server_connection& c) {
-            read_request(c);
-            go_on.await();
-            c.write(ok("hi"));
-            c.stay();
-        });
+        tcp_stage s(answering_when_told(go_on));
         auto lease = s.get();
         answer a;
         s.start(lease, get_request, a);
@@ -105,12 +108,7 @@ TEST_CASE("exchange_goes_on_where_its_lease_goes", "[http]") {
 
 TEST_CASE("second_exchange_of_a_lease_is_refused_and_the_first_goes_on", "[http]") {
     fact go_on;
-    tcp_stage s([&](server_connection& c) {
-        read_request(c);
-        go_on.await();
-        c.write(ok("hi"));
-        c.stay();
-    });
+    tcp_stage s(answering_when_told(go_on));
     auto lease = s.get();
     answer first;
     s.start(lease, get_request, first);

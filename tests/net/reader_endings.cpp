@@ -21,7 +21,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using tcp_stage = stage<over_tcp>;
 using lease_type = tcp_stage::lease_type;
 using reader_type = tcp_stage::reader_type;
 

@@ -142,24 +142,20 @@ private:
     /// Until nobody listens. Outages are counted in connections: on a slow machine each of them meets no more than on
     /// a fast one.
     asio::awaitable<void> accept_all() {
-        std::uint64_t outage = accepted_ + 10 + dice_.next() % 40;
-        std::uint64_t hang_ups = 0;
+        std::uint64_t outage = next_outage();
         for (;;) {
             std::error_code error;
             tcp_socket client = co_await acceptor_.async_accept(into(error));
             if (error == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
             if (error) continue;
-            if (hang_ups != 0) {
-                --hang_ups;
-                tally_.note(fault::hang_up);
-                continue;
-            }
-            const fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
-            asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_)), asio::detached);
+            fault_plan plan(settings_.seed + 0x10001u * ++accepted_, settings_.per_thousand_chunks);
+            const fault opening = opening_for(plan);
+            asio::co_spawn(io_, carry(std::make_shared<link>(std::move(client), io_, plan, live_), opening),
+                           asio::detached);
             if (!settings_.outages || accepted_ < outage) continue;
             if (dice_.next() % 2 == 0) {
-                hang_ups = 2 + dice_.next() % 9;
-                outage += 10 + dice_.next() % 40;
+                hang_ups_ = 2 + dice_.next() % 9;
+                outage = next_outage();
                 continue;
             }
             stop_listening();
@@ -168,14 +164,21 @@ private:
         }
     }
 
-    asio::awaitable<void> carry(link_ptr l) {
+    std::uint64_t next_outage() noexcept { return accepted_ + hang_ups_ + 10 + dice_.next() % 40; }
+    /// What the newest connection meets: what was armed, or what is left of an outage, or what its plan says.
+    fault opening_for(fault_plan& plan) {
+        const std::lock_guard lock(mutex_);
+        if (armed_opening_) return *std::exchange(armed_opening_, std::nullopt);
+        if (hang_ups_ == 0) return plan.next_opening();
+        --hang_ups_;
+        return fault::hang_up;
+    }
+
+    asio::awaitable<void> carry(link_ptr l, fault opening) {
         std::error_code error;
-        const fault what = take_opening().value_or(l->plan.next_opening());
-        if (what == fault::hang_up || what == fault::mute) {
-            tally_.note(what);
-            if (what == fault::hang_up) co_return l->cut();
-            co_return co_await listen_only(l);
-        }
+        tally_.note(opening);
+        if (opening == fault::hang_up) co_return l->cut();
+        if (opening == fault::mute) co_return co_await listen_only(l);
         co_await l->origin.async_connect(target_, into(error));
         if (error) co_return l->reset();
         // What drips must leave in drops.
@@ -191,10 +194,6 @@ private:
         std::error_code error;
         while (!error) co_await l->client.async_read_some(asio::buffer(room), into(error));
         l->cut();
-    }
-    std::optional<fault> take_opening() {
-        const std::lock_guard lock(mutex_);
-        return std::exchange(armed_opening_, std::nullopt);
     }
 
     asio::awaitable<void> pump(link_ptr l, way w) {
@@ -289,6 +288,7 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     base::random_source dice_;
     std::uint64_t accepted_ = 0;
+    std::uint64_t hang_ups_ = 0;  // the next so many connections are ended at once: an outage
     // Links are destroyed with the context, after the proxy.
     const std::shared_ptr<std::atomic<int>> live_ = std::make_shared<std::atomic<int>>(0);
     mutable std::mutex mutex_;

@@ -1,6 +1,6 @@
 // An origin played by a script, a pool on it, and exchanges made one step after the other.
 //
-//     stage<over_tcp> s([](server_connection& c) { read_request(c); c.write(ok("hello")); });
+//     tcp_stage s([](server_connection& c) { read_request(c); c.write(ok("hello")); });
 //     auto lease = s.get();
 //     const answer a = s.exchange(lease, request_builder("GET", "/"));
 #pragma once
@@ -209,6 +209,8 @@ public:
     loopback_server server;
     pool_type pool;
 };
+
+using tcp_stage = stage<over_tcp>;
 
 // --- clients on a stage
 

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "hotpool/base/time.hpp"
+#include "hotpool/connection/gate.hpp"
+#include "hotpool/transport/transport.hpp"
 
 namespace hotpool::detail {
 
@@ -17,14 +20,19 @@ namespace hotpool::detail {
 template <class Connection>
 class phase_limit {
 public:
-    /// The operation is about to wait, until `due` at the longest.
-    /// @param of_lease the lease's own deadline
-    /// @return false when `due` has passed
-    bool set(Connection& c, time_point due, time_point of_lease) {
-        if (due == passed_) return false;
-        if (due >= set_) return true;
-        set_ = due;
-        c.home->set_lease_deadline(c, std::min(due, of_lease));
+    /// Parks `op` at the gate for `want`. Instead, its machine is told when it has waited for too long already.
+    /// @param of_lease gives the lease's own deadline; only asked when the machine limits silence
+    /// @param heed is told why the operation goes on at once, when the gate says so
+    /// @return false when the operation is parked, and not to be touched any more
+    template <class Machine, class Deadline, class Heed>
+    bool park(Connection& c, io_want want, waiting_op& op, Machine& machine, Deadline of_lease, Heed heed) {
+        if (machine.limits_silence() && !set(c, machine.waits(clock_type::now()), of_lease())) {
+            machine.silent_too_long();
+            return true;
+        }
+        const std::optional<wake> at_once = c.gate_for(want).park(op);
+        if (!at_once) return false;
+        heed(*at_once);
         return true;
     }
 
@@ -55,6 +63,17 @@ public:
     }
 
 private:
+    /// The operation is about to wait, until `due` at the longest.
+    /// @param of_lease the lease's own deadline
+    /// @return false when `due` has passed
+    bool set(Connection& c, time_point due, time_point of_lease) {
+        if (due == passed_) return false;
+        if (due >= set_) return true;
+        set_ = due;
+        c.home->set_lease_deadline(c, std::min(due, of_lease));
+        return true;
+    }
+
     time_point set_ = never;                 // when the pool wakes the operation; `never`: at the lease's own deadline
     time_point passed_ = time_point::min();  // the last end of a phase that was reached
 };

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -144,16 +143,9 @@ private:
     }
 
     bool wait(io_want want) {
-        body_machine& machine = body();
         connection_->arm(want);
-        if (machine.limits_silence() && !limit_.set(*connection_, machine.waits(clock_type::now()), lease_deadline())) {
-            machine.silent_too_long();
-            return true;
-        }
-        const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
-        if (!at_once) return false;
-        heed(*at_once);
-        return true;
+        return limit_.park(
+            *connection_, want, *this, body(), [this] { return lease_deadline(); }, [this](wake why) { heed(why); });
     }
     void heed(wake why) {
         if (why == wake::cancelled)

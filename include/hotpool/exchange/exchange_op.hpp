@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -233,14 +232,8 @@ private:
         return park(want);
     }
     bool park(io_want want) {
-        if (machine_.limits_silence() && !limit_.set(*connection_, machine_.waits(clock_type::now()), own_deadline())) {
-            machine_.silent_too_long();
-            return true;
-        }
-        const std::optional<wake> at_once = connection_->gate_for(want).park(*this);
-        if (!at_once) return false;
-        heed(*at_once);
-        return true;
+        return limit_.park(
+            *connection_, want, *this, machine_, [this] { return own_deadline(); }, [this](wake why) { heed(why); });
     }
     void heed(wake why) {
         switch (why) {

@@ -1,4 +1,4 @@
-// Cancelling a caller who waits in a queue of a pool or an acceptor.
+// A caller who waits in a queue of a pool or an acceptor, and how it is cancelled.
 #pragma once
 
 #include <memory>
@@ -14,6 +14,25 @@ namespace hotpool::detail {
 template <class Waiter>
 struct waiter_link {
     Waiter* waiting = nullptr;
+};
+
+/// A caller in a queue, as the driver that owns the queue sees it.
+/// @tparam Waiter derives from this, and has an `error`
+template <class Waiter>
+class queued_caller {
+public:
+    using link = waiter_link<Waiter>;
+
+    /// Told once, by any thread and under no lock: `error`, or what the waiter has besides, says what. Frees itself.
+    virtual void answered() = 0;
+    /// Instead: the execution context has ended. Frees itself and its handler.
+    virtual void abandoned() noexcept = 0;
+
+    /// Where a cancellation handler finds this caller while it waits; under the lock of the queue's owner.
+    std::shared_ptr<link> link_to_me;
+
+protected:
+    ~queued_caller() = default;
 };
 
 /// Installed in the cancellation slot of a caller who waits. `Core::forget` says whether he still does. Keeps neither

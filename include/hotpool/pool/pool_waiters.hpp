@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <system_error>
 
@@ -14,25 +13,16 @@
 
 namespace hotpool::detail {
 
-/// A caller in the queue, as the driver sees it.
+/// A caller who waits for a connection: `lent` or `error` says what it is told.
 template <class Connection>
-class get_waiter : public waiter<Connection*> {
+class get_waiter : public waiter<Connection*>, public queued_caller<get_waiter<Connection>> {
 public:
-    using link = waiter_link<get_waiter>;
-
-    /// Told once, by any thread and under no lock: `lent` or `error` says what. Frees itself.
-    virtual void answered() = 0;
-    /// Instead: the execution context has ended. Frees itself and its handler.
-    virtual void abandoned() noexcept = 0;
-
     /// Under the pool's lock: afterwards the place of the lease may be taken back at any time.
     void take_granted() noexcept {
         lent = this->granted->resource;
         this->granted->lent_where = where;
     }
 
-    /// Where a cancellation handler finds this waiter while it waits; under the pool's lock.
-    std::shared_ptr<link> link_to_me;
     Connection* lent = nullptr;
     source_location where{};  ///< of the call, for leases that never come back
 
@@ -48,19 +38,11 @@ struct pool_progress {
     bool overdue = false;        ///< the deadline of a drain has passed
 };
 
-/// Somebody who waits for the pool as a whole: to be warm, or to be drained.
-class progress_waiter : public base::list_hook<progress_waiter> {
+/// Somebody who waits for the pool as a whole: to be warm, or to be drained. `error` says how it ended.
+class progress_waiter : public base::list_hook<progress_waiter>, public queued_caller<progress_waiter> {
 public:
-    using link = waiter_link<progress_waiter>;
-
     /// Asked under the lock after each change. @return how it ended, if it has
     virtual std::optional<std::error_code> outcome(const pool_progress& now) const noexcept = 0;
-    /// Told once, under no lock: `error` says how it ended. Frees itself.
-    virtual void answered() = 0;
-    /// Instead: the execution context has ended. Frees itself and its handler.
-    virtual void abandoned() noexcept = 0;
-
-    std::shared_ptr<link> link_to_me;
     std::error_code error;
 
 protected:

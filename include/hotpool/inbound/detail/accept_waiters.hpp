@@ -13,18 +13,11 @@
 
 namespace hotpool::inbound::detail {
 
-/// A caller of `async_accept`, as the acceptor's core sees it.
+/// A caller of `async_accept`: `granted` or `error` says what it is told.
 template <class Stream>
-class accept_waiter : public base::list_hook<accept_waiter<Stream>> {
+class accept_waiter : public base::list_hook<accept_waiter<Stream>>,
+                      public hotpool::detail::queued_caller<accept_waiter<Stream>> {
 public:
-    using link = hotpool::detail::waiter_link<accept_waiter>;
-
-    /// Told once, under no lock: `granted` or `error` says what. Frees itself.
-    virtual void answered() = 0;
-    /// Instead: the execution context has ended. Frees itself and its handler.
-    virtual void abandoned() noexcept = 0;
-
-    std::shared_ptr<link> link_to_me;
     connection<Stream> granted;
     std::error_code error;
 
@@ -51,17 +44,9 @@ private:
     hotpool::detail::completion<Handler, typename Core::executor_type> completion_;
 };
 
-/// A caller of `async_drain`.
-class drain_waiter : public base::list_hook<drain_waiter> {
+/// A caller of `async_drain`: `error` says how it ended.
+class drain_waiter : public base::list_hook<drain_waiter>, public hotpool::detail::queued_caller<drain_waiter> {
 public:
-    using link = hotpool::detail::waiter_link<drain_waiter>;
-
-    /// Told once, under no lock: `error` says how it ended. Frees itself.
-    virtual void answered() = 0;
-    /// Instead: the execution context has ended. Frees itself and its handler.
-    virtual void abandoned() noexcept = 0;
-
-    std::shared_ptr<link> link_to_me;
     std::error_code error;
 
 protected:
