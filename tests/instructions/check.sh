@@ -5,7 +5,9 @@
 #   sh tests/instructions/check.sh --accept PROGRAM   writes down what there is now
 #
 # PROGRAM is hot_path as built by the target hotpool_hot_path, always optimised. It runs under valgrind for N and for
-# 2 N operations: the difference is what N take, without start and end. Instructions of the kernel are not counted.
+# 2 N operations: the difference is what N take, without start and end. Instructions of the kernel are not counted. What
+# depends on the time that goes by, as whether a connection is looked at before a request, only ever adds to it: the
+# least of three runs counts.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 figures=$here/figures.txt
@@ -17,7 +19,7 @@ if [ "${1:-}" = --accept ]; then
     shift
 fi
 if [ $# -ne 1 ] || [ ! -x "$1" ]; then
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 program=$1
@@ -37,6 +39,11 @@ trap 'rm -rf "$work"' EXIT
 
 # instructions OPERATION TIMES
 instructions() {
+    for run in 1 2 3; do
+        run_once "$@"
+    done | sort -n | head -n 1
+}
+run_once() {
     if ! valgrind --tool=cachegrind --cache-sim=no --cachegrind-out-file=/dev/null "$program" "$1" "$2" \
         >"$work/log" 2>&1; then
         cat "$work/log" >&2
