@@ -291,7 +291,6 @@ TEST_CASE("busy_pools_on_threads_of_their_own_share_a_budget", "[pool][budget][t
     for (const std::size_t room : {1U, 2U, 4U}) {
         CAPTURE(room);
         const auto budget = std::make_shared<connection_budget>(room, 20ms);
-        std::atomic<int> busy{0};
         std::atomic<bool> exceeded{false}, over{false};
         std::array<std::atomic<std::size_t>, 3> served{};
         std::array<std::atomic<std::size_t>, 3> failed{};

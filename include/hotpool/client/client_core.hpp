@@ -51,7 +51,7 @@ template <class Core>
 class client_cancellation {
 public:
     using connection_type = typename Core::connection_type;
-    using link_type = typename Core::waiter_type::link;
+    using link_type = typename Core::waiter_type::link_type;
 
     explicit client_cancellation(const std::shared_ptr<Core>& core)
         : core_(core), waiting_(std::allocate_shared<link_type>(base::recycling_allocator<link_type>())) {}

@@ -21,7 +21,7 @@ struct waiter_link {
 template <class Waiter>
 class queued_caller {
 public:
-    using link = waiter_link<Waiter>;
+    using link_type = waiter_link<Waiter>;
 
     /// Told once, by any thread and under no lock: `error`, or what the waiter has besides, says what. Frees itself.
     virtual void answered() = 0;
@@ -29,7 +29,7 @@ public:
     virtual void abandoned() noexcept = 0;
 
     /// Where a cancellation handler finds this caller while it waits; under the lock of the queue's owner.
-    std::shared_ptr<link> link_to_me;
+    std::shared_ptr<link_type> link_to_me;
 
 protected:
     ~queued_caller() = default;
@@ -40,7 +40,7 @@ protected:
 template <class Core, class Waiter>
 class cancel_waiter {
 public:
-    using link_type = typename Waiter::link;
+    using link_type = typename Waiter::link_type;
     cancel_waiter(const std::shared_ptr<Core>& core, std::shared_ptr<link_type> link) noexcept
         : core_(core), link_(std::move(link)) {}
     void operator()(net::cancellation_type type) {
@@ -61,7 +61,7 @@ private:
 /// Connects a waiter with a cancellation slot, before it is queued.
 template <class Core, class Waiter, class Slot>
 void make_waiter_cancellable(const std::shared_ptr<Core>& core, Waiter& w, Slot slot) {
-    using link_type = typename Waiter::link;
+    using link_type = typename Waiter::link_type;
     if (!slot.is_connected()) return;
     w.link_to_me = std::allocate_shared<link_type>(base::recycling_allocator<void>());
     slot.template emplace<cancel_waiter<Core, Waiter>>(core, w.link_to_me);

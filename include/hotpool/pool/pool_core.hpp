@@ -107,7 +107,7 @@ public:
         return outcome == get_outcome::queued;
     }
     /// The waiter behind the link if it was still waiting, or null: it will not be answered any more.
-    waiter_type* forget(typename waiter_type::link& link) {
+    waiter_type* forget(typename waiter_type::link_type& link) {
         waiter_type* w = nullptr;
         this->tell([&](time_point) {
             w = std::exchange(link.waiting, nullptr);
@@ -131,7 +131,7 @@ public:
             machine_.stop_requested(why, deadline);
         });
     }
-    progress_waiter* forget(progress_waiter::link& link) {
+    progress_waiter* forget(progress_waiter::link_type& link) {
         const std::lock_guard lock(this->mutex_);
         return progress_.forget(link);
     }

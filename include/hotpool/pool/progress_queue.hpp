@@ -20,7 +20,7 @@ public:
         if (w.link_to_me) w.link_to_me->waiting = &w;
     }
     /// The waiter behind the link if it was still waiting, or null: it will not be answered any more.
-    progress_waiter* forget(progress_waiter::link& link) noexcept {
+    progress_waiter* forget(progress_waiter::link_type& link) noexcept {
         progress_waiter* w = std::exchange(link.waiting, nullptr);
         if (w != nullptr) waiting_.remove(*w);
         return w;

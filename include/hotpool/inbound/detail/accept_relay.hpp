@@ -18,7 +18,7 @@ template <class Core, class Take>
 class accept_relay final : public Core::waiter_type, public std::enable_shared_from_this<accept_relay<Core, Take>> {
 public:
     accept_relay(std::shared_ptr<Core> core, Take take) : core_(std::move(core)), take_(std::move(take)) {
-        this->link_to_me = std::make_shared<typename Core::waiter_type::link>();
+        this->link_to_me = std::make_shared<typename Core::waiter_type::link_type>();
     }
 
     void start() {

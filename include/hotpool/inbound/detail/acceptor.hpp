@@ -127,9 +127,9 @@ public:
         core_->set_options(options);
     }
     /// Other options for sockets accepted from now on, such as a new certificate: see `updatable_transport`.
-    void set_transport_options(const typename Server::options& options) requires updatable_transport<Server> {
-        core_->server().update(options);
-    }
+    template <class Its = Server>
+    requires updatable_transport<Its>
+    void set_transport_options(const typename Its::options& options) { core_->server().update(options); }
 
     /// Ends the connections of a group, and refuses it new ones and requests, for that long.
     /// @param group one, or an address in it

@@ -89,7 +89,7 @@ public:
         });
     }
     /// The waiter behind the link if it was still waiting, or null: it will not be answered any more.
-    waiter_type* forget(typename waiter_type::link& link) {
+    waiter_type* forget(typename waiter_type::link_type& link) {
         const std::lock_guard lock(this->mutex_);
         waiter_type* const w = std::exchange(link.waiting, nullptr);
         if (w != nullptr) machine_.waiter_left(*w);
@@ -102,7 +102,7 @@ public:
         });
     }
     /// As of those who wait for a connection.
-    drain_waiter* forget(drain_waiter::link& link) {
+    drain_waiter* forget(drain_waiter::link_type& link) {
         const std::lock_guard lock(this->mutex_);
         drain_waiter* const w = std::exchange(link.waiting, nullptr);
         if (w != nullptr) machine_.drainer_left(*w);
