@@ -182,6 +182,30 @@ TEMPLATE_TEST_CASE("origin_that_answers_and_takes_no_more_is_not_waited_for", "[
     CHECK(s.ended_for(retire_reason::connection_close));
 }
 
+TEMPLATE_TEST_CASE("origin_that_talks_on_and_takes_no_more_is_not_waited_for_either", "[http]", over_tcp, over_tls) {
+    std::atomic<int> pieces{0};
+    stage<TestType> s([&](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for (; pieces < 200; ++pieces) {
+            c.write("1\r\nx\r\n");
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+    });
+    request_builder upload("POST", "/");
+    upload.body(std::string(large * 4, 'x'));
+    auto lease = s.get();
+    bool done = false;
+    async_start_exchange(lease, upload, {.upload_stall_timeout = std::chrono::milliseconds(100)},
+                         [&](std::error_code e, auto reader) {
+                             CHECK_FALSE(e);
+                             CHECK_FALSE(reader.head().request_complete());
+                             done = true;
+                         });
+    REQUIRE(s.until([&] { return done; }));
+    CHECK(pieces < 200);
+}
+
 TEMPLATE_TEST_CASE("response_of_an_origin_that_leaves_during_the_upload_is_delivered", "[http]", over_tcp, over_tls) {
     stage<TestType> s([](server_connection& c) {
         c.read_until("\r\n\r\n");
@@ -325,4 +349,21 @@ TEMPLATE_TEST_CASE("client_sends_a_request_once_more_without_asking_where_asking
     CHECK(a.reply.status() == (always ? 417 : 200));
     CHECK(a.body() == (always ? "" : "taken"));
     CHECK(a.reply.request_complete());
+}
+
+TEMPLATE_TEST_CASE("request_whose_body_has_been_taken_is_not_sent_again_for_a_417", "[client][continue]", over_tcp,
+                   over_tls) {
+    std::atomic<int> taken{0};
+    stage<TestType> s([&](server_connection& c) {
+        for (;;) {
+            const std::string head = c.read_until("\r\n\r\n");
+            c.write("HTTP/1.1 100 Continue\r\n\r\n");
+            c.read_exactly(declared_length(head));
+            ++taken;
+            c.write("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    const answer a = send(s, expecting("POST", "body"), client_options{.continue_timeout = plenty / 2});
+    CHECK(a.reply.status() == 417);
+    CHECK(taken == 1);
 }

@@ -1,4 +1,9 @@
 // Openings that come to nothing: the peer accepts and leaves, or wants another certificate, or does not pass its probe.
+#include <poll.h>
+
+#include <asio/write.hpp>
+
+#include <array>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -283,4 +288,70 @@ TEST_CASE("probe_that_drops_its_verdict_or_throws_has_failed", "[pool][openings]
         ++thrown;
     }
     CHECK(thrown == int(throws));
+}
+
+// --- what is no fault of the origin's
+
+TEST_CASE("origin_that_has_answered_is_no_bad_origin_whatever_comes_after", "[pool][openings]") {
+    const std::string reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const std::string more = GENERATE("", "\r\n", "HTTP/1.1 408 Request Timeout\r\n\r\n");
+    const std::string cut = GENERATE("", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok");
+    CAPTURE(more, cut);
+    site<tcp_transport> server([&](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write(cut.empty() ? reply + more : cut);
+        c.close();
+    });
+    net::io_context io;
+    auto pool = server.pool(io);
+    http_client client(pool);
+    const request_builder request("GET", "/");
+    for (int i = 0; i < 20; ++i) {
+        std::error_code error;
+        bool done = false;
+        client.async_send(request, [&](std::error_code e, response) { done = true, error = e; });
+        REQUIRE(run_until(io, [&] { return done; }));
+        CHECK(error == (cut.empty() ? std::error_code() : make_error_code(errc::response_truncated)));
+    }
+    CHECK_FALSE(pool.stats().failing);
+}
+
+TEST_CASE("server_that_takes_lines_and_never_answers_is_no_bad_origin", "[pool][openings]") {
+    site<tcp_transport> server([](server_connection& c) {
+        c.read_until("quit");
+        c.close();
+    });
+    net::io_context io;
+    auto pool = server.pool(io);
+    for (int i = 0; i < 20; ++i) {
+        auto lease = get(io, pool);
+        std::error_code error;
+        bool done = false;
+        std::array<char, 8> room{};
+        asio::async_write(lease, net::buffer("metric 1\nquit\n", 14), [&](std::error_code, std::size_t) {
+            lease.async_read_some(net::buffer(room), [&](std::error_code e, std::size_t) { done = true, error = e; });
+        });
+        REQUIRE(run_until(io, [&] { return done; }));
+        CHECK(error == errc::connection_closed);
+    }
+    CHECK_FALSE(pool.stats().failing);
+}
+
+TEST_CASE("server_that_closes_what_lies_idle_for_some_milliseconds_serves_whoever_asks", "[pool][openings]") {
+    site<tcp_transport> server([](server_connection& c) {
+        pollfd first{c.fd(), POLLIN, 0};
+        if (::poll(&first, 1, 50) == 0) return c.close();
+        for (;;) c.write(c.read_some());
+    });
+    net::io_context io;
+    auto pool = server.pool(io, {.min_idle = 1});
+    for (int i = 0; i < 10; ++i) {
+        io.restart();
+        io.run_for(150ms);
+        const time_point asked = clock_type::now();
+        auto lease = get(io, pool);
+        CHECK(lease);
+        CHECK(clock_type::now() - asked < 1s);
+    }
+    CHECK_FALSE(pool.stats().failing);
 }

@@ -309,11 +309,13 @@ private:
         while (!waiters.empty()) answer(waiters.front().id, -1, error);
     }
     void conclude(const reference_slot& s, time_point now) {
-        const bool of_the_peer =
-            s.retire == retire_reason::peer_closed || s.retire == retire_reason::unsolicited_bytes ||
-            s.retire == retire_reason::probe_failed || s.retire == retire_reason::validation_failed;
-        const bool of_the_pool = s.retire == retire_reason::idle_timeout || s.retire == retire_reason::max_lifetime ||
-                                 s.retire == retire_reason::surplus || s.retire == retire_reason::budget;
+        const bool closed = s.retire == retire_reason::peer_closed;
+        const bool of_the_peer = (closed && s.uses != 0) || s.retire == retire_reason::unsolicited_bytes ||
+                                 s.retire == retire_reason::probe_failed ||
+                                 s.retire == retire_reason::validation_failed;
+        const bool of_the_pool = (closed && s.uses == 0) || s.retire == retire_reason::idle_timeout ||
+                                 s.retire == retire_reason::max_lifetime || s.retire == retire_reason::surplus ||
+                                 s.retire == retire_reason::budget;
         if (!of_the_peer && !of_the_pool) return;
         if (now - s.opened_at >= 1s && s.retire != retire_reason::validation_failed) return;
         if (s.failures_before == failures_counted_)

@@ -37,7 +37,8 @@ struct request {
         return m.failed(why, progress, now, 0.5, budget);
     }
     /// @param asks the value of Retry-After, empty: none
-    order answer(unsigned status, const std::string& asks, bool twice = false) {
+    order answer(unsigned status, const std::string& asks, bool twice = false,
+                 exchange_progress progress = answered_partly) {
         // As a head's text and where its fields lie.
         response_parser parser;
         const std::string line = asks.empty() ? "" : "Retry-After: " + asks + "\r\n";
@@ -45,7 +46,7 @@ struct request {
             "HTTP/1.1 " + std::to_string(status) + " X\r\nServer: y\r\n" + line + (twice ? line : "") + "\r\n";
         REQUIRE(parser.parse(text).event == parse_event::head);
         m.lent(true);
-        return m.answered(status, parser.head().fields(text), answered_partly, noon, std::chrono::sys_seconds(0s), 0.5,
+        return m.answered(status, parser.head().fields(text), progress, noon, std::chrono::sys_seconds(0s), 0.5,
                           budget);
     }
 
@@ -283,18 +284,22 @@ TEST_CASE("interruptions_end_a_request_in_every_step", "[client]") {
 TEST_CASE("refusal_to_be_asked_is_followed_by_the_request_itself", "[client]") {
     request_builder asks("POST", "/");
     asks.body("x").expect_continue();
+    constexpr exchange_progress withheld{.wrote_nothing = false, .response_begun = true, .body_withheld = true};
     request r(asks);
     REQUIRE(r.first == order::get);
     CHECK(r.m.asks_first());
     REQUIRE(r.m.may_ask_back(417));
-    CHECK(r.answer(417, "") == order::get);
+    CHECK(r.answer(417, "", false, withheld) == order::get);
     CHECK_FALSE(r.m.asks_first());
     CHECK(r.m.tries() == 1);
     CHECK_FALSE(r.m.may_ask_back(417));  // once
+    // Where the body has been sent, it may have been taken.
+    request taken(asks);
+    CHECK(taken.answer(417, "") == order::deliver);
     // Whoever has not asked has a response.
     CHECK_FALSE(request(post).m.may_ask_back(417));
     // Nor is there another one behind the deadline.
     request late(asks, noon);
-    CHECK(late.answer(417, "") == order::deliver);
+    CHECK(late.answer(417, "", false, withheld) == order::deliver);
     CHECK(late.m.asks_first());
 }

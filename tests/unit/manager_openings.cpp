@@ -76,8 +76,10 @@ TEST_CASE("peer_that_spoils_each_new_connection_slows_the_pool_down", "[manager]
         vain_bench bench{{.min_idle = 3}};
         CHECK(openings_within(bench, 2s, row.why) < 25);
         CHECK(bench.machine.last_open_error() == row.as_opening);
-        CHECK(bench.machine.failing() == row.as_opening);
-        CHECK(bench.get().error == row.as_opening);
+        // What nobody has used yet may be closed in order: whoever asks is served all the same.
+        const bool may = row.why == retire_reason::peer_closed;
+        CHECK(bench.machine.failing() == (may ? std::error_code() : make_error_code(row.as_opening)));
+        CHECK(bench.get().error == (may ? std::error_code() : make_error_code(row.as_opening)));
         CHECK(make_error_code(row.as_opening) == condition::open_failed);
     }
 }
@@ -242,7 +244,7 @@ TEST_CASE("address_that_spoils_its_new_connections_is_ejected", "[manager][endpo
     for (int i = 0; i < 60 && bench.machine.counters().ejections == 0; ++i) {
         for (auto* s : std::exchange(bench.attempts, {})) {
             bench.machine.slot_opened(*s, bench.now);
-            if (s->endpoint.get() == &bench.address(0)) bench.machine.idle_failed(*s, retire_reason::peer_closed);
+            if (s->endpoint.get() == &bench.address(0)) bench.machine.idle_failed(*s, retire_reason::transport_error);
         }
         bench.settle();
         bench.now += 50ms;

@@ -23,6 +23,7 @@ namespace hotpool::detail {
 struct exchange_progress {
     bool wrote_nothing = true;
     bool response_begun = false;
+    bool body_withheld = false;  ///< the origin has been asked for its consent, and nothing of the body was sent
 };
 
 /// Each try gets a connection and makes an exchange on it. A connection that was lost or silent, and a response that asks
@@ -98,7 +99,7 @@ public:
     /// @param date what the calendar says
     order answered(unsigned status, const http::fields_view& fields, exchange_progress progress, time_point now,
                    std::chrono::sys_seconds date, double chance, retry_budget& budget) {
-        if (status == 417) return refused_to_be_asked(now);
+        if (status == 417) return progress.body_withheld ? refused_to_be_asked(now) : order::deliver;
         const std::optional<duration> asked = wait_asked_for(status, fields, date);
         if (!asked) return order::deliver;
         failed_try t = this_try(progress);

@@ -158,7 +158,9 @@ private:
     }
     time_point own_deadline() const noexcept override { return this->lease_deadline; }
     exchange_progress progress() noexcept {
-        return {.wrote_nothing = this->machine().wrote_nothing(), .response_begun = this->machine().response_begun()};
+        return {.wrote_nothing = this->machine().wrote_nothing(),
+                .response_begun = this->machine().response_begun(),
+                .body_withheld = this->machine().body_withheld()};
     }
 
     void ended(delivery how, std::error_code failure) override {

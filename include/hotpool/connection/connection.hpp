@@ -74,7 +74,7 @@ public:
     std::uint16_t last_status = 0;  // of the last response; 0: none yet
     retire_reason broken_for = retire_reason::none;
     bool reused = false;                            // has carried something before the present lease
-    bool delivered = false;                         // its caller has read from it as a stream
+    bool delivered = false;                         // it has brought a response, or served as a stream
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
     exchange_hold hold;

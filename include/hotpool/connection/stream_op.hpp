@@ -144,7 +144,7 @@ private:
             connection_->break_for(reason_of(error));
         else if (error && connection_->usage == connection_usage::raw)
             connection_->usage = connection_usage::unsure;
-        if (Attempt::direction == io_want::read && bytes != 0) connection_->delivered = true;
+        if (bytes != 0) connection_->delivered = true;
         if (connection_->streams.leave(Attempt::direction)) [[unlikely]]
             give_back();
         completion_.end(this, how, std::move(error), std::move(bytes));

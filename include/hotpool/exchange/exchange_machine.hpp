@@ -177,6 +177,8 @@ public:
     const std::error_code& error() const noexcept { return error_; }
     retire_reason reason() const noexcept { return reason_; }
     bool wrote_nothing() const noexcept { return writer_.written() == 0; }
+    bool body_withheld() const noexcept { return writer_.withheld(); }
+    std::uint64_t written() const noexcept { return writer_.written(); }
     bool response_begun() noexcept { return collector_.parser().begun(); }
     /// Whether the request went out whole and did not ask to close.
     bool request_allows_reuse() const noexcept { return request_->keep_alive() && writer_.complete(); }

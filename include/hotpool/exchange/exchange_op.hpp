@@ -57,6 +57,7 @@ protected:
         if (const errc e = machine_.start(request_, c.home->authority(), defaults_, c.reused); e != errc{}) return e;
         postponed_ = false;
         timer_.reset();
+        stalled_at_ = 0;
         limit_.reset();
         serial_ = c.begin_operation();
         began(c, serial_);
@@ -167,7 +168,7 @@ private:
         return true;
     }
     bool await_room(io_want want) {
-        if (machine_.is_answered_early()) [[unlikely]]
+        if (machine_.is_answered_early() && std::exchange(stalled_at_, machine_.written()) != machine_.written())
             set_timer(upload_stall_timeout_);
         return wait(want, io_want::read);
     }
@@ -251,6 +252,7 @@ private:
 
     void conclude() {
         Connection& c = *connection_;
+        if (machine_.response_begun()) c.delivered = true;
         switch (machine_.ended()) {
             case exchange_machine::outcome::complete:
                 return settle(c, machine_.parser(), machine_.request_allows_reuse(), !machine_.unparsed().empty());
@@ -277,6 +279,7 @@ private:
     const duration upload_stall_timeout_;
     Connection* connection_ = nullptr;
     std::uint64_t serial_ = 0;
+    std::uint64_t stalled_at_ = 0;  // bytes written when the origin last took no more of a request it had answered
     bool postponed_ = false;
     exchange_machine machine_;
     std::unique_ptr<timer_type> timer_;

@@ -27,7 +27,7 @@ namespace hotpool {
 struct return_report {
     retire_reason retire = retire_reason::none;          ///< `none`: it may be used again
     std::optional<std::chrono::seconds> idle_hint = {};  ///< the peer's `Keep-Alive: timeout=N`
-    bool delivered = false;                              ///< it has brought its caller something, read as a stream
+    bool delivered = false;                              ///< it has brought a response, or served as a stream
 };
 
 /// What became of a request for a connection.

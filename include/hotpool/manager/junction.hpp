@@ -198,7 +198,9 @@ private:
 
     /// A connection has ended without having served anyone: was its opening one that has failed?
     void weigh(slot_type& s, time_point now) noexcept {
-        const ended_by who = who_ended(s.retire);
+        // What nobody has used yet a server may close as it likes.
+        const bool unused = s.retire == retire_reason::peer_closed && s.uses == 0;
+        const ended_by who = unused ? ended_by::pool : who_ended(s.retire);
         const bool early = s.retire == retire_reason::validation_failed || now < base::after(s.opened_at, proving_time);
         if (who == ended_by::circumstance || !early) return;
         const std::error_code error = opening_error(s.retire);
