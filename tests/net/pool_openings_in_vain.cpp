@@ -60,9 +60,10 @@ TEMPLATE_TEST_CASE("server_that_ends_each_new_connection_is_not_stormed", "[pool
         const char* how;
         site<tcp_transport>::script script;
         errc cause;
+        bool resets = false;
     } const table[] = {
         {"closes", accept_and_close, errc::closed_unserved},
-        {"resets", accept_and_reset, errc::closed_unserved},
+        {"resets", accept_and_reset, errc::closed_unserved, true},
         {"speaks first", speak_first, errc::spoke_unasked},
     };
     for (const auto& row : table) {
@@ -71,14 +72,18 @@ TEMPLATE_TEST_CASE("server_that_ends_each_new_connection_is_not_stormed", "[pool
         net::io_context io;
         auto pool = server.pool(io, {.min_idle = 2});
         const std::uint64_t opened = opened_for_nobody(io, pool);
-        CHECK(opened >= 5);
+        // On a slow machine a reset comes before the connection is there.
+        const auto is_cause = [&](std::error_code e) {
+            return e == row.cause || (row.resets && e == condition::open_failed);
+        };
+        CHECK(opened + pool.stats().total.open_failures >= 5);
         CHECK(opened < 30);
-        CHECK(pool.stats().last_open_error == row.cause);
+        CHECK(is_cause(pool.stats().last_open_error));
 
         got<typename site<TestType>::pool_type> answer;  // with the breaker's answer, or with one of those connections
         pool.async_get(answer.handler());
         REQUIRE(run_until(io, [&] { return answer.done(); }));
-        CHECK((answer.lease || answer.error == row.cause));
+        CHECK((answer.lease || is_cause(answer.error)));
         answer.lease = {};
         pool.close();
         CHECK(run_dry(io));

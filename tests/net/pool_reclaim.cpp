@@ -141,8 +141,8 @@ TEST_CASE("lease_may_be_reclaimed_before_its_caller_has_it", "[pool][leak]") {
     auto ends = lease_for(100ms);
     pool.put(std::move(stays));
     pool.put(std::move(ends));
-    pool.set_options({.leak_after = 1ms, .reclaim_leaked = true});
-    std::this_thread::sleep_for(110ms);
+    pool.set_options({.leak_after = 1ns, .reclaim_leaked = true});
+    std::this_thread::sleep_for(200ms);
     REQUIRE(pool.stats().now.idle == 2);
     slow = true;
     auto lease = pool.try_get();  // the newest is over, which the listener is told before the other is handed out

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct tally {
+struct ways_opened {
     std::atomic<int> completions = 0;
     std::atomic<int> opened = 0;
     std::atomic<int> cancelled = 0;
@@ -46,7 +46,7 @@ constexpr int openings_begun = 200;
 
 // Starts openings on four threads' io_context; this thread cancels some, chance decides when and which.
 template <class Transport>
-void open_many(const Transport& transport, tally& outcomes) {
+void open_many(const Transport& transport, ways_opened& outcomes) {
     net::io_context io;
     auto work = net::make_work_guard(io);
     std::vector<std::thread> threads;
@@ -72,7 +72,7 @@ void open_many(const Transport& transport, tally& outcomes) {
 
 TEST_CASE("threads_tcp_openings_complete_once_cancelled_or_not", "[thread]") {
     const std::size_t before = open_descriptors();
-    tally outcomes;
+    ways_opened outcomes;
     {
         loopback_server server([](server_connection& c) { c.stay(); });
         open_many(tcp_transport({.host = "127.0.0.1", .port = server.port()}), outcomes);
@@ -85,7 +85,7 @@ TEST_CASE("threads_tcp_openings_complete_once_cancelled_or_not", "[thread]") {
 
 TEST_CASE("threads_tls_openings_complete_once_cancelled_or_not", "[thread]") {
     const std::size_t before = open_descriptors();
-    tally outcomes;
+    ways_opened outcomes;
     {
         const authority root;
         loopback_server server({.own = root.issue()}, [](server_connection& c) { c.stay(); });
