@@ -323,7 +323,7 @@ TEST_CASE("origin_that_has_answered_is_no_bad_origin_whatever_comes_after", "[po
 
 TEST_CASE("server_that_takes_lines_and_never_answers_is_no_bad_origin", "[pool][openings]") {
     site<tcp_transport> server([](server_connection& c) {
-        c.read_until("quit");
+        c.read_until("quit\n");
         c.close();
     });
     net::io_context io;
