@@ -88,7 +88,9 @@ public:
                                                 .is_asking = asking_ != 0,
                                                 .is_called = called,
                                                 .is_busy = busy_});
-        busy_ = busy_ || next != budget_errand::none;
+        if (next == budget_errand::none) return next;
+        // While one is being run, there is no other: what it reads under no lock stays.
+        busy_ = true;
         errand_at_ = now;
         if (next == budget_errand::press) leases_ = machine.counters().leases;
         return next;
