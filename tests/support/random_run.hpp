@@ -132,7 +132,7 @@ private:
         const int id = some(slot_state::leased);
         if (id == -1) return;
         return_report report;
-        if (chance(10)) report.retire = retire_reason::connection_close;
+        if (chance(10)) report = {.retire = retire_reason::connection_close, .delivered = true};
         if (chance(20)) report.idle_hint = std::chrono::seconds(dice(7));
         note("put slot", id, report.retire, report.idle_hint.value_or(std::chrono::seconds(-1)).count());
         reference_.returned(id, now_, report);

@@ -160,7 +160,7 @@ TEST_CASE("connection_that_has_served_may_end_as_it_likes", "[manager]") {
         REQUIRE(bench.get().granted == &s);
         bench.fail();
         bench.wait(10ms);
-        bench.put(s, {.retire = retire_reason::connection_close});
+        bench.put(s, {.retire = retire_reason::connection_close, .delivered = true});
     }
     SECTION("a caller who read from it as from a stream") {
         REQUIRE(bench.get().granted == &s);

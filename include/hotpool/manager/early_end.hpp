@@ -24,13 +24,14 @@ constexpr bool is_proven(time_point good_since, time_point now) noexcept {
 /// By whose doing a connection has ended.
 enum class ended_by : std::uint8_t {
     circumstance,  ///< something happened that will not happen to each new one: the program said so, a caller gave up
-    pool,          ///< the pool's own numbers and policies
+    pool,          ///< the pool's own numbers and policies, or a server that closes what lies idle
     peer,          ///< its opening has failed after all
 };
 
-constexpr ended_by who_ended(retire_reason why) noexcept {
+/// @param used whether it has been lent: what nobody has used yet a server may close as it likes
+constexpr ended_by who_ended(retire_reason why, bool used) noexcept {
     switch (why) {
-        case retire_reason::peer_closed:
+        case retire_reason::peer_closed: return used ? ended_by::peer : ended_by::pool;
         case retire_reason::unsolicited_bytes:
         case retire_reason::transport_error:
         case retire_reason::probe_failed:
@@ -57,12 +58,6 @@ inline std::error_code opening_error(retire_reason why) noexcept {
         case retire_reason::idle_timeout: return errc::idle_timed_out;
         default: return {};
     }
-}
-
-/// Whether the lease that ended so had had a complete exchange: what came after it says nothing of the opening.
-constexpr bool follows_service(retire_reason why) noexcept {
-    return why == retire_reason::none || why == retire_reason::connection_close || why == retire_reason::max_requests ||
-           why == retire_reason::body_not_drained;
 }
 
 }  // namespace hotpool::detail

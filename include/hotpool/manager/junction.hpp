@@ -106,7 +106,7 @@ public:
     /// Back for the last time. @param reported why its caller says so, if he does
     /// @param delivered whether it has brought its caller something before
     [[gnu::noinline]] void end_of_lease(slot_type& s, time_point now, retire_reason reported, bool delivered) noexcept {
-        if (delivered || follows_service(reported)) has_served(s);
+        if (delivered || reported == retire_reason::none) has_served(s);
         blame_for(s, now, reported);
         departures_type::retire(books(), s, reported == retire_reason::none ? s.retire : reported);
     }
@@ -198,9 +198,7 @@ private:
 
     /// A connection has ended without having served anyone: was its opening one that has failed?
     void weigh(slot_type& s, time_point now) noexcept {
-        // What nobody has used yet a server may close as it likes.
-        const bool unused = s.retire == retire_reason::peer_closed && s.uses == 0;
-        const ended_by who = unused ? ended_by::pool : who_ended(s.retire);
+        const ended_by who = who_ended(s.retire, s.uses != 0);
         const bool early = s.retire == retire_reason::validation_failed || now < base::after(s.opened_at, proving_time);
         if (who == ended_by::circumstance || !early) return;
         const std::error_code error = opening_error(s.retire);
