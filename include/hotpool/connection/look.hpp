@@ -31,13 +31,20 @@ template <class Connection>
     return c.readable.has_fired() || clock_type::now() - c.read_at >= quiet_for;
 }
 
+/// Whether there is a byte, an end or an error where there should be nothing.
+/// @cost one system call
+template <class Connection>
+io_result look_for_anything(Connection& c) noexcept {
+    char byte;
+    return read_noted(c, net::buffer(&byte, 1));
+}
+
 /// Whether the peer has closed, or said something nobody asked for. TLS may have things of its own to say, such as
 /// session tickets: they are no bytes.
 /// @cost one system call
 template <class Connection>
 retire_reason look_at(Connection& c) noexcept {
-    char byte;
-    const io_result r = read_noted(c, net::buffer(&byte, 1));
+    const io_result r = look_for_anything(c);
     if (r.want != io_want::none) return retire_reason::none;
     if (r.bytes != 0) return retire_reason::unsolicited_bytes;
     if (r.error == errc::client_certificate_refused) return retire_reason::certificate_refused;

@@ -138,8 +138,7 @@ private:
     }
     [[gnu::noinline]] void look_for_strays(Connection& c) {
         c.readable.clear_fired();
-        char byte;
-        const io_result r = read_noted(c, net::buffer(&byte, 1));
+        const io_result r = look_for_anything(c);
         if (r.bytes != 0)
             machine_.spoke_first();
         else if (r.want == io_want::none)
