@@ -191,12 +191,12 @@ private:
     enum class stage : std::uint8_t { writing, reading, over };
     /// What there is of a successful response while the request is still being written.
     enum class early : std::uint8_t {
-        no,
+        no,     ///< nothing
         begun,  ///< its head, and the body is collected
         head,   ///< its head, and the body is for others to read
-        whole,
+        whole,  ///< all of it
     };
-    /// So much of the body is kept for others, and a peer that sends more reads no further.
+    /// So much of the body is kept for others. Once there is more, the rest of the request is not sent.
     static constexpr std::size_t max_kept = 64 * 1024;
 
     /// False when the body's source has failed.

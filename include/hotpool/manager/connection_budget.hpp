@@ -362,8 +362,8 @@ private:
     member* asker_ = nullptr;  // for whom a connection is wanted, while it is queued
     bool placed_ = false;      // one is wanted, or is being given up
     bool wished_ = false;      // members may have wishes
-    std::atomic<bool> open_{
-        false};  // and nobody has said yet that he gives it: taken under a member's lock, or this one
+    // And nobody has said yet that he gives it: taken under a member's lock, or this one.
+    std::atomic<bool> open_{false};
 };
 
 }  // namespace hotpool

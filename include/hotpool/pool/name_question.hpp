@@ -49,8 +49,7 @@ public:
         take(answer);
         try {
             post_to(pending_->executor, delivery(this->shared_from_this()));
-        } catch (
-            ...) {  // of memory, on an executor that wants its own: the pool asks again when it has waited for long
+        } catch (...) {  // of memory, on an executor that wants its own: the pool asks again
         }
         pending_->work.reset();
     }
