@@ -1,11 +1,9 @@
 // Several pools under one budget.
-#include <array>
+#include <cstddef>
 #include <deque>
-#include <memory>
-#include <optional>
+#include <utility>
 
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/budget_test.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -13,34 +11,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Three pools and their one budget.
-struct budget_stage {
-    explicit budget_stage(std::size_t room, pool_options options = {})
-        : budget(std::make_shared<connection_budget>(room)) {
-        net.opens_at_once = true;
-        for (auto& pool : pools)
-            pool.emplace(io.get_executor(), mock_origin, options, mock_transport::options{&net}, budget);
-    }
-    ~budget_stage() {
-        answers.clear();
-        for (auto& pool : pools)
-            if (pool) pool->close();
-        for (mock_opening& o : net.openings) o.fail(errc::cancelled);
-        CHECK(run_dry(io));
-        CHECK(net.open_links() == 0);
-        CHECK(budget->used() == 0);
-    }
-    mock_pool& pool(std::size_t i) { return *pools.at(i); }
+/// Three pools, and who has asked them for a connection.
+struct budget_stage : pools_under_budget {
+    explicit budget_stage(std::size_t room, const pool_options& options = {}) : pools_under_budget(room, 3, options) {}
+
     got<mock_pool>& ask(std::size_t i, duration timeout = 10s) {
         pool(i).async_get(timeout, answers.emplace_back().handler());
         turn();
         return answers.back();
-    }
-    void turn() {
-        io.restart();
-        io.poll();
-        CHECK(budget->used() <= budget->max_connections());
-        CHECK(net.open_links() + net.pending() <= budget->max_connections());
     }
     void idle(std::size_t i) {
         auto& a = ask(i);
@@ -49,10 +27,6 @@ struct budget_stage {
         turn();
     }
 
-    net::io_context io;
-    mock_network net;
-    std::shared_ptr<connection_budget> budget;
-    std::array<std::optional<mock_pool>, 3> pools;
     std::deque<got<mock_pool>> answers;
 };
 

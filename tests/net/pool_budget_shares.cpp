@@ -11,8 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/mock_transport.hpp"
-#include "support/pool_test.hpp"
+#include "support/budget_test.hpp"
 
 using namespace hotpool;
 using namespace hotpool::test;
@@ -85,33 +84,10 @@ std::size_t sum_served(const budget_crew<Pool>& all) {
     return n;
 }
 
-/// Pools in memory under one budget, on one loop.
-struct shares_stage {
-    explicit shares_stage(std::size_t room, std::size_t n = 3, pool_options options = {})
-        : budget(std::make_shared<connection_budget>(room)) {
-        net.opens_at_once = true;
-        for (std::size_t i = 0; i < n; ++i)
-            pools.push_back(std::make_unique<mock_pool>(io.get_executor(), mock_origin, options,
-                                                        mock_transport::options{&net}, budget));
-    }
-    ~shares_stage() {
-        for (auto& pool : pools)
-            if (pool) pool->close();
-        for (mock_opening& o : net.openings) o.fail(errc::cancelled);
-        CHECK(run_dry(io));
-        CHECK(net.open_links() == 0);
-        CHECK(budget->used() == 0);
-    }
-    mock_pool& pool(std::size_t i) { return *pools.at(i); }
-    void turn() {
-        io.restart();
-        io.poll();
-        look();
-    }
-    void look() const {
-        CHECK(budget->used() <= budget->max_connections());
-        CHECK(net.open_links() + net.pending() <= budget->max_connections());
-    }
+/// Pools whose connections are lent and put back at once.
+struct shares_stage : pools_under_budget {
+    using pools_under_budget::pools_under_budget;
+
     mock_pool::lease_type get(std::size_t i) { return test::get(io, pool(i)); }
     void idle(std::size_t i) {
         pool(i).put(get(i));
@@ -121,11 +97,6 @@ struct shares_stage {
         const time_point end = clock_type::now() + span;
         CHECK(run_until(io, [&] { return clock_type::now() >= end; }));
     }
-
-    net::io_context io;
-    mock_network net;
-    std::shared_ptr<connection_budget> budget;
-    std::vector<std::unique_ptr<mock_pool>> pools;
 };
 
 std::uint64_t budget_exchanges(const mock_pool& pool) { return retired(pool, retire_reason::budget); }
