@@ -87,17 +87,7 @@ TEMPLATE_TEST_CASE("connection_closed_between_requests", "[faults]", over_tcp, o
     fault_stage<TestType> s({.check_after_idle = checked ? 0ms : 3'600'000ms});
     s.use_one();
     s.arm(way::down, {.what = fault::stale_close});
-    answer first;
-    const request_builder request = get_of(2);
-    s.client.async_send(request, [&](std::error_code error, response) {
-        ++first.completions;
-        first.error = error;
-    });
-    while (first.completions == 0) {
-        s.io.restart();
-        s.io.run_one();
-    }
-    REQUIRE_FALSE(first.error);
+    s.send_and_stop(2);
     REQUIRE(s.bench.quiet());
 
     const answer a = s.send(posted ? post_of(1) : get_of(1));
@@ -115,17 +105,7 @@ TEMPLATE_TEST_CASE("what_nobody_asked_for_is_no_answer", "[faults]", over_tcp, o
     fault_stage<TestType> s({.check_after_idle = 1h});
     s.use_one();
     s.bench.served().arm_unsolicited(after);
-    answer first;
-    const request_builder request = get_of(2);
-    s.client.async_send(request, [&](std::error_code error, response) {
-        ++first.completions;
-        first.error = error;
-    });
-    while (first.completions == 0) {
-        s.io.restart();
-        s.io.run_one();
-    }
-    REQUIRE_FALSE(first.error);
+    s.send_and_stop(2);
     REQUIRE(eventually([&] { return s.bench.tally.of(fault::unsolicited) == 1; }));
     s.bench.settle();
 

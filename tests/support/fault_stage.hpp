@@ -67,6 +67,21 @@ public:
         REQUIRE_FALSE(send(get_of(0)).error);
         REQUIRE(until([&] { return pool.stats().now.idle == 1; }));
     }
+    /// A GET that succeeds, and the loop turns no further than it must for that.
+    void send_and_stop(request_id id) {
+        int completions = 0;
+        std::error_code failure;
+        const request_builder request = get_of(id);
+        client.async_send(request, [&](std::error_code error, response) {
+            ++completions;
+            failure = error;
+        });
+        while (completions == 0) {
+            io.restart();
+            io.run_one();
+        }
+        REQUIRE_FALSE(failure);
+    }
     void arm(way w, const fault_order& order) { bench.proxy().arm(w, order); }
 
     template <class Condition>
