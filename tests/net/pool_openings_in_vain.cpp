@@ -103,7 +103,8 @@ TEST_CASE("server_that_refuses_the_clients_certificate_is_not_stormed", "[pool][
     CHECK(server.accepted() >= 5);
     CHECK(server.accepted() < 30);
     CHECK(pool.stats().last_open_error == errc::client_certificate_refused);
-    CHECK(pool.stats().failing == errc::client_certificate_refused);
+    // In TLS 1.3 the pool takes its origin for well again, from each handshake to the alert that follows.
+    CHECK(run_until(io, [&] { return pool.stats().failing == errc::client_certificate_refused; }));
     pool.close();
     CHECK(run_dry(io));
 }
