@@ -143,6 +143,36 @@ TEST_CASE("new_connections_that_fail_their_probe_are_not_opened_without_end", "[
     CHECK(pool.stats().last_open_error == errc::probe_failed);
 }
 
+TEST_CASE("origin_that_closes_with_its_answer_to_the_probe_is_well", "[pool][openings]") {
+    const std::string_view answer = GENERATE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                                             "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 404 Not Found\r\n\r\n");
+    CAPTURE(answer);
+    site<tcp_transport> server([answer](server_connection& c) {
+        c.read_until("\r\n\r\n");
+        c.write(answer);
+        c.close();
+    });
+    net::io_context io;
+    auto pool = server.pool(io, {.min_idle = 2, .probe_new = true, .breaker_failures = 3});
+    health_checker checker(pool);
+    const std::uint64_t opened = opened_for_nobody(io, pool);
+    CHECK(opened >= 5);
+    CHECK(opened < 40);
+    CHECK(pool.stats().total.probe_failures == 0);
+    CHECK_FALSE(pool.stats().last_open_error);
+    CHECK_FALSE(pool.stats().failing);
+    http_client client(pool);
+    const request_builder request("HEAD", "/");
+    for (int i = 0; i < 5; ++i) {
+        std::optional<std::error_code> outcome;
+        client.async_send(request, [&](std::error_code e, const response&) { outcome = e; });
+        REQUIRE(run_until(io, [&] { return outcome.has_value(); }));
+        CHECK(*outcome == std::error_code());
+    }
+    pool.close();
+    CHECK(run_dry(io));
+}
+
 TEST_CASE("connections_that_live_for_a_nanosecond_are_not_opened_without_end", "[pool][openings]") {
     site<tcp_transport> server;
     struct {

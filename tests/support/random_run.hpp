@@ -200,8 +200,9 @@ private:
             reference_.tended(id, now_, why);
             real_.tend_finished(real(id), now_, why);
         } else {
-            reference_.probed(id, now_, well);
-            real_.probe_finished(real(id), now_, well);
+            const retire_reason over = chance(80) ? retire_reason::none : retire_reason::connection_close;
+            reference_.probed(id, now_, well, over);
+            real_.probe_finished(real(id), now_, well, over);
         }
         happened();
     }

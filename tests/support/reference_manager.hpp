@@ -101,7 +101,7 @@ public:
         slot(id).tending = false;
         come_back(slot(id), now, why);
     }
-    void probed(int id, time_point now, bool healthy) {
+    void probed(int id, time_point now, bool healthy, retire_reason over) {
         reference_slot& s = slot(id);
         s.task = slot_task::none;
         s.lease_deadline = never;
@@ -109,11 +109,11 @@ public:
         s.probe_at = next_probe(now);
         s.rested = !rests_;
         if (!healthy) ++counters.probe_failures;
-        if (healthy) serve(s);
+        if (healthy) s.answered = true;
         const bool is_new = std::exchange(s.validating, false);
         if (!healthy && is_new) good_since_ = never;
         const retire_reason unfit = is_new ? retire_reason::validation_failed : retire_reason::probe_failed;
-        come_back(s, now, healthy ? retire_reason::none : unfit);
+        come_back(s, now, healthy ? over : unfit);
     }
     bool reclaim() {
         reference_slot* s = end_of_shelf(idle_end::oldest);
@@ -310,10 +310,10 @@ private:
     }
     void conclude(const reference_slot& s, time_point now) {
         const bool closed = s.retire == retire_reason::peer_closed;
-        const bool of_the_peer = (closed && s.uses != 0) || s.retire == retire_reason::unsolicited_bytes ||
-                                 s.retire == retire_reason::probe_failed ||
-                                 s.retire == retire_reason::validation_failed;
-        const bool of_the_pool = (closed && s.uses == 0) || s.retire == retire_reason::idle_timeout ||
+        const bool of_the_peer =
+            !s.answered && ((closed && s.uses != 0) || s.retire == retire_reason::unsolicited_bytes ||
+                            s.retire == retire_reason::probe_failed || s.retire == retire_reason::validation_failed);
+        const bool of_the_pool = s.answered || (closed && s.uses == 0) || s.retire == retire_reason::idle_timeout ||
                                  s.retire == retire_reason::max_lifetime || s.retire == retire_reason::surplus ||
                                  s.retire == retire_reason::budget;
         if (!of_the_peer && !of_the_pool) return;

@@ -25,7 +25,8 @@ struct reference_slot {
     bool tending = false;     // watched or rested
     bool validating = false;  // new, and being probed before anyone gets it
     bool rested = false;
-    bool served = false;  // a caller, or has passed a probe
+    bool served = false;    // a caller
+    bool answered = false;  // a probe
     std::uint64_t uses = 0;
     std::uint64_t failures_before = 0;  // failed openings counted when this one began
     time_point opened_at{};
@@ -46,7 +47,7 @@ struct reference_waiter {
     time_point lease_deadline = never;
     bool fresh_only = false;
 
-    bool takes(const reference_slot& s) const { return !fresh_only || s.uses == 0; }
+    bool takes(const reference_slot& s) const { return !fresh_only || (s.uses == 0 && !s.answered); }
 };
 
 /// Waiter, slot or -1, error value.

@@ -102,6 +102,29 @@ TEST_CASE("new_connections_that_fail_their_validation_are_failed_openings", "[ma
     CHECK(bench.machine.last_open_error() == errc::probe_failed);
 }
 
+TEST_CASE("peer_that_is_well_and_ends_its_connection_with_the_probe_is_no_bad_origin", "[manager]") {
+    const retire_reason over =
+        GENERATE(retire_reason::connection_close, retire_reason::peer_closed, retire_reason::transport_error,
+                 retire_reason::unsolicited_bytes, retire_reason::body_not_drained, retire_reason::not_clean);
+    CAPTURE(to_string(over));
+    vain_bench bench{{.min_idle = 1, .probe_new = true, .breaker_failures = 3}};
+    for (unsigned round = 1; round <= 6; ++round) {
+        auto& s = bench.open();
+        REQUIRE(bench.take(slot_task::probe) == &s);
+        bench.machine.probe_finished(s, bench.now, true, over);
+        bench.settle();
+        CHECK(bench.asked(slot_task::open) == 0);
+        CHECK(bench.machine.next_due() ==
+              bench.now + even_backoff().pause(round, 0));  // those nobody asks for are paced
+        bench.close_all();
+        bench.wait(2s);
+    }
+    CHECK(bench.retired_for(over) == 6);
+    CHECK(bench.machine.counters().probe_failures == 0);
+    CHECK_FALSE(bench.machine.last_open_error());
+    CHECK_FALSE(bench.machine.failing());
+}
+
 TEST_CASE("life_of_a_nanosecond_does_not_make_the_pool_spin", "[manager]") {
     struct {
         pool_options options;

@@ -75,6 +75,7 @@ public:
     retire_reason broken_for = retire_reason::none;
     bool reused = false;                            // has carried something before the present lease
     bool delivered = false;                         // it has brought a response, or served as a stream
+    bool found_well = false;                        // by the probe that is about to give it back
     std::optional<std::chrono::seconds> idle_hint;  // from the last response
     std::unique_ptr<left_behind<connection>> left;  // while unread or switched
     exchange_hold hold;

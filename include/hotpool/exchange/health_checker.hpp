@@ -72,6 +72,7 @@ private:
         if (!healthy || !lease) return lease.discard();
         // The pool may be gone, and its core with the last connection.
         const detail::counted_ref<typename lease_type::connection_type> keep(*detail::access::connection(lease));
+        keep->found_well = true;
         detail::access::end(lease, true);
     }
     static probe_type request_probe(request_builder what, std::function<bool(const response&)> healthy) {

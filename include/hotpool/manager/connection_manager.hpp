@@ -182,9 +182,10 @@ public:
         parts_.lent.come_back(s, now, why);
     }
     /// The answer to `slot_task::probe`.
-    void probe_finished(slot_type& s, time_point now, bool healthy) noexcept {
+    /// @param over why the connection cannot stay although its peer is healthy, if it cannot
+    void probe_finished(slot_type& s, time_point now, bool healthy, retire_reason over = retire_reason::none) noexcept {
         assert(asks_peer(s.probing));
-        parts_.probed(s, now, healthy);
+        parts_.probed(s, now, healthy, over);
     }
 
     // --- opening and closing -----------------------------------------------------------------------------------

@@ -113,14 +113,17 @@ public:
     /// Its opening was worth while, and so is its address.
     [[gnu::noinline]] void has_served(slot_type& s) noexcept {
         if (!std::exchange(s.served, true)) dialler().pace().served();
-        if (s.endpoint != nullptr) dialler().ways().endpoints().served(*s.endpoint);
+        has_answered(s);
     }
-    void probed(slot_type& s, time_point now, bool healthy) noexcept {
-        if (healthy) has_served(s);
-        if (!healthy && s.probing == probe_kind::validation) dialler().disproved(s);
-        const retire_reason unfit = lent.probed(s, now, healthy);
-        blame_for(s, now, unfit);
-        lent.come_back(s, now, unfit);
+    /// @param over why a connection to a healthy peer ends with its probe, if it does
+    void probed(slot_type& s, time_point now, bool healthy, retire_reason over) noexcept {
+        if (healthy)
+            has_answered(s);
+        else if (s.probing == probe_kind::validation)
+            dialler().disproved(s);
+        const retire_reason failed = lent.probed(s, now, healthy);
+        blame_for(s, now, failed);
+        lent.come_back(s, now, healthy ? over : failed);
     }
     /// Vacant at once: the connection is somebody else's.
     void give_up(slot_type& s, retire_reason why) noexcept {
@@ -196,12 +199,18 @@ private:
         while (waiter_type* w = lent.waiters.oldest()) lent.waiters.answer(*w, error);
     }
 
+    /// The peer is well; that the connection was worth its opening is another matter.
+    void has_answered(slot_type& s) noexcept {
+        s.answered = true;
+        if (s.endpoint != nullptr) dialler().ways().endpoints().served(*s.endpoint);
+    }
+
     /// A connection has ended without having served anyone: was its opening one that has failed?
     void weigh(slot_type& s, time_point now) noexcept {
-        const ended_by who = who_ended(s.retire, s.uses != 0);
+        const ended_by who = s.answered ? ended_by::pool : who_ended(s.retire, s.uses != 0);
         const bool early = s.retire == retire_reason::validation_failed || now < base::after(s.opened_at, proving_time);
         if (who == ended_by::circumstance || !early) return;
-        const std::error_code error = opening_error(s.retire);
+        const std::error_code error = s.answered ? std::error_code() : opening_error(s.retire);
         if (error) last_open_error_ = error;
         if (who == ended_by::peer && s.endpoint != nullptr && !departures_type::blames_address(s, s.retire)) {
             dialler().blame(s, now, s.address_failures_before);

@@ -280,7 +280,7 @@ private:
 
     /// The oldest waiter that takes `s`, or null.
     waiter_type* waiter_for(const slot_type& s) const noexcept {
-        return suspended_ ? nullptr : waiters.oldest_for(s.uses != 0);
+        return suspended_ ? nullptr : waiters.oldest_for(!s.is_fresh());
     }
     bool hand_to_waiter(slot_type& s, time_point now) noexcept {
         waiter_type* w = waiter_for(s);
@@ -295,7 +295,7 @@ private:
     retire_reason displaced(const slot_type& s) noexcept {
         if (shedding_ && (shedding_ = live() > options.max_connections)) return retire_reason::limits_lowered;
         if (suspended_) return retire_reason::none;
-        if (lacks_room_for(waiters.passed_over(s.uses != 0))) return retire_reason::made_room;
+        if (lacks_room_for(waiters.passed_over(!s.is_fresh()))) return retire_reason::made_room;
         // What was opened for somebody serves him first, however long that took.
         return claim != nullptr && s.uses != 0 && claim->take_returned() ? retire_reason::budget : retire_reason::none;
     }

@@ -84,7 +84,8 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
     retire_reason retire = retire_reason::none;            ///< why it is closed at the next occasion
     retire_reason dies_for = retire_reason::max_lifetime;  ///< why it ends at `dies_at`
     bool rested = false;                                   ///< its buffers have been given back
-    bool served = false;                                   ///< somebody, or has passed a probe
+    bool served = false;                                   ///< a caller
+    bool answered = false;                                 ///< a probe, or has served
     std::uint64_t uses = 0;                                ///< leases so far
     std::uint64_t failures_before = 0;                     ///< failures of openings already counted when this one began
     std::uint64_t address_failures_before = 0;             ///< the same of its address, kept while it has served nobody
@@ -103,6 +104,8 @@ struct slot : base::list_hook<slot<Resource>>, base::list_hook<slot<Resource>, t
 
     /// In the hands of somebody who may have a deadline: a caller, or a prober.
     bool is_out() const noexcept { return state == slot_state::leased || asks_peer(probing); }
+    /// Whether nothing has been sent on it yet: what is may find that the peer has closed it meanwhile.
+    bool is_fresh() const noexcept { return uses == 0 && !answered; }
     /// Being opened, and nothing has been begun yet that leads anywhere.
     bool is_unrouted() const noexcept { return dialling != nullptr && endpoint == nullptr; }
     bool awaits_answer() const noexcept { return dialling != nullptr && dialling->awaits_answer; }

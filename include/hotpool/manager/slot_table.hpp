@@ -51,7 +51,7 @@ public:
         s.endpoint.reset();
         s.dialling.reset();
         s.probing = probe_kind::none;
-        s.rested = s.served = false;
+        s.rested = s.served = s.answered = false;
         s.lent_where = {};
         s.resource = Resource{};
         vacant_.push_front(s);

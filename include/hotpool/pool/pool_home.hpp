@@ -58,7 +58,7 @@ public:
             if (c.slot->state == slot_state::leased) [[likely]]
                 machine.lease_returned(*c.slot, now, {why, c.idle_hint, c.delivered});
             else
-                machine.probe_finished(*c.slot, now, why == retire_reason::none && !overdue);
+                machine.probe_finished(*c.slot, now, std::exchange(c.found_well, false) && !overdue, why);
         });
         if (look_later) look_and_release(c);
         if (!ours) [[unlikely]]
