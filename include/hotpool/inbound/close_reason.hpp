@@ -19,6 +19,7 @@ enum class close_reason : std::uint8_t {
     handshake_failed,     ///< the TLS handshake failed
     handshake_timed_out,  ///< the TLS handshake took too long
     request_timed_out,    ///< a request took too long to come
+    handler_timed_out,    ///< a request was not answered in time
     heartbeat_missed,     ///< nothing came back after as many pings as allowed
     protocol_error,       ///< the peer broke the protocol
     transport_error,      ///< reading or writing failed
@@ -46,6 +47,7 @@ constexpr const char* to_string(close_reason reason) noexcept {
         case close_reason::handshake_failed: return "handshake_failed";
         case close_reason::handshake_timed_out: return "handshake_timed_out";
         case close_reason::request_timed_out: return "request_timed_out";
+        case close_reason::handler_timed_out: return "handler_timed_out";
         case close_reason::heartbeat_missed: return "heartbeat_missed";
         case close_reason::protocol_error: return "protocol_error";
         case close_reason::transport_error: return "transport_error";

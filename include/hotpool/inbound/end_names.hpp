@@ -21,6 +21,7 @@ inline std::error_code error_of(close_reason why) noexcept {
         case close_reason::idle_timeout: return errc::idle_timed_out;
         case close_reason::handshake_timed_out: return errc::handshake_timed_out;
         case close_reason::slow_reader:
+        case close_reason::handler_timed_out:
         case close_reason::request_timed_out: return errc::request_timed_out;
         case close_reason::heartbeat_missed: return errc::heartbeat_missed;
         case close_reason::group_blocked: return errc::group_blocked;
