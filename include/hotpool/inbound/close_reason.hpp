@@ -26,6 +26,7 @@ enum class close_reason : std::uint8_t {
     slow_reader,          ///< it read too slowly: its queue was full, or a reply made no progress
     group_blocked,        ///< its group was blocked
     resources,            ///< descriptors or memory were short
+    memory_limit,         ///< requests and replies took too much memory, and this one most for longest
     drained,              ///< it left when the server asked it to
     drain_timed_out,      ///< it had not left when the drain's deadline passed
     acceptor_closed,      ///< the acceptor was closed
@@ -54,6 +55,7 @@ constexpr const char* to_string(close_reason reason) noexcept {
         case close_reason::slow_reader: return "slow_reader";
         case close_reason::group_blocked: return "group_blocked";
         case close_reason::resources: return "resources";
+        case close_reason::memory_limit: return "memory_limit";
         case close_reason::drained: return "drained";
         case close_reason::drain_timed_out: return "drain_timed_out";
         case close_reason::acceptor_closed: return "acceptor_closed";

@@ -25,6 +25,7 @@ inline std::error_code error_of(close_reason why) noexcept {
         case close_reason::request_timed_out: return errc::request_timed_out;
         case close_reason::heartbeat_missed: return errc::heartbeat_missed;
         case close_reason::group_blocked: return errc::group_blocked;
+        case close_reason::memory_limit:
         case close_reason::resources: return errc::resources_short;
         case close_reason::drained:
         case close_reason::drain_timed_out: return errc::connection_drained;

@@ -16,6 +16,11 @@ struct http_options {
     /// Of what a client may send. Heads of 16 KiB are what most servers allow; bodies are kept in memory whole.
     http::limits limits{.max_head_bytes = 16 * 1024, .max_body_bytes = 1024 * 1024};
 
+    /// What all requests and replies of the server may keep in memory together, beyond 8 KiB of each connection. Above it,
+    /// the one that has kept most for longest is ended (`close_reason::memory_limit`), with 503 where a request was coming;
+    /// those that a handler works on are counted, and left alone. 0: no ceiling.
+    std::size_t max_memory_bytes = std::size_t{256} * 1024 * 1024;
+
     /// In which field the acceptor's `admission_options::proxies` say who their clients are.
     forwarded_field proxy_field = forwarded_field::x_forwarded_for;
 

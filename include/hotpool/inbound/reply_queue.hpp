@@ -24,7 +24,7 @@ public:
         whole_or_nothing guard(block_);
         how.write_head(block_, r);
         if (r.shared_body() && body.size() > max_copied)
-            keep(r.shared_body(), body);
+            keep(r.shared_body(), body, 0);
         else
             block_.append(body);
         guard.whole();
@@ -35,13 +35,16 @@ public:
         how.write_head(block_, r);
         auto kept = std::make_shared<const reply>(std::move(r));  // allocates before it moves
         const std::string_view body = kept->body_view();
-        keep(std::move(kept), body);
+        const std::size_t own = body.size();
+        keep(std::move(kept), body, own);
         guard.whole();
     }
 
     /// Whether another reply may be added before these are written: the block stays small, and one body lies elsewhere.
     bool has_room() const noexcept { return body_.empty() && block_.size() < max_gathered; }
     bool empty() const noexcept { return at_ == block_.size() && body_.empty(); }
+    /// What is kept for these replies alone.
+    std::size_t memory() const noexcept { return block_.capacity() + own_; }
     std::string_view head() const noexcept { return block_.view_from(at_); }
     std::string_view body() const noexcept { return body_; }
 
@@ -53,6 +56,7 @@ public:
         block_.clear();
         at_ = 0;
         kept_.reset();
+        own_ = 0;
     }
     void release() noexcept { block_.release(); }
 
@@ -75,15 +79,17 @@ private:
         bool whole_ = false;
     };
 
-    void keep(std::shared_ptr<const void> owner, std::string_view body) noexcept {
+    void keep(std::shared_ptr<const void> owner, std::string_view body, std::size_t own) noexcept {
         kept_ = std::move(owner);
         body_ = body;
+        own_ = own;
     }
 
     base::byte_buffer block_;
     std::size_t at_ = 0;
     std::string_view body_;
     std::shared_ptr<const void> kept_;
+    std::size_t own_ = 0;  // bytes of `body_` that nobody else has
 };
 
 }  // namespace hotpool::inbound::detail

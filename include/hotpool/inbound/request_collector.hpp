@@ -30,6 +30,7 @@ public:
     /// @param least bytes
     char* room(std::size_t least) {
         if (block_.room() < least && begin_ != 0) drop_front();
+        if (block_.room() < least) fit_block();
         return block_.prepare(least);
     }
     std::size_t room_size() const noexcept { return block_.room(); }
@@ -81,6 +82,7 @@ public:
     /// Whether the request behind a complete one has begun.
     bool has_next() const noexcept { return request_parser::has_request(block_.view_from(unparsed_)); }
 
+    std::size_t memory() const noexcept { return block_.capacity(); }
     /// Gives the memory back if nothing is in it.
     void release() noexcept {
         if (block_.empty()) block_.release();
@@ -90,6 +92,12 @@ private:
     void clear() noexcept {
         block_.clear();
         begin_ = body_ = kept_ = unparsed_ = 0;
+    }
+    /// Where the end of a body is in sight the block need not double.
+    void fit_block() {
+        const std::uint64_t rest = parser_.remaining_body_hint();
+        if (rest == 0 || rest > block_.capacity()) return;
+        block_.reserve(block_.size() + static_cast<std::size_t>(rest));
     }
     void drop_front() noexcept {
         block_.consume(begin_);

@@ -144,6 +144,12 @@ public:
     /// Whether somebody has still to answer `present`.
     bool is_answering() const noexcept { return phase_ == phase::answering; }
 
+    /// What requests and replies take here, beyond the block that every connection with a request may have.
+    std::size_t memory() const noexcept {
+        const std::size_t all = in_.memory() + out_.memory() + (early_ ? early_->body_view().size() : 0);
+        return all > 2 * block_bytes ? all : 0;
+    }
+
     // --- the end
 
     /// The server leaves: what is under way, and what begins within `http_options::drain_grace`, is answered, and says so.

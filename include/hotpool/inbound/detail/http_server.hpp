@@ -1,8 +1,10 @@
 // A small HTTP/1.1 server on an acceptor: enough for a service and its health and metrics, not a web framework.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -42,21 +44,29 @@ public:
     /// Begins to serve at once. Whose word about their clients is taken is asked of the acceptor here, and not again.
     /// @errors throws `std::invalid_argument` naming the field and the rule
     http_server(Acceptor& acceptor, handler_type handler, http_options options = {})
-        : service_(std::make_shared<detail::http_service>()) {
-        validate(options);
-        if (!handler) throw std::invalid_argument("hotpool::inbound::http_server: handler must not be empty");
-        service_->handler = std::move(handler);
-        service_->options = std::move(options);
-        service_->proxies = acceptor.options().admission.proxies;
+        : service_(made(acceptor, std::move(handler), options)) {
         relay_ = std::make_shared<relay_type>(acceptor.core_, start_session{service_});
         relay_->start();
     }
     http_server(http_server&&) = delete;
     ~http_server() { relay_->stop(); }
 
+    /// What requests and replies keep in memory now; see `http_options::max_memory_bytes`.
+    std::size_t memory_bytes() const noexcept {
+        const std::lock_guard lock(service_->memory_mutex);
+        return service_->memory.kept();
+    }
+
 private:
+    static std::shared_ptr<detail::http_service> made(const Acceptor& acceptor, handler_type handler,
+                                                      const http_options& options) {
+        validate(options);
+        if (!handler) throw std::invalid_argument("hotpool::inbound::http_server: handler must not be empty");
+        return std::make_shared<detail::http_service>(std::move(handler), options,
+                                                      acceptor.options().admission.proxies);
+    }
     struct start_session {
-        std::shared_ptr<const detail::http_service> service;
+        std::shared_ptr<detail::http_service> service;
         void operator()(connection_type c) const noexcept {
             detail::http_session<connection_type>::start(std::move(c), service);
         }

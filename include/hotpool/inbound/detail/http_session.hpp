@@ -19,8 +19,10 @@
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
+#include "hotpool/inbound/detail/peer_op.hpp"
 #include "hotpool/inbound/end_names.hpp"
 #include "hotpool/inbound/http_options.hpp"
+#include "hotpool/inbound/memory_ceiling.hpp"
 #include "hotpool/inbound/reply.hpp"
 #include "hotpool/inbound/request.hpp"
 #include "hotpool/inbound/responder.hpp"
@@ -38,9 +40,17 @@ namespace hotpool::inbound::detail {
 
 /// What all sessions of a server share.
 struct http_service {
-    std::function<void(const request&, responder)> handler;
-    http_options options;
-    trusted_proxies proxies;
+    using handler_type = std::function<void(const request&, responder)>;
+
+    http_service(handler_type run, const http_options& o, trusted_proxies believed)
+        : handler(std::move(run)), options(o), proxies(std::move(believed)) {}
+
+    const handler_type handler;
+    const http_options options;
+    const trusted_proxies proxies;
+
+    base::mutex memory_mutex;
+    memory_ceiling memory{options.max_memory_bytes};  // under it
 };
 
 /// Lives while an operation, a responder or a posted answer holds it, and as long as its connection; that ends with its
@@ -48,11 +58,11 @@ struct http_service {
 /// connection and the execution context: nobody is there any more then.
 /// @threads the connection's executor, except for the answers of responders
 template <class Connection>
-class http_session final : public answer_target, private hotpool::detail::context_guest {
+class http_session final : public answer_target, private memory_holder, private hotpool::detail::context_guest {
 public:
     using executor_type = typename Connection::executor_type;
 
-    static void start(Connection c, std::shared_ptr<const http_service> service) noexcept {
+    static void start(Connection c, std::shared_ptr<http_service> service) noexcept {
         try {
             const ref self(new http_session(c, std::move(service)));
             self->begin_later();
@@ -74,8 +84,8 @@ public:
         try {
             post_answer(nullptr);
         } catch (...) {  // of memory, where the executor needs some: nobody would ever answer
-            const std::lock_guard lock(mutex_);
-            if (executor_) (*state_)->end(close_reason::resources, errc::resources_short, ending::orderly);
+            if (const auto connection = connection_state_if_there())
+                (*connection)->end(close_reason::resources, errc::resources_short, ending::orderly);
         }
     }
 
@@ -96,6 +106,7 @@ public:
 
 private:
     using ref = hotpool::detail::counted_ref<http_session>;
+    using state_type = typename Connection::state_type;
     using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, executor_type>;
     using memory_type = hotpool::detail::reserved_memory<128, 1>;
 
@@ -125,13 +136,13 @@ private:
         void operator()(const std::error_code&) const noexcept {}
     };
 
-    http_session(Connection& c, std::shared_ptr<const http_service> service)
+    http_session(Connection& c, std::shared_ptr<http_service> service)
         : state_(*c.state_),
           connection_(std::move(c)),
           executor_(connection_.get_executor()),
           service_(std::move(service)),
           machine_(service_->options, service_->proxies) {}
-    ~http_session() = default;
+    ~http_session() { account(0, true); }
 
     template <class Function>
     void post(Function function) {
@@ -195,6 +206,7 @@ private:
         guarded(input);
         bool goes_on = true;
         while (goes_on) guarded([&] { goes_on = perform(machine_.next(connection_)); });
+        if (!machine_.is_over()) account(machine_.memory(), machine_.is_answering());
     }
     template <class Function>
     void guarded(Function function) noexcept {
@@ -203,6 +215,40 @@ private:
         } catch (...) {  // of memory
             machine_.memory_ran_out();
         }
+    }
+
+    // --- memory
+
+    /// @param in_use also of a request that has outlived its connection in the hands of a handler
+    void account(std::size_t bytes, bool in_use) noexcept {
+        if (bytes == this->bytes() && (bytes == 0 || in_use == counted_in_use_)) return;
+        counted_in_use_ = in_use;
+        const time_point now = base::coarse_now();
+        {
+            const std::lock_guard lock(service_->memory_mutex);
+            service_->memory.keeps(*this, bytes, in_use, now);
+        }
+        while (const auto one = next_to_leave(now)) (*one)->end_for_memory();
+    }
+    /// Who is not in use has not let go, and so is held by the context.
+    std::optional<ref> next_to_leave(time_point now) noexcept {
+        const std::lock_guard lock(service_->memory_mutex);
+        memory_holder* const h = service_->memory.next_to_leave(now);
+        return h == nullptr ? std::nullopt : std::optional<ref>(std::in_place, *static_cast<http_session*>(h));
+    }
+    /// By any thread.
+    void end_for_memory() noexcept {
+        const auto connection = connection_state_if_there();
+        if (!connection) return;
+        try {
+            start_linger(&**connection, close_reason::memory_limit, errc::resources_short, ignore_end{}, true);
+        } catch (...) {
+            (*connection)->end(close_reason::memory_limit, errc::resources_short, ending::orderly);
+        }
+    }
+    std::optional<hotpool::detail::counted_ref<state_type>> connection_state_if_there() noexcept {
+        const std::lock_guard lock(mutex_);
+        return executor_ ? state_ : std::nullopt;
     }
 
     // --- what is asked for
@@ -228,6 +274,7 @@ private:
         timer_.reset();
         drop_gone_hook();
         connection_ = Connection();
+        account(machine_.memory(), true);
         {
             const std::lock_guard lock(mutex_);
             executor_.reset();
@@ -307,6 +354,9 @@ private:
     static std::string_view last_words(close_reason why) noexcept {
         if (why == close_reason::request_timed_out)
             return "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        if (why == close_reason::memory_limit)
+            return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: "
+                   "close\r\n\r\n";
         if (why == close_reason::handler_timed_out)
             return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         return {};
@@ -358,11 +408,12 @@ private:
     base::mutex mutex_;              // held by those who answer from elsewhere
     std::function<void()> on_gone_;  // under it
     bool gone_ = false;              // likewise
+    bool counted_in_use_ = false;
     std::atomic<bool> has_gone_hook_{false};
-    std::optional<hotpool::detail::counted_ref<typename Connection::state_type>> state_;  // until it lets go
+    std::optional<hotpool::detail::counted_ref<state_type>> state_;  // until it lets go
     Connection connection_;
     std::optional<executor_type> executor_;  // likewise
-    const std::shared_ptr<const http_service> service_;
+    const std::shared_ptr<http_service> service_;
     session_machine machine_;
     std::unique_ptr<timer_type> timer_;  // until the drain ends its idleness
     memory_type memory_;
