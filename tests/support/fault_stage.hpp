@@ -22,7 +22,7 @@ namespace hotpool::test {
 inline request_builder get_of(request_id id) { return {"GET", "/" + std::to_string(id)}; }
 inline request_builder post_of(request_id id) {
     request_builder post("POST", "/" + std::to_string(id));
-    return std::move(post.body(body_of(id)));
+    return std::move(post.body(upload_of(id)));
 }
 
 /// One origin behind one proxy, a pool on it, and a client.
