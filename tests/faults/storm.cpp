@@ -38,7 +38,7 @@ void blow(const storm_settings& settings) {
     CHECK(report.crowded != 0);
     CHECK(report.answered_early != 0);
     CHECK(report.refused != 0);
-    // How much is in use at a time depends on chance; it does not depend on how much has been before.
+    // What is in use in a quiet moment does not depend on how much has been before.
     CAPTURE(report.heap[1], report.heap[3]);
     CHECK(report.heap[3] < report.heap[1] + report.heap[1] / 4 + 1024 * 1024);
 }

@@ -162,6 +162,7 @@ private:
         if (!request.is_whole_with(std::string_view(text_).substr(0, request.body_bytes))) office_.log.garbled();
         office_.log.received(request.id);
         text_.erase(0, request.body_bytes);
+        if (is_long_upload(request.id)) text_.shrink_to_fit();
         co_return true;
     }
     asio::awaitable<bool> write(const std::string& text) {

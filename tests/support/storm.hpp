@@ -130,8 +130,8 @@ private:
         look_at_accounts();
         make_upheaval();
         if (report_.samples % 16 == 0) {
-            std::size_t& most = report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
-            most = std::max(most, heap_in_use());
+            std::size_t& least = report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
+            least = std::min(least, heap_in_use());
         }
         if (workers_.working() == 0) return;
         sampler_.expires_after(std::chrono::milliseconds(1));
@@ -157,9 +157,10 @@ private:
         const auto pause = static_cast<std::size_t>(patience / storm_settings{}.patience);
         const auto every = [&](std::size_t looks) { return report_.samples % (looks * pause) == 0; };
         pool_type& pool = site_.pool;
-        // Less room now and then, and more again.
+        // Less room now and then, and more again; and times in which nobody asks for anything, but probes.
         if (every(64)) pool.set_options(storm_options(every(128) ? max_connections : max_connections / 2, patience));
         if (every(100)) pool.refresh_endpoints();
+        if (every(400)) workers_.lull(patience / 5);
         if (every(150)) hoarder_.take(12, std::chrono::milliseconds(5));
         if (every(3000)) pool.network_changed();
         if constexpr (Side::is_tls)

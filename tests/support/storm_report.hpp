@@ -65,6 +65,7 @@ private:
 
 struct storm_report {
     static constexpr std::size_t codes = 256;
+    static constexpr std::array<std::size_t, 4> never_seen{no_limit, no_limit, no_limit, no_limit};
 
     storm_settings settings;
     const char* transport = "";
@@ -87,7 +88,7 @@ struct storm_report {
     std::uint64_t samples = 0;  ///< looks at the pools' accounts
     std::uint64_t crowded = 0;  ///< of them, those that found the budget spent and callers waiting in every pool
     std::array<std::uint64_t, fault_count> faults{};
-    std::array<std::size_t, 4> heap{};  ///< the most in use in each quarter of the requests
+    std::array<std::size_t, 4> heap = never_seen;  ///< the least in use in each quarter of the requests
     double seconds = 0;
 
     void add(const pool_stats& pool) {
@@ -134,8 +135,8 @@ struct storm_report {
             line(faults[i], std::string("  ") + to_string(static_cast<fault>(i)));
         line(samples, "looks at the accounts");
         line(crowded, "  that found the budget spent, and callers waiting in both pools");
-        line(heap[1] / 1024, "KB of heap at most, second quarter");
-        line(heap[3] / 1024, "KB of heap at most, last quarter");
+        line(heap[1] / 1024, "KB of heap at least, second quarter");
+        line(heap[3] / 1024, "KB of heap at least, last quarter");
         std::fflush(stdout);
     }
 

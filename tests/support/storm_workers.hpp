@@ -14,6 +14,7 @@
 #include <asio/strand.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -81,6 +82,8 @@ public:
         }
     }
     int working() const noexcept { return working_; }
+    /// Nobody begins anything for so long. @threads any thread
+    void lull(duration time) noexcept { lull_ends_ = clock_type::now() + time; }
 
 private:
     static auto into(std::error_code& error) { return net::redirect_error(net::use_awaitable, error); }
@@ -91,6 +94,19 @@ private:
         return id;
     }
 
+    /// How long a worker rests before its next request. Whoever is refused at once does not ask again at once: else all
+    /// requests were spent in the first outage.
+    duration rest_after(std::error_code error) const noexcept {
+        const duration lull = lull_ends_.load() - clock_type::now();
+        return error == condition::open_failed ? std::max<duration>(lull, patience_ / 15) : lull;
+    }
+    net::awaitable<void> rest(std::error_code error) {
+        const duration time = rest_after(error);
+        if (time <= duration::zero()) co_return;
+        net::steady_timer timer(io_, time);
+        co_await timer.async_wait(net::use_awaitable);
+    }
+
     /// By a client, which waits for whole responses.
     net::awaitable<void> send(site_type& site) {
         while (const auto id = next()) {
@@ -98,6 +114,7 @@ private:
             std::error_code error;
             const response reply = co_await site.client.async_send(request, into(error));
             ledger_.note(*id, error, reply);
+            co_await rest(error);
         }
     }
 
@@ -107,18 +124,13 @@ private:
             const request_builder request = ledger_.request_for(*id);
             std::error_code error;
             auto reader = co_await site.client.async_start(request, into(error));
-            if (error) {
+            std::optional<std::string> body;
+            if (!error && *id % 3 != 0) body = co_await reader.async_read_all(into(error));
+            if (error)
                 ledger_.failed(*id, error);
-                continue;
-            }
-            const unsigned status = reader.status();
-            const bool complete = reader.head().request_complete();
-            if (*id % 3 == 0) {
-                ledger_.answered(*id, status, std::nullopt, complete);
-                continue;
-            }
-            const std::string body = co_await reader.async_read_all(into(error));
-            error ? ledger_.failed(*id, error) : ledger_.answered(*id, status, body, complete);
+            else
+                ledger_.answered(*id, reader.status(), body, reader.head().request_complete());
+            co_await rest(error);
         }
     }
 
@@ -141,6 +153,7 @@ private:
                 error = failure.code();
             }
             ledger_.note(*id, error, reply);
+            co_await rest(error);
         }
     }
 
@@ -148,12 +161,23 @@ private:
     class caller : public std::enable_shared_from_this<caller> {
     public:
         caller(storm_workers& crew, site_type& site, time_limit::strand_type strand, std::uint64_t seed)
-            : crew_(crew), site_(site), strand_(strand), limit_(std::make_shared<time_limit>(strand)), dice_(seed) {}
+            : crew_(crew),
+              site_(site),
+              strand_(strand),
+              limit_(std::make_shared<time_limit>(strand)),
+              pause_(strand),
+              dice_(seed) {}
         void start() {
             net::post(strand_, [self = this->shared_from_this()] { self->next(); });
         }
 
     private:
+        void rest(std::error_code error) {
+            const duration time = crew_.rest_after(error);
+            if (time <= duration::zero()) return next();
+            pause_.expires_after(time);
+            pause_.async_wait([self = this->shared_from_this()](std::error_code) { self->next(); });
+        }
         void next() {
             const auto id = crew_.next();
             if (!id) return;
@@ -161,7 +185,7 @@ private:
             auto ended = [self = this->shared_from_this(), id](std::error_code error, const response& reply) {
                 self->limit_->end();
                 self->crew_.ledger_.note(*id, error, reply);
-                self->next();
+                self->rest(error);
             };
             if (dice_.next() % 50 == 0) limit_->begin(std::chrono::microseconds(dice_.next() % 5'000));
             site_.client.async_send(
@@ -172,6 +196,7 @@ private:
         site_type& site_;
         time_limit::strand_type strand_;
         std::shared_ptr<time_limit> limit_;
+        net::steady_timer pause_;
         base::random_source dice_;
         std::optional<request_builder> request_;
     };
@@ -181,6 +206,7 @@ private:
     const duration patience_;
     const exchange_options limits_;
     std::atomic<int> working_{0};
+    std::atomic<time_point> lull_ends_{time_point{}};
 };
 
 }  // namespace hotpool::test
