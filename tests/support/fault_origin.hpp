@@ -11,7 +11,6 @@
 #include <asio/use_awaitable.hpp>
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -30,7 +29,7 @@ public:
     /// @param settings how much it does wrong
     fault_origin(asio::io_context& io, const tcp_endpoint& at, const std::optional<identity>& own, request_log& log,
                  const fault_settings& settings, fault_tally& tally)
-        : io_(io), office_{log, tally, origin_plan(settings.seed, settings.per_thousand_chunks)}, acceptor_(io, at) {
+        : io_(io), office_(log, tally, origin_plan(settings.seed, settings.per_thousand_chunks)), acceptor_(io, at) {
         if (settings.buffer_bytes != 0)
             acceptor_.set_option(asio::socket_base::receive_buffer_size(settings.buffer_bytes));
         if (own) {
@@ -44,8 +43,8 @@ public:
     fault_origin& operator=(const fault_origin&) = delete;
 
     tcp_endpoint endpoint() const { return acceptor_.local_endpoint(); }
-    /// The next response is followed by another one, after so long. @threads any thread
-    void arm_unsolicited(std::chrono::microseconds after) { office_.arm_unsolicited(after); }
+    /// Where it is said what goes wrong next.
+    fault_office& office() noexcept { return office_; }
     /// Connections being served.
     int live() const noexcept { return *live_; }
 
@@ -74,7 +73,7 @@ private:
     }
 
     asio::awaitable<void> shake_hands(asio::ssl::stream<tcp_socket> stream) {
-        const handshake_order order = office_.plan.next_handshake();
+        const handshake_order order = office_.next_handshake();
         if (order.wants_certificate) {
             want_certificate(*stream.native_handle(), order.speaks_tls12);
             office_.tally.note(fault::certificate_wanted);

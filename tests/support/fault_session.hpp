@@ -14,38 +14,15 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
-#include "support/fault_origin_plan.hpp"
-#include "support/fault_requests.hpp"
+#include "support/fault_office.hpp"
 
 namespace hotpool::test {
-
-/// What the connections of an origin have in common.
-struct fault_office {
-    request_log& log;
-    fault_tally& tally;
-    origin_plan plan;
-
-    /// The next response is followed by another one, after so long.
-    void arm_unsolicited(std::chrono::microseconds after) {
-        const std::lock_guard lock(mutex);
-        armed = after;
-    }
-    std::optional<std::chrono::microseconds> next_unsolicited() {
-        const std::lock_guard lock(mutex);
-        if (armed) return std::exchange(armed, std::nullopt);
-        return plan.next_unsolicited();
-    }
-
-    std::mutex mutex{};
-    std::optional<std::chrono::microseconds> armed{};
-};
 
 /// A request that is not complete has not been processed, but for one that was told 200 early.
 /// @tparam Stream `asio::ip::tcp::socket`, or an SSL stream over one
@@ -72,9 +49,9 @@ private:
     // --- each says whether the connection goes on
 
     asio::awaitable<bool> answer_probe() {
-        const fault what = office_.plan.next_probe();
+        const fault what = office_.next_probe();
         office_.tally.note(what);
-        const bool says_so = what == fault::last_probe && office_.plan.next_is_polite();
+        const bool says_so = what == fault::last_probe && office_.next_is_polite();
         const std::string reply =
             std::string("HTTP/1.1 200 OK\r\n") + (says_so ? "Connection: close\r\n" : "") + "\r\n";
         const bool written = co_await write(reply);
@@ -82,9 +59,7 @@ private:
     }
 
     asio::awaitable<bool> answer(const request_line& request) {
-        const fault what = request.body_bytes == 0
-                               ? fault::none
-                               : office_.plan.next_answer(request.asks_first, is_long_upload(request.id));
+        const fault what = office_.next_answer(request);
         office_.tally.note(what);
         bool goes_on = false;
         switch (what) {
@@ -134,7 +109,7 @@ private:
     asio::awaitable<void> leave(const request_line& request, const char* status) {
         const std::string reply = response_to(request.id, status);
         const bool written = co_await write(reply);
-        if (!written || !office_.plan.next_is_polite()) co_return;
+        if (!written || !office_.next_is_polite()) co_return;
         std::error_code error;
         stream_.lowest_layer().shutdown(asio::socket_base::shutdown_send, error);
         std::array<char, 4096> room;

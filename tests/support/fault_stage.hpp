@@ -83,6 +83,8 @@ public:
         REQUIRE_FALSE(failure);
     }
     void arm(way w, const fault_order& order) { bench.proxy().arm(w, order); }
+    /// The next request with a body meets this.
+    void arm(fault what) { bench.served().office().arm_answer(what); }
 
     template <class Condition>
     bool until(Condition done) {

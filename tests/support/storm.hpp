@@ -128,12 +128,15 @@ private:
     void sample() {
         ++report_.samples;
         look_at_accounts();
+        if (workers_.working() == 0) {
+            sampling_ = false;
+            return;
+        }
         make_upheaval();
         if (report_.samples % 16 == 0) {
             std::size_t& least = report_.heap[std::min<std::size_t>(3, ledger_.noted() * 4 / ledger_.requests())];
             least = std::min(least, heap_in_use());
         }
-        if (workers_.working() == 0) return;
         sampler_.expires_after(std::chrono::milliseconds(1));
         sampler_.async_wait([this](std::error_code) { sample(); });
     }
@@ -179,7 +182,7 @@ private:
     }
 
     void close_pools() {
-        if (!soon([&] { return hoarder_.is_done(); })) broken.note("a get has never ended");
+        if (!soon([&] { return !sampling_ && hoarder_.is_done(); })) broken.note("a get has never ended");
         for (site_type* const site : {&site_, &rival_}) {
             pool_type& pool = site->pool;
             if (!soon([&] { return pool.stats().now.leased == 0; })) broken.note("a lease was not given back");
@@ -222,6 +225,7 @@ private:
     storm_workers<pool_type> workers_;
     storm_hoarder<pool_type> hoarder_;
     net::steady_timer sampler_;
+    std::atomic<bool> sampling_{true};
     storm_report report_;
 };
 
