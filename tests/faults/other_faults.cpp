@@ -104,7 +104,7 @@ TEMPLATE_TEST_CASE("what_nobody_asked_for_is_no_answer", "[faults]", over_tcp, o
     CAPTURE(after.count(), posted);
     fault_stage<TestType> s({.check_after_idle = 1h});
     s.use_one();
-    s.bench.served().arm_unsolicited(after);
+    s.bench.served().office().arm_unsolicited(after);
     s.send_and_stop(2);
     REQUIRE(eventually([&] { return s.bench.tally.of(fault::unsolicited) == 1; }));
     s.bench.settle();

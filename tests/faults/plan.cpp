@@ -1,13 +1,15 @@
-// What the fault plan decides, and that it decides the same again.
+// What the plans of the network and of an origin decide, and that they decide the same again.
 #include "support/fault_plan.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/fault_origin_plan.hpp"
 
 using namespace hotpool::test;
 
@@ -67,15 +69,67 @@ TEST_CASE("only_what_must_be_noticed_is_corrupted", "[faults]") {
 
 TEST_CASE("connections_are_hung_up_on_and_left_in_silence_as_often_as_was_asked_for", "[faults]") {
     fault_plan plan(1, 100);
-    int hung_up = 0, mute = 0, unsolicited = 0;
+    int hung_up = 0, mute = 0;
     for (int i = 0; i < 10'000; ++i) {
         const fault what = plan.next_opening();
         hung_up += what == fault::hang_up;
         mute += what == fault::mute;
-        unsolicited += plan.next_unsolicited().has_value();
     }
     CHECK(std::min(hung_up, mute) > 400);
     CHECK(hung_up + mute < 1'100);
-    CHECK(unsolicited > 900);
-    CHECK(unsolicited < 1'100);
+}
+
+TEST_CASE("origin_answers_in_each_wrong_way_to_those_whom_it_suits", "[faults]") {
+    const bool asks_first = GENERATE(false, true);
+    const bool is_long = GENERATE(false, true);
+    origin_plan plan(1, 20);
+    std::map<fault, int> met;
+    for (int i = 0; i < 10'000; ++i) ++met[plan.next_answer(asks_first, is_long)];
+    CHECK(met.size() == (asks_first ? 6 : 4));
+    for (const fault early : {fault::early_success, fault::early_close, fault::early_refusal}) CHECK(met[early] > 40);
+    CHECK((met[fault::consent_withheld] > 500) == asks_first);
+    CHECK((met[fault::expectation_failed] > 500) == asks_first);
+    CHECK(met[fault::none] > 5'000);
+    CHECK((met[fault::none] < 7'000) == (asks_first || is_long));
+}
+
+TEST_CASE("origin_speaks_unasked_and_leaves_after_a_probe_as_often_as_was_asked_for", "[faults]") {
+    origin_plan plan(1, 20);
+    int unsolicited = 0, last = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        unsolicited += plan.next_unsolicited().has_value();
+        last += plan.next_probe() == fault::last_probe;
+    }
+    CHECK(unsolicited > 150);
+    CHECK(unsolicited < 250);
+    CHECK(last > 3'500);
+    CHECK(last < 4'500);
+}
+
+TEST_CASE("origin_wants_a_certificate_for_several_handshakes_in_a_row", "[faults]") {
+    origin_plan plan(1, 20);
+    int wanted = 0, in_a_row = 0, early = 0;
+    bool before = false;
+    for (int i = 0; i < 10'000; ++i) {
+        const handshake_order order = plan.next_handshake();
+        wanted += order.wants_certificate;
+        in_a_row += order.wants_certificate && before;
+        early += order.speaks_tls12;
+        before = order.wants_certificate;
+    }
+    CHECK(wanted > 400);
+    CHECK(wanted < 900);
+    CHECK(in_a_row > wanted / 2);
+    CHECK(early > wanted / 3);
+    CHECK(early < wanted * 2 / 3);
+}
+
+TEST_CASE("origin_without_faults_does_no_wrong", "[faults]") {
+    origin_plan plan(1, 0);
+    for (int i = 0; i < 1'000; ++i) {
+        CHECK(plan.next_answer(true, true) == fault::none);
+        CHECK(plan.next_probe() == fault::none);
+        CHECK_FALSE(plan.next_unsolicited());
+        CHECK_FALSE(plan.next_handshake().wants_certificate);
+    }
 }

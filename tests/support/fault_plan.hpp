@@ -3,41 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "hotpool/base/random.hpp"
+#include "support/fault_kinds.hpp"
 
 namespace hotpool::test {
-
-/// What a bad network does to a connection.
-enum class fault : std::uint8_t {
-    none,
-    delay,        ///< the bytes come late
-    drip_feed,    ///< the bytes come one by one
-    corrupt,      ///< a byte has another value
-    truncate,     ///< the first of the bytes come, then the end of the connection
-    half_close,   ///< the client reads the end of the stream, and may go on sending
-    reset,        ///< RST
-    silence,      ///< from now on nothing comes through, and nothing ends
-    stale_close,  ///< the bytes come, and a little later the end of the connection
-    refuse,       ///< nobody listens for a while
-    hang_up,      ///< the connection is accepted and ended, without a byte
-    mute,         ///< the connection is accepted, and nothing ever comes
-    unsolicited,  ///< some time behind a response the origin says 408, unasked, and goes
-};
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::unsolicited) + 1;
-
-constexpr const char* to_string(fault f) noexcept {
-    constexpr std::array<const char*, fault_count> names{"none",       "delay", "drip_feed",  "corrupt",     "truncate",
-                                                         "half_close", "reset", "silence",    "stale_close", "refuse",
-                                                         "hang_up",    "mute",  "unsolicited"};
-    return names[static_cast<std::size_t>(f)];
-}
 
 /// Where bytes go: from the client to the origin, or back.
 enum class way : std::uint8_t { up, down };
@@ -50,22 +24,7 @@ struct fault_order {
     std::chrono::microseconds wait{0};  ///< of `delay` and `stale_close`
 };
 
-/// Faults that have happened, by kind. @threads any thread
-class fault_tally {
-public:
-    void note(fault f) noexcept { ++counts_[static_cast<std::size_t>(f)]; }
-    std::uint64_t of(fault f) const noexcept { return counts_[static_cast<std::size_t>(f)]; }
-    std::uint64_t total() const noexcept {
-        std::uint64_t sum = 0;
-        for (std::size_t i = 1; i < fault_count; ++i) sum += counts_[i];
-        return sum;
-    }
-
-private:
-    std::array<std::atomic<std::uint64_t>, fault_count> counts_{};
-};
-
-/// The faults of one connection. The n-th chunk of a way meets the same fault whenever the seed is the same,
+/// What the network does to one connection. The n-th chunk of a way meets the same fault whenever the seed is the same,
 /// whatever the other way does.
 class fault_plan {
 public:
@@ -77,11 +36,6 @@ public:
     fault next_opening() noexcept {
         if (opening_.next() % 1000 >= per_thousand_) return fault::none;
         return opening_.next() % 2 == 0 ? fault::hang_up : fault::mute;
-    }
-    /// After how long the origin says something unasked behind a response; nothing if it does not.
-    std::optional<std::chrono::microseconds> next_unsolicited() noexcept {
-        if (opening_.next() % 1000 >= per_thousand_) return std::nullopt;
-        return std::chrono::microseconds(opening_.next() % 8'000);
     }
 
     /// What happens to the next chunk of that way.

@@ -43,6 +43,7 @@ struct fault_settings {
     bool outages = false;
     bool tls = false;                   ///< what passes is ciphertext
     std::chrono::microseconds slow{0};  ///< every chunk comes so late
+    int buffer_bytes = 0;               ///< of each socket on the way up; 0: what the system gives
 };
 
 /// Carries connections from `entry` to `target`.
@@ -129,6 +130,8 @@ private:
     void listen() {
         acceptor_.open(entry_.protocol());
         acceptor_.set_option(asio::socket_base::reuse_address(true));
+        if (settings_.buffer_bytes != 0)
+            acceptor_.set_option(asio::socket_base::receive_buffer_size(settings_.buffer_bytes));
         acceptor_.bind(entry_);
         acceptor_.listen();
         asio::co_spawn(io_, accept_all(), asio::detached);
@@ -179,6 +182,10 @@ private:
         tally_.note(opening);
         if (opening == fault::hang_up) co_return l->cut();
         if (opening == fault::mute) co_return co_await listen_only(l);
+        if (settings_.buffer_bytes != 0) {
+            l->origin.open(target_.protocol());
+            l->origin.set_option(asio::socket_base::send_buffer_size(settings_.buffer_bytes));
+        }
         co_await l->origin.async_connect(target_, into(error));
         if (error) co_return l->reset();
         // What drips must leave in drops.
@@ -258,12 +265,7 @@ private:
                 co_await pause(order.wait);
                 l->end_towards_client();
                 co_return l->cut();
-            case fault::none:
-            case fault::corrupt:
-            case fault::refuse:
-            case fault::hang_up:
-            case fault::mute:
-            case fault::unsolicited: co_return co_await pass(*l, w, to, chunk);
+            default: co_return co_await pass(*l, w, to, chunk);
         }
     }
 

@@ -22,7 +22,7 @@ namespace hotpool::test {
 inline request_builder get_of(request_id id) { return {"GET", "/" + std::to_string(id)}; }
 inline request_builder post_of(request_id id) {
     request_builder post("POST", "/" + std::to_string(id));
-    return std::move(post.body(body_of(id)));
+    return std::move(post.body(upload_of(id)));
 }
 
 /// One origin behind one proxy, a pool on it, and a client.
@@ -83,6 +83,8 @@ public:
         REQUIRE_FALSE(failure);
     }
     void arm(way w, const fault_order& order) { bench.proxy().arm(w, order); }
+    /// The next request with a body meets this.
+    void arm(fault what) { bench.served().office().arm_answer(what); }
 
     template <class Condition>
     bool until(Condition done) {

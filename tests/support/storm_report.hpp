@@ -16,7 +16,7 @@
 
 #include "hotpool/error.hpp"
 #include "hotpool/pool/pool_stats.hpp"
-#include "support/fault_plan.hpp"
+#include "support/fault_kinds.hpp"
 
 namespace hotpool::test {
 
@@ -65,10 +65,13 @@ private:
 
 struct storm_report {
     static constexpr std::size_t codes = 256;
+    static constexpr std::array<std::size_t, 4> never_seen{no_limit, no_limit, no_limit, no_limit};
 
     storm_settings settings;
     const char* transport = "";
     std::size_t answered = 0;
+    std::size_t answered_early = 0;   ///< and the rest of the request has not been sent
+    std::size_t refused = 0;          ///< by 413 or 417
     std::size_t met_unsolicited = 0;  ///< told 408 by what the origin had sent unasked when the request was on its way
     std::array<std::size_t, codes> failed{};            ///< by `errc`
     std::array<std::size_t, codes> processed_unsaid{};  ///< POSTs processed, the error not saying that they may be
@@ -83,8 +86,9 @@ struct storm_report {
     std::uint64_t probes = 0;
     std::array<std::uint64_t, retire_reason_count> retired{};
     std::uint64_t samples = 0;  ///< looks at the pools' accounts
+    std::uint64_t crowded = 0;  ///< of them, those that found the budget spent and callers waiting in every pool
     std::array<std::uint64_t, fault_count> faults{};
-    std::array<std::size_t, 4> heap{};  ///< the most in use in each quarter of the requests
+    std::array<std::size_t, 4> heap = never_seen;  ///< the least in use in each quarter of the requests
     double seconds = 0;
 
     void add(const pool_stats& pool) {
@@ -98,6 +102,8 @@ struct storm_report {
         probes += pool.total.probes;
         for (std::size_t i = 0; i < retire_reason_count; ++i) retired[i] += pool.total.retired[i];
     }
+    /// Requests that have had a response.
+    std::size_t responses() const noexcept { return answered + answered_early + refused + met_unsolicited; }
     std::size_t failures() const noexcept { return std::accumulate(failed.begin(), failed.end(), std::size_t{0}); }
 
     void print() const {
@@ -106,6 +112,8 @@ struct storm_report {
         line(settings.requests, "requests, half of them POST");
         std::printf("%12.0f  requests/s in %.1f s\n", static_cast<double>(settings.requests) / seconds, seconds);
         line(answered, "answered");
+        line(answered_early, "answered before all of them had left; the rest was not sent");
+        line(refused, "refused by 413 or 417");
         line(met_unsolicited, "told 408, unasked, while they were on their way");
         line(failures(), "failed");
         for (std::size_t i = 0; i < codes; ++i) line_if(failed[i], "  " + message(i));
@@ -126,8 +134,9 @@ struct storm_report {
         for (std::size_t i = 1; i < fault_count; ++i)
             line(faults[i], std::string("  ") + to_string(static_cast<fault>(i)));
         line(samples, "looks at the accounts");
-        line(heap[1] / 1024, "KB of heap at most, second quarter");
-        line(heap[3] / 1024, "KB of heap at most, last quarter");
+        line(crowded, "  that found the budget spent, and callers waiting in both pools");
+        line(heap[1] / 1024, "KB of heap at least, second quarter");
+        line(heap[3] / 1024, "KB of heap at least, last quarter");
         std::fflush(stdout);
     }
 
