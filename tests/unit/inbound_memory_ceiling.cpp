@@ -98,6 +98,18 @@ TEST_CASE("what_is_in_use_is_counted_and_left_alone", "[inbound]") {
     CHECK(b.ceiling.next_to_leave(start + 2s) == &used);
 }
 
+TEST_CASE("who_was_to_leave_and_stays_is_replaced_by_another", "[inbound]") {
+    ceiling_bench b(1000);
+    memory_holder& first = b.keep(700, start);
+    memory_holder& second = b.keep(700, start + 1s);
+    CHECK(b.ceiling.next_to_leave(start + 3s) == &first);
+    b.ceiling.keeps(first, 700, true, start + 3s);
+    CHECK(b.ceiling.next_to_leave(start + 3s) == nullptr);
+    b.ceiling.stays(first);
+    CHECK(b.ceiling.leaving() == 0);
+    CHECK(b.ceiling.next_to_leave(start + 3s) == &second);
+}
+
 TEST_CASE("random_holders_are_added_up_right", "[inbound]") {
     std::mt19937 random(1);
     ceiling_bench b(50'000);

@@ -70,6 +70,12 @@ public:
         count(*worst);
         return worst;
     }
+    /// It was to end, and has found something to do instead.
+    void stays(memory_holder& h) noexcept {
+        forget(h);
+        h.leaves_ = false;
+        count(h);
+    }
 
     /// What is kept, and what of it is on its way out.
     std::size_t kept() const noexcept { return kept_; }

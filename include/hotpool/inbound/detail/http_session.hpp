@@ -19,6 +19,8 @@
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/base/time.hpp"
 #include "hotpool/inbound/close_reason.hpp"
+#include "hotpool/inbound/detail/gone_hook.hpp"
+#include "hotpool/inbound/detail/http_service.hpp"
 #include "hotpool/inbound/detail/peer_op.hpp"
 #include "hotpool/inbound/end_names.hpp"
 #include "hotpool/inbound/http_options.hpp"
@@ -37,21 +39,6 @@
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool::inbound::detail {
-
-/// What all sessions of a server share.
-struct http_service {
-    using handler_type = std::function<void(const request&, responder)>;
-
-    http_service(handler_type run, const http_options& o, trusted_proxies believed)
-        : handler(std::move(run)), options(o), proxies(std::move(believed)) {}
-
-    const handler_type handler;
-    const http_options options;
-    const trusted_proxies proxies;
-
-    base::mutex memory_mutex;
-    memory_ceiling memory{options.max_memory_bytes};  // under it
-};
 
 /// Lives while an operation, a responder or a posted answer holds it, and as long as its connection; that ends with its
 /// last operation. Where memory is out, the connection ends, for `close_reason::resources`. A responder may outlive the
@@ -79,30 +66,22 @@ public:
     void answer(const reply& r) override { answer_with(r); }
     void answer(reply&& r) override { answer_with(std::move(r)); }
     void unanswered() noexcept override {
-        drop_gone_hook();
+        gone_.drop();
         if (answering_here()) return guarded([this] { machine_.not_answered(connection_); });
         try {
             post_answer(nullptr);
         } catch (...) {  // of memory, where the executor needs some: nobody would ever answer
-            if (const auto connection = connection_state_if_there())
-                (*connection)->end(close_reason::resources, errc::resources_short, ending::orderly);
+            const std::lock_guard lock(mutex_);
+            if (executor_) (*state_)->end(close_reason::resources, errc::resources_short, ending::orderly);
         }
     }
 
     bool client_gone() noexcept override {
+        if (gone_.is_gone()) return true;
         const std::lock_guard lock(mutex_);
-        return gone_ || !executor_ || (*state_)->presence() != hotpool::detail::peer_presence::there;
+        return !executor_ || (*state_)->presence() != hotpool::detail::peer_presence::there;
     }
-    void on_client_gone(std::function<void()> hook) override {
-        {
-            const std::lock_guard lock(mutex_);
-            const bool over = gone_ || !executor_;
-            if (!over) on_gone_.swap(hook);
-            has_gone_hook_.store(static_cast<bool>(on_gone_), std::memory_order_relaxed);
-            if (!over) return;
-        }
-        if (hook) hook();
-    }
+    void on_client_gone(std::function<void()> hook) override { gone_.set(std::move(hook)); }
 
 private:
     using ref = hotpool::detail::counted_ref<http_session>;
@@ -168,7 +147,7 @@ private:
                 tell([this] { machine_.drain_told(); });
             });
             (*state_)->on_stir([session = self()] { session->tell([&] { session->look(); }); });
-            (*state_)->set_last_words(&last_words);
+            (*state_)->set_last_words(&http_last_words);
             connection_.request_awaited();
         });
     }
@@ -238,17 +217,19 @@ private:
     }
     /// By any thread.
     void end_for_memory() noexcept {
-        const auto connection = connection_state_if_there();
-        if (!connection) return;
+        const std::lock_guard lock(mutex_);
+        if (!executor_) return;
         try {
-            start_linger(&**connection, close_reason::memory_limit, errc::resources_short, ignore_end{}, true);
-        } catch (...) {
-            (*connection)->end(close_reason::memory_limit, errc::resources_short, ending::orderly);
+            post([session = self()] { session->tell([&] { session->too_much_memory(); }); });
+        } catch (...) {  // of memory
+            (*state_)->end(close_reason::memory_limit, errc::resources_short, ending::orderly);
         }
     }
-    std::optional<hotpool::detail::counted_ref<state_type>> connection_state_if_there() noexcept {
-        const std::lock_guard lock(mutex_);
-        return executor_ ? state_ : std::nullopt;
+    void too_much_memory() {
+        if (!machine_.is_answering())
+            return start_linger(&**state_, close_reason::memory_limit, errc::resources_short, ignore_end{}, true);
+        const std::lock_guard lock(service_->memory_mutex);
+        service_->memory.stays(*this);
     }
 
     // --- what is asked for
@@ -265,14 +246,14 @@ private:
             case session_task::close: say_goodbye(); break;
             case session_task::leave: break;
         }
-        client_left();
+        gone_.run();
         let_go();
         return false;
     }
     /// Nothing is kept that belongs to the execution context: a responder may outlive that.
     void let_go() noexcept {
         timer_.reset();
-        drop_gone_hook();
+        gone_.over();
         connection_ = Connection();
         account(machine_.memory(), true);
         {
@@ -328,38 +309,8 @@ private:
         const peer_presence now = (*state_)->heed_presence();
         if (now == peer_presence::gone) return machine_.connection_ended();
         if (!machine_.is_answering()) return;
-        if (now == peer_presence::half_closed) client_left();
+        if (now == peer_presence::half_closed) gone_.run();
         after(now == peer_presence::there ? look_interval : reset_interval, [](http_session& s) { s.look(); });
-    }
-    void client_left() noexcept {
-        std::function<void()> hook;
-        {
-            const std::lock_guard lock(mutex_);
-            gone_ = true;
-            hook.swap(on_gone_);
-            has_gone_hook_.store(false, std::memory_order_relaxed);
-        }
-        if (hook) hook();
-    }
-    /// With the answer: it may keep what keeps the session.
-    void drop_gone_hook() noexcept {
-        if (!has_gone_hook_.load(std::memory_order_relaxed)) return;
-        std::function<void()> hook;
-        const std::lock_guard lock(mutex_);
-        hook.swap(on_gone_);
-        has_gone_hook_.store(false, std::memory_order_relaxed);
-    }
-
-    /// What a client is told whose request a limit has cut.
-    static std::string_view last_words(close_reason why) noexcept {
-        if (why == close_reason::request_timed_out)
-            return "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        if (why == close_reason::memory_limit)
-            return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: "
-                   "close\r\n\r\n";
-        if (why == close_reason::handler_timed_out)
-            return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        return {};
     }
 
     // --- answers
@@ -373,7 +324,7 @@ private:
 
     template <class Reply>
     void answer_with(Reply&& r) {
-        drop_gone_hook();
+        gone_.drop();
         if (answering_here()) return machine_.answered(connection_, std::forward<Reply>(r));
         post_answer(std::allocate_shared<reply>(base::recycling_allocator<reply>(), std::forward<Reply>(r)));
     }
@@ -405,11 +356,9 @@ private:
     static constexpr duration look_interval = std::chrono::milliseconds(100);
     static constexpr duration reset_interval = std::chrono::seconds(1);  // for one that may only read on
 
-    base::mutex mutex_;              // held by those who answer from elsewhere
-    std::function<void()> on_gone_;  // under it
-    bool gone_ = false;              // likewise
+    base::mutex mutex_;  // held by those who answer from elsewhere
+    gone_hook gone_;
     bool counted_in_use_ = false;
-    std::atomic<bool> has_gone_hook_{false};
     std::optional<hotpool::detail::counted_ref<state_type>> state_;  // until it lets go
     Connection connection_;
     std::optional<executor_type> executor_;  // likewise
