@@ -61,8 +61,9 @@ const std::set<errc>& members(condition c) {
                                                                  proxy_bad_response,  client_certificate_refused,
                                                                  closed_unserved,     spoke_unasked,
                                                                  probe_failed});
-    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
-                                     stale_connection, response_missing,  maybe_processed, response_truncated};
+    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,
+                                     tls_truncated,    tls_record_flood,  stale_connection,
+                                     response_missing, maybe_processed,   response_truncated};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
                                         invalid_host,     invalid_field_name, invalid_field_value,
                                         reserved_field,   repeated_field,     body_length_mismatch,

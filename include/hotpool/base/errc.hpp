@@ -61,6 +61,7 @@ enum class errc {
     connection_closed,  ///< The peer ended its side in order (FIN, with TLS close_notify).
     tls_failed,         ///< A record was not valid, or the peer sent an alert.
     tls_truncated,      ///< The bytes ended without close_notify: cut off by the peer, or by someone between.
+    tls_record_flood,   ///< The peer sent more records without application bytes than `max_bare_records`.
 
     // an exchange
     exchange_in_progress,   ///< The connection has an operation of this kind under way, which goes on.
@@ -153,10 +154,11 @@ enum class condition {
     /// The origin may have acted on a request that failed for this and is not idempotent: sending it again may do the
     /// thing twice. No means that no byte of it left, so that nothing can have happened.
     ///
-    /// `errc::connection_reset`, `errc::connection_closed`, `errc::tls_failed` and `errc::tls_truncated` answer no: for
-    /// such a request they mean that the connection was over before its first byte, since later it is
-    /// `errc::maybe_processed`. `errc::cancelled` says nothing of how far the request was, so it answers yes. The error
-    /// that a body's own source reports comes after the head has left, and as a code of others it answers no condition.
+    /// `errc::connection_reset`, `errc::connection_closed`, `errc::tls_failed`, `errc::tls_truncated` and
+    /// `errc::tls_record_flood` answer no: for such a request they mean that the connection was over before its first
+    /// byte, since later it is `errc::maybe_processed`. `errc::cancelled` says nothing of how far the request was, so it
+    /// answers yes. The error that a body's own source reports comes after the head has left, and as a code of others it
+    /// answers no condition.
     maybe_processed,
     bad_request,   ///< the request must not be sent as it is
     bad_response,  ///< the server broke RFC 9112 or a limit

@@ -97,6 +97,7 @@ inline constexpr auto errc_rows = [] {
         {errc::connection_closed, connection_lost, "the peer closed the connection"},
         {errc::tls_failed, connection_lost, "TLS protocol error"},
         {errc::tls_truncated, connection_lost, "the connection ended without TLS close_notify"},
+        {errc::tls_record_flood, connection_lost, "the peer sent too many TLS records without data"},
 
         // an exchange
         {errc::exchange_in_progress, none, "another exchange is in progress on this connection"},

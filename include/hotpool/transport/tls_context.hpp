@@ -15,6 +15,7 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_bare_records.hpp"
 #include "hotpool/transport/tls_client_key.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
 #include "hotpool/transport/tls_end.hpp"
@@ -43,7 +44,7 @@ public:
     /// @param totals where handshakes are counted; not null
     tls_context(const origin& target, options_ptr options, const tls_profile* profile,
                 const tls_credentials& credentials, std::shared_ptr<tls_totals> totals)
-        : tls_end(TLS_client_method()),
+        : tls_end(TLS_client_method(), checked_records(options->max_bare_records)),
           options_(std::move(options)),
           profile_(profile),
           sessions_(checked_size(options_->session_cache_size), std::move(totals)) {
@@ -129,6 +130,11 @@ private:
     static std::size_t checked_size(std::size_t size) {
         if (size > 4096) refuse_tls_option("session_cache_size", "must be at most 4096");
         return size;
+    }
+
+    static std::size_t checked_records(std::size_t most) {
+        if (!may_be_most(most)) refuse_tls_option("max_bare_records", bare_records_rule);
+        return most;
     }
 
     // OpenSSL's own cache would not be asked by a client; it only tells of the sessions that come.

@@ -1,6 +1,7 @@
 // What a TLS stream asks of the side that it speaks for, client or server.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <system_error>
 
@@ -35,12 +36,15 @@ public:
     virtual std::error_code failed(const SSL& session, bool lost, tls_resumption&) const noexcept {
         return handshake_error(session, lost);
     }
+    /// How many records without application bytes a peer may send on end: `tls_bare_records`.
+    std::size_t max_bare_records() const noexcept { return max_bare_records_; }
     /// The name of its `tls_profile`; empty without one.
     virtual std::string_view profile() const noexcept { return {}; }
 
 protected:
     /// @errors throws `std::system_error` with `errc::tls_setup_failed` if OpenSSL fails, as the others do
-    explicit tls_end(const SSL_METHOD* method) : context_(SSL_CTX_new(method)) {
+    tls_end(const SSL_METHOD* method, std::size_t max_bare_records)
+        : context_(SSL_CTX_new(method)), max_bare_records_(max_bare_records) {
         require_openssl(context_ != nullptr);
         SSL_CTX_set_options(context_.get(), SSL_OP_NO_RENEGOTIATION);
         SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -75,6 +79,7 @@ protected:
 
 private:
     ssl_ctx_ptr context_;
+    const std::size_t max_bare_records_;
 };
 
 }  // namespace hotpool::detail

@@ -49,6 +49,11 @@ struct tls_options {
     /// connection: this many openings at once are cheap. Each takes 4 to 7 KB, most of it the certificate.
     std::size_t session_cache_size = 16;
 
+    /// How many records may come on end that bring no application bytes: tickets, key updates, empty ones. A second, or
+    /// a KiB of application bytes, makes up for one. Beyond that the connection ends with `errc::tls_record_flood`. From
+    /// 16 to 1024, which is about 25 ms of one peer's that no other peer of the loop is served in.
+    std::size_t max_bare_records = 64;
+
     /// The client hellos to choose from for each connection; none: OpenSSL's, with the fields above. A profile brings
     /// its own versions and `alpn`: `min_version` may not ask for more than it, and `alpn` above is left alone or the
     /// same. Each keeps its own sessions, `session_cache_size` of them, and is never offered another's.

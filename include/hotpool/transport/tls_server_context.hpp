@@ -28,7 +28,7 @@ namespace hotpool::detail {
 class tls_server_context final : public tls_end {
 public:
     explicit tls_server_context(const tls_server_options& options)
-        : tls_end(TLS_server_method()),
+        : tls_end(TLS_server_method(), options.max_bare_records),
           clients_(options.client_certificates),
           pins_(options.pins),
           verifier_(options.verifier),

@@ -9,6 +9,7 @@
 
 #include "hotpool/transport/certificate_view.hpp"
 #include "hotpool/transport/tcp_server_options.hpp"
+#include "hotpool/transport/tls_bare_records.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 #include "hotpool/transport/tls_profile.hpp"
 
@@ -55,6 +56,11 @@ struct tls_server_options {
     /// skipped. `tls_server::update` changes the tickets' key, which is worth doing once a day.
     std::size_t session_tickets = 2;
 
+    /// How many records may come on end that bring no application bytes: key updates, requests to renegotiate, empty ones. A second, or
+    /// a KiB of application bytes, makes up for one. Beyond that the connection ends with `errc::tls_record_flood`. From
+    /// 16 to 1024, which is about 25 ms of one peer's that no other peer of the loop is served in.
+    std::size_t max_bare_records = 64;
+
     tcp_server_options tcp{};
 };
 
@@ -69,6 +75,7 @@ inline void validate(const tls_server_options& options) {
     if (options.private_key_file.empty() && options.private_key_pem.empty())
         refuse("private_key_file must be given, or the text");
     if (options.session_tickets > 16) refuse("session_tickets must be at most 16");
+    if (!detail::may_be_most(options.max_bare_records)) refuse("max_bare_records must be from 16 to 1024");
     const bool rules = !options.ca_file.empty() || !options.ca_pem.empty() || !options.pins.empty() || options.verifier;
     if (options.client_certificates == client_auth::off && rules)
         refuse("client_certificates must not be off where roots, pins or a verifier for them are given");
