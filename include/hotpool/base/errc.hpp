@@ -43,6 +43,10 @@ enum class errc {
     certificate_revoked,         ///< The issuer has revoked the certificate.
     certificate_invalid,         ///< The certificate was refused for a reason that has no code of its own.
     certificate_pin_mismatch,    ///< No certificate of the chain has a key among the pins.
+    crl_missing,                 ///< An issuer in the peer's chain has no list of revoked certificates in `crl_files`.
+    crl_expired,                 ///< The list of an issuer in the peer's chain is past the date of its next one.
+    ocsp_response_missing,       ///< The peer stapled no OCSP response, which this side or its certificate requires.
+    ocsp_response_invalid,       ///< The stapled OCSP response does not show that the certificate is good.
     alpn_mismatch,               ///< The peer insists on a protocol that this side did not offer.
     access_denied,               ///< The access controller allows none of the addresses, or no local address fits one.
     client_certificate_refused,  ///< The peer wants a certificate of this side, and none or another one than it was shown.

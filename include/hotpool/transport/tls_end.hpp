@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string_view>
 #include <system_error>
 
 #include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
+#include "hotpool/transport/tls_crls.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
+#include "hotpool/transport/tls_key_log.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_profile.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
@@ -57,9 +60,12 @@ protected:
         require_openssl(SSL_CTX_set_min_proto_version(context_.get(), number) == 1);
     }
 
-    /// The certificate that this end shows, if it has one, and whose it believes.
+    /// The certificate that this end shows, if it has one, and whose it believes. Before the peer's rules.
     /// @errors throws `std::invalid_argument` where certificate and key do not go together
     void set_credentials(const tls_credentials& read) {
+        crls_ = read.crls;
+        key_log_ = read.key_log;
+        if (key_log_) require_openssl(keep_keys(*native_handle(), *key_log_));
         if (read.roots) SSL_CTX_set1_cert_store(context_.get(), read.roots.get());
         if (!read.certificate) return;
         if (SSL_CTX_use_certificate(context_.get(), read.certificate.get()) != 1)
@@ -77,7 +83,11 @@ protected:
         SSL_CTX_set_cert_verify_callback(context_.get(), &verify_peer, &rules);
     }
 
+    const tls_crls* crls() const noexcept { return crls_.get(); }
+
 private:
+    std::shared_ptr<const tls_crls> crls_;
+    std::shared_ptr<const tls_key_log> key_log_;
     ssl_ctx_ptr context_;
     const std::size_t max_bare_records_;
 };
