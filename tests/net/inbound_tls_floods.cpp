@@ -52,26 +52,26 @@ struct sealing_client {
 };
 
 // In the order in which they are sealed, which `+` does not promise.
-std::string in_order(std::initializer_list<std::string> records) {
+std::string sealed_in_order(std::initializer_list<std::string> records) {
     std::string all;
     for (const std::string& record : records) all += record;
     return all;
 }
 
 template <class Seal>
-std::string many(int count, Seal seal) {
+std::string sealed_times(int count, Seal seal) {
     std::string all;
     for (int i = 0; i < count; ++i) all += seal();
     return all;
 }
 
 // Round trips of a client that does no harm, until it is told to stop.
-class good_client {
+class unhurt_tls_client {
 public:
-    explicit good_client(const echo_server<accept_tls>& server) : socket_(server.connect()) {
+    explicit unhurt_tls_client(const echo_server<accept_tls>& server) : socket_(server.connect()) {
         thread_ = std::thread([this] { run(); });
     }
-    ~good_client() { stop(); }
+    ~unhurt_tls_client() { stop(); }
     void stop() {
         over_ = true;
         if (thread_.joinable()) thread_.join();
@@ -115,8 +115,8 @@ private:
 TEST_CASE("inbound_tls_200000_key_updates_end_their_connection_and_hold_up_nobody", "[inbound]") {
     echo_server<accept_tls> server;
     sealing_client bad(server.port());
-    const std::string flood = many(200'000, [&] { return bad.sealer->key_update(); });
-    good_client good(server);
+    const std::string flood = sealed_times(200'000, [&] { return bad.sealer->key_update(); });
+    unhurt_tls_client good(server);
     CHECK(good.makes(10));
     bad.send(flood);
     CHECK_FALSE(bad.echoes());
@@ -132,10 +132,10 @@ TEST_CASE("inbound_tls_many_floods_at_once_hold_up_nobody_and_block_their_group"
     inbound::acceptor_options options;
     options.health.errors_to_block = 3;
     echo_server<accept_tls> server(options);
-    good_client good(server);
+    unhurt_tls_client good(server);
     for (int i = 0; i < 3; ++i) {
         sealing_client bad(server.port());
-        bad.send(many(2'000, [&] { return bad.sealer->key_update(true); }));
+        bad.send(sealed_times(2'000, [&] { return bad.sealer->key_update(true); }));
         CHECK_FALSE(bad.echoes());
     }
     CHECK(eventually([&] { return server.closed(close_reason::protocol_error) == 3; }));
@@ -151,22 +151,23 @@ TEST_CASE("inbound_tls_every_kind_of_record_without_bytes_has_one_limit", "[inbo
     record_sealer& sealer = *bad.sealer;
     std::string flood;
     SECTION("key updates that want ours") {
-        flood = many(100, [&] { return sealer.key_update(true); });
+        flood = sealed_times(100, [&] { return sealer.key_update(true); });
     }
     SECTION("key updates in pieces") {
-        flood = many(20, [&] { return sealer.key_update_in_pieces(); });
+        flood = sealed_times(20, [&] { return sealer.key_update_in_pieces(); });
     }
     SECTION("key updates beside bytes") {
-        flood = many(200, [&] { return in_order({sealer.key_update(), sealer.data("x")}); });
+        flood = sealed_times(200, [&] { return sealed_in_order({sealer.key_update(), sealer.data("x")}); });
     }
     SECTION("key updates and empty records by turns") {
-        flood = many(20, [&] {
-            return in_order({sealer.key_update(), sealer.data(""), sealer.data(""), sealer.key_update()});
+        flood = sealed_times(20, [&] {
+            return sealed_in_order({sealer.key_update(), sealer.data(""), sealer.data(""), sealer.key_update()});
         });
     }
     SECTION("empty records, some of them long, beside bytes") {
-        flood = many(30, [&] {
-            return in_order({sealer.data(""), sealer.seal('\x17', "", 16'000), sealer.data(""), sealer.data("x")});
+        flood = sealed_times(30, [&] {
+            return sealed_in_order(
+                {sealer.data(""), sealer.seal('\x17', "", 16'000), sealer.data(""), sealer.data("x")});
         });
     }
     bad.send(flood);
@@ -177,7 +178,7 @@ TEST_CASE("inbound_tls_every_kind_of_record_without_bytes_has_one_limit", "[inbo
 TEST_CASE("inbound_tls_empty_records_on_end_are_refused_by_openssl_or_here", "[inbound]") {
     echo_server<accept_tls> server;
     sealing_client bad(server.port());
-    bad.send(many(10'000, [&] { return bad.sealer->data(""); }));
+    bad.send(sealed_times(10'000, [&] { return bad.sealer->data(""); }));
     CHECK_FALSE(bad.echoes());
     CHECK(eventually([&] { return server.is_spent(); }));
 }
@@ -187,16 +188,16 @@ TEST_CASE("inbound_tls_as_many_as_are_allowed_do_no_harm", "[inbound]") {
     sealing_client client(server.port());
     record_sealer& sealer = *client.sealer;
     SECTION("in a burst") {
-        client.send(many(64, [&] { return sealer.key_update(); }));
+        client.send(sealed_times(64, [&] { return sealer.key_update(); }));
         CHECK(client.echoes());
         CHECK(client.echoes());
         CHECK(server.closed(close_reason::protocol_error) == 0);
-        client.send(many(3, [&] { return sealer.key_update(); }));
+        client.send(sealed_times(3, [&] { return sealer.key_update(); }));
         CHECK_FALSE(client.echoes());
     }
     SECTION("beside bytes that make up for them") {
         for (int i = 0; i < 200; ++i) {
-            client.send(in_order({sealer.key_update(), sealer.data(std::string(1024, 'x'))}));
+            client.send(sealed_in_order({sealer.key_update(), sealer.data(std::string(1024, 'x'))}));
             REQUIRE(client.client.read_exactly(1024) == std::string(1024, 'x'));
         }
         CHECK(client.echoes());
@@ -233,6 +234,6 @@ TEST_CASE("inbound_tls_the_limit_of_records_without_bytes_is_an_option_with_boun
     echo_server<accept_tls> server;
     server.acceptor.set_transport_options(with(1024));
     sealing_client client(server.port());
-    client.send(many(1024, [&] { return client.sealer->key_update(); }));
+    client.send(sealed_times(1024, [&] { return client.sealer->key_update(); }));
     CHECK(client.echoes());
 }

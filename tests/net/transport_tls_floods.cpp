@@ -37,13 +37,13 @@ struct sealing_origin {
     loopback_server server;
 };
 
-tls_options trusting(std::size_t max_bare_records = 64) {
+tls_options trusting_and_bounded(std::size_t max_bare_records = 64) {
     return {.ca_pem = test_root().certificate_pem(), .max_bare_records = max_bare_records};
 }
 
 // A stream to a server that runs a script.
 struct flooded_stream {
-    explicit flooded_stream(const loopback_server& server, tls_options options = trusting())
+    explicit flooded_stream(const loopback_server& server, tls_options options = trusting_and_bounded())
         : opened(open(io, tls_transport({.host = "127.0.0.1", .port = server.port()}, std::move(options)))) {
         REQUIRE_FALSE(opened.error);
     }
@@ -53,7 +53,7 @@ struct flooded_stream {
     outcome_of<tls_transport> opened;
 };
 
-std::string key_updates(record_sealer& sealer, int count) {
+std::string sealed_key_updates(record_sealer& sealer, int count) {
     std::string all;
     for (int i = 0; i < count; ++i) all += sealer.key_update();
     return all;
@@ -64,7 +64,7 @@ std::string key_updates(record_sealer& sealer, int count) {
 TEST_CASE("tls_key_updates_of_a_server_beyond_the_limit_end_the_connection_behind_its_bytes") {
     sealing_origin origin([](server_connection& c, record_sealer& sealer) {
         std::string text = sealer.data("bye");
-        c.write_raw(text += key_updates(sealer, 20'000));
+        c.write_raw(text += sealed_key_updates(sealer, 20'000));
         c.stay();
     });
     flooded_stream s(origin.server);
@@ -91,22 +91,22 @@ TEST_CASE("tls_tickets_of_a_server_beyond_the_limit_end_the_connection") {
 TEST_CASE("tls_a_few_tickets_and_key_updates_do_no_harm_and_the_limit_is_an_option") {
     sealing_origin origin([](server_connection& c, record_sealer& sealer) {
         const int count = std::stoi(c.read_exactly(4));
-        std::string text = key_updates(sealer, count);
+        std::string text = sealed_key_updates(sealer, count);
         c.write_raw(text += sealer.data("fine"));
         c.stay();
     });
     flooded_stream few(origin.server);
     REQUIRE_FALSE(write_all(few.io, *few.opened.stream, "0064"));
     CHECK(read_exactly(few.io, *few.opened.stream, 4) == "fine");
-    flooded_stream some(origin.server, trusting(1024));
+    flooded_stream some(origin.server, trusting_and_bounded(1024));
     REQUIRE_FALSE(write_all(some.io, *some.opened.stream, "1024"));
     CHECK(read_exactly(some.io, *some.opened.stream, 4) == "fine");
-    flooded_stream many(origin.server, trusting(16));
+    flooded_stream many(origin.server, trusting_and_bounded(16));
     REQUIRE_FALSE(write_all(many.io, *many.opened.stream, "0017"));
     CHECK(many.end() == errc::tls_record_flood);
 
     for (const std::size_t bad : {0u, 15u, 1025u})
-        CHECK(refusal_of([&] { tls_transport({.host = "a", .port = "1"}, trusting(bad)); }) ==
+        CHECK(refusal_of([&] { tls_transport({.host = "a", .port = "1"}, trusting_and_bounded(bad)); }) ==
               "hotpool::tls_options::max_bare_records must be from 16 to 1024");
 }
 
@@ -129,12 +129,12 @@ TEST_CASE("tls_requests_to_renegotiate_are_not_followed_and_have_the_same_limit"
 
 TEST_CASE("tls_a_flood_under_a_request_fails_it_and_others_of_the_loop_are_served_meanwhile") {
     sealing_origin bad([](server_connection& c, record_sealer& sealer) {
-        const std::string flood = key_updates(sealer, 20'000);
+        const std::string flood = sealed_key_updates(sealer, 20'000);
         c.read_some();
         for (;;) c.write_raw(flood);
     });
     stage<over_tls> s(answering(ok("hello")));
-    tls_pool flooded(s.io.get_executor(), origin{"127.0.0.1", bad.server.port()}, {}, trusting());
+    tls_pool flooded(s.io.get_executor(), origin{"127.0.0.1", bad.server.port()}, {}, trusting_and_bounded());
     http_client client(flooded);
     const request_builder post("POST", "/");  // not sent again
     answer lost;
@@ -160,11 +160,11 @@ TEST_CASE("tls_a_flood_on_an_idle_connection_retires_it") {
         std::string text = sealer.data(ok("hello"));
         c.write_raw(text);
         std::this_thread::sleep_for(20ms);
-        c.write_raw(key_updates(sealer, 2'000));
+        c.write_raw(sealed_key_updates(sealer, 2'000));
         c.stay();
     });
     net::io_context io;
-    tls_pool flooded(io.get_executor(), origin{"127.0.0.1", bad.server.port()}, {}, trusting());
+    tls_pool flooded(io.get_executor(), origin{"127.0.0.1", bad.server.port()}, {}, trusting_and_bounded());
     http_client client(flooded);
     answer a;
     client.async_send(get_request, stage<over_tls>::into(a));
