@@ -58,6 +58,10 @@ constexpr const char* handshake_error_label(std::size_t index) noexcept {
         case errc::certificate_revoked: return "certificate_revoked";
         case errc::certificate_invalid: return "certificate_invalid";
         case errc::certificate_pin_mismatch: return "certificate_pin_mismatch";
+        case errc::crl_missing: return "crl_missing";
+        case errc::crl_expired: return "crl_expired";
+        case errc::ocsp_response_missing: return "ocsp_response_missing";
+        case errc::ocsp_response_invalid: return "ocsp_response_invalid";
         case errc::alpn_mismatch: return "alpn_mismatch";
         default: return "other";
     }

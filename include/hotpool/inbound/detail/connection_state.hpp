@@ -267,7 +267,9 @@ private:
                 .fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
-        found_ = r.error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
+        found_ = r.error == errc::connection_closed  ? close_reason::peer_closed
+                 : r.error == errc::tls_record_flood ? close_reason::protocol_error
+                                                     : close_reason::transport_error;
     }
     /// False if it cannot wait; its outcome says why.
     bool park(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
