@@ -84,10 +84,7 @@ public:
     }
     void arm(way w, const fault_order& order) { bench.proxy().arm(w, order); }
 
-    template <class Condition>
-    bool until(Condition done) {
-        return run_until(io, done);
-    }
+    bool until(predicate done) { return run_until(io, done); }
     /// Nothing is left on the way; how often the request has been processed then.
     unsigned times_in_the_end(request_id id) {
         pool.close();
