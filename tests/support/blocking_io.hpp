@@ -23,9 +23,21 @@ namespace hotpool::test {
 
 inline constexpr std::chrono::seconds plenty{20};
 
+/// What is asked over and over while the caller waits. A reference: a thousand lambdas have one loop.
+class predicate {
+public:
+    template <class Ask>
+    predicate(const Ask& ask)
+        : ask_(&ask), call_([](const void* of) { return static_cast<bool>((*static_cast<const Ask*>(of))()); }) {}
+    bool operator()() const { return call_(ask_); }
+
+private:
+    const void* ask_;
+    bool (*call_)(const void*);
+};
+
 /// Waits on this thread until `done()`; false when that takes too long.
-template <class Condition>
-bool eventually(Condition done, std::chrono::nanoseconds limit = plenty) {
+inline bool eventually(predicate done, std::chrono::nanoseconds limit = plenty) {
     const time_point deadline = clock_type::now() + limit;
     while (!done()) {
         if (clock_type::now() >= deadline) return false;
@@ -83,8 +95,7 @@ outcome_of<Transport> open(net::io_context& io, const Transport& transport, std:
 }
 
 /// Runs `io` until `done()`; false when that takes too long.
-template <class Condition>
-bool run_until(net::io_context& io, Condition done, duration limit = plenty) {
+inline bool run_until(net::io_context& io, predicate done, duration limit = plenty) {
     const time_point deadline = clock_type::now() + limit;
     while (!done()) {
         if (clock_type::now() >= deadline) return false;

@@ -86,10 +86,7 @@ public:
     /// The next request with a body meets this.
     void arm(fault what) { bench.served().office().arm_answer(what); }
 
-    template <class Condition>
-    bool until(Condition done) {
-        return run_until(io, done);
-    }
+    bool until(predicate done) { return run_until(io, done); }
     /// Nothing is left on the way; how often the request has been processed then.
     unsigned times_in_the_end(request_id id) {
         pool.close();

@@ -130,10 +130,7 @@ public:
           pool(io.get_executor(), origin{"127.0.0.1", server.port()}, options, Side::options()) {}
 
     /// Runs the io_context until `done` says so. False when that takes too long.
-    template <class Condition>
-    bool until(Condition done) {
-        return run_until(io, done);
-    }
+    bool until(predicate done) { return run_until(io, done); }
     /// Everything that can happen now happens.
     void settle() {
         io.restart();

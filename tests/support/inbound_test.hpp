@@ -391,10 +391,7 @@ struct accepted_pair {
         REQUIRE(run([&] { return over && connecting.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
         client.emplace(connecting.get());
     }
-    template <class Condition>
-    bool run(Condition done) {
-        return run_until(*io, done);
-    }
+    bool run(predicate done) { return run_until(*io, done); }
     /// What `operation(handler)` ended with.
     template <class Operation>
     std::error_code outcome(Operation operation) {

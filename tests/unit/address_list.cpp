@@ -1,6 +1,7 @@
 // Merging the answers of the endpoint source: against the plain way to do it, and at length.
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <set>
 #include <vector>
@@ -76,12 +77,12 @@ TEST_CASE("forty_thousand_addresses_are_merged_in_no_time", "[endpoints]") {
     endpoint_pool<> pool;
     const time_point start{1h};
     const pool_options usual;
-    const auto began = clock_type::now();
+    const std::clock_t began = std::clock();  // the processor's time: others may have theirs
     pool.answer_came(answer, start, usual);
     std::reverse(answer.begin(), answer.end());
     answer.resize(many / 2);
     CHECK(pool.answer_came(answer, start, usual).size() == many / 2);
     CHECK(pool.endpoints().size() == many / 2);
-    // Each against each took 14 s; under a sanitizer and beside others this takes less than a tenth of that.
-    CHECK(clock_type::now() - began < 1400ms);
+    // Each against each took 14 s; under a sanitizer this takes less than a tenth of that.
+    CHECK(double(std::clock() - began) / CLOCKS_PER_SEC < 1.4);
 }
