@@ -19,6 +19,7 @@
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/connection_supervisor.hpp"
 #include "hotpool/inbound/end_names.hpp"
+#include "hotpool/inbound/half_open_line.hpp"
 #include "hotpool/inbound/inbound_event.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/inbound/recovery.hpp"
@@ -107,8 +108,8 @@ public:
         supervisor_.stop_requested(close_reason::acceptor_closed);
     }
 
-    block_result block_requested(const peer_group& group, duration span, time_point now) {
-        return block(group, span, errc::group_blocked, now);
+    block_result block_requested(const peer_group& group, duration span, block_reach reach, time_point now) {
+        return block(group, span, reach, errc::group_blocked, now);
     }
     void unblock_requested(const peer_group& group, time_point now) noexcept {
         if (admission_.unblock(group, now)) tell_recovered(admission_.whole_of(group));
@@ -166,11 +167,12 @@ public:
     [[nodiscard]] admission_verdict connection_offered(std::size_t listener, const ip_endpoint& where,
                                                        const ip_endpoint& peer, time_point now) {
         if (gate_.accepted(listener)) recovery_.tell({.kind = inbound_event_kind::accepting_resumed, .peer = where});
-        admission_verdict verdict = admission_.connection_offered(peer.address, now);
+        admission_verdict verdict = admission_.connection_offered(
+            peer.address, now, [this](const known_group* newcomers) { return make_room(newcomers); });
         if (verdict.admitted()) return verdict;
         supervisor_.counters().connection_refused(verdict.refused);
         recovery_.tell({.kind = inbound_event_kind::connection_refused,
-                        .peer = peer,
+                        .peer = {peer.address.unmapped(), peer.port},
                         .group = admission_.whole_of(peer_group(peer.address)),
                         .refused = verdict.refused});
         return verdict;
@@ -183,12 +185,16 @@ public:
     void admitted(accepted_peer& c, bool handshakes, time_point now) noexcept {
         c.accepted_at = now;
         supervisor_.accepted(c, now);
-        if (handshakes) supervisor_.handshake_begun(c);
+        if (handshakes) {
+            supervisor_.handshake_begun(c);
+            half_open_.handshake_begun(c);
+        }
         apply(recovery_.descriptor_taken());
     }
     /// Its handshake, if there is one, has succeeded.
     void opened(accepted_peer& c, bool handshakes, time_point now) noexcept {
         if (c.state() == life_state::closed) return;
+        half_open_.handshake_over(c);
         admission_.handshake_done(c.ticket);
         if (supervisor_.opened(c, now) != close_reason::none) return;
         gate_.connection_opened(c);
@@ -209,11 +215,14 @@ public:
     /// It is over, and no longer the machine's.
     void ended(accepted_peer& c, close_reason why, time_point now) noexcept {
         gate_.connection_gone(c);
+        half_open_.handshake_over(c);
         admission_.connection_ended(c.ticket);
         const close_reason counted = supervisor_.ended(c, why);
         apply(recovery_.descriptor_given_back());
         if (counted == close_reason::handshake_timed_out) note_failed_handshake(c, errc::handshake_timed_out, now);
-        if (counted == close_reason::protocol_error || counted == close_reason::request_timed_out)
+        // Where no request had begun, nobody has done anything: browsers open connections that they never use.
+        if (counted == close_reason::protocol_error ||
+            (counted == close_reason::request_timed_out && c.requests() != 0))
             note_error_of(c, error_of(counted), now);
         if (counted == close_reason::drain_timed_out) gate_.drain_cut();
         tell(c, {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
@@ -237,9 +246,10 @@ public:
         return supervisor_.last_request(c, now);
     }
     /// @param client who is behind the proxy that connected; null: the peer itself
-    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client,
+    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client, metering counts,
                                                     time_point now) noexcept {
-        return client != nullptr ? admission_.request_offered(*client, now) : admission_.request_offered(c.ticket, now);
+        return client != nullptr ? admission_.request_offered(*client, now, counts)
+                                 : admission_.request_offered(c.ticket, now, counts);
     }
     [[nodiscard]] admission_verdict client_named(accepted_peer& c, const ip_address& client, time_point now) noexcept {
         return admission_.client_named(c.ticket, client, now);
@@ -320,21 +330,25 @@ private:
         recovery_.error_seen(now, error);
         note_error_of(c, error, now);
     }
-    /// Whoever makes too many is kept out for a time; trusted proxies are not, for the errors are their clients'.
+    /// Of a group that makes too many, nobody else is let in for a time: who is there may be its better part. Trusted
+    /// proxies are not kept out, for the errors are their clients', nor is anybody twice.
     void note_error_of(const accepted_peer& c, std::error_code error, time_point now) noexcept {
         if (admission_.options().proxies.contains(c.peer.address)) return;
+        if (admission_.status(c.peer.address, now).blocked_until > now) return;
         const duration span = recovery_.group_error_seen(c.group, now);
         if (span == duration::zero()) return;
         try {
-            block(c.group, span, error, now);
+            block(c.group, span, block_reach::newcomers, error, now);
         } catch (const std::bad_alloc&) {  // it is let in until it has made as many again
         }
     }
-    block_result block(const peer_group& group, duration span, std::error_code error, time_point now) {
-        const block_result result = admission_.block(group, base::after(now, span), now);
+    block_result block(const peer_group& group, duration span, block_reach reach, std::error_code error,
+                       time_point now) {
+        const block_result result = admission_.block(group, base::after(now, span), now, reach);
         if (result != block_result::blocked) return result;
         const peer_group whole = admission_.whole_of(group);
         recovery_.tell({.kind = inbound_event_kind::group_blocked, .group = whole, .error = error, .span = span});
+        if (reach == block_reach::newcomers) return result;
         supervisor_.for_each([&](supervised& s) {
             const admission_ticket& ticket = static_cast<accepted_peer&>(s).ticket;
             if (!ticket.empty() && ticket.group() == whole)
@@ -343,7 +357,18 @@ private:
         return result;
     }
 
+    /// Whether one that is in its handshake goes; it counts as one no more.
+    bool make_room(const known_group* newcomers) noexcept {
+        accepted_peer* const goes = half_open_.to_go(newcomers);
+        if (goes == nullptr) return false;
+        half_open_.handshake_over(*goes);
+        admission_.handshake_done(goes->ticket);
+        supervisor_.abort_requested(*goes, close_reason::half_open);
+        return true;
+    }
+
     admission_type admission_;
+    half_open_line half_open_;
     supervisor_type supervisor_;
     accept_gate<Waiter, Drainer> gate_;
     recovery recovery_;

@@ -38,6 +38,7 @@ constexpr ending ending_of(close_reason why) noexcept {
     switch (why) {
         case close_reason::aborted:
         case close_reason::handshake_timed_out:
+        case close_reason::half_open:
         case close_reason::request_timed_out:
         case close_reason::heartbeat_missed:
         case close_reason::slow_reader:

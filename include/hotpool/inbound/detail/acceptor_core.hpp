@@ -119,9 +119,9 @@ public:
     void set_options(const acceptor_options& options) {
         this->tell([&](time_point now) { machine_.options_changed(options, now); });
     }
-    block_result block(const peer_group& group, duration span) {
+    block_result block(const peer_group& group, duration span, block_reach reach) {
         block_result result{};
-        this->tell([&](time_point now) { result = machine_.block_requested(group, span, now); });
+        this->tell([&](time_point now) { result = machine_.block_requested(group, span, reach, now); });
         return result;
     }
     void unblock(const peer_group& group) {
@@ -190,9 +190,9 @@ public:
         const std::lock_guard lock(this->mutex_);
         return machine_.last_request(c, now());
     }
-    admission_verdict request_offered(state_type& c, const ip_address* client) override {
+    admission_verdict request_offered(state_type& c, const ip_address* client, metering counts) override {
         const std::lock_guard lock(this->mutex_);
-        return machine_.request_offered(c, client, now());
+        return machine_.request_offered(c, client, counts, now());
     }
     admission_verdict client_named(state_type& c, const ip_address& client) override {
         const std::lock_guard lock(this->mutex_);

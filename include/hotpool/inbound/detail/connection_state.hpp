@@ -229,12 +229,17 @@ private:
     void account(const io_result& r, io_want direction) noexcept {
         if (r.bytes != 0) {
             // A coarse time may be before the ping that this answers.
-            if (direction == io_want::read) bytes_seen(clock_type::now());
+            if (direction == io_want::read) {
+                heard_ = true;
+                bytes_seen(clock_type::now());
+            }
             (direction == io_want::read ? home->bytes_in : home->bytes_out)
                 .fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
-        found_ = r.error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
+        found_ = !heard_                              ? close_reason::unused
+                 : r.error == errc::connection_closed ? close_reason::peer_closed
+                                                      : close_reason::transport_error;
     }
     /// False if it cannot wait; its outcome says why.
     bool park(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
@@ -280,6 +285,7 @@ private:
     /// A user's verifier may run in it, so the lock is not held: until it has returned, nobody else closes the stream.
     void shake_hands() {
         io_result r{};
+        bool unheard = false;
         if constexpr (hotpool::detail::shakes_hands<Stream>) {
             {
                 const std::lock_guard lock(mutex_);
@@ -297,9 +303,19 @@ private:
                 r.error = std::make_error_code(std::errc::not_enough_memory);
             }
             if (!r.error) stage_ = stage::open;
+            heard_ = !r.error && hotpool::detail::shakes_hands<Stream>;
+            unheard = is_unheard(r.error);
         }
         if (!r.error) return home->handshake_succeeded(*this);
+        if (unheard) return static_cast<void>(end(close_reason::unused, r.error, ending::orderly));
         fail_handshake(r.error);
+    }
+    /// Whether the peer has left before its first byte.
+    bool is_unheard(const std::error_code& error) noexcept {
+        if constexpr (requires { stream_.has_received(); })
+            return error == errc::handshake_closed && !stream_.has_received();
+        else
+            return false;
     }
     void fail_handshake(std::error_code error) {
         try {
@@ -326,6 +342,7 @@ private:
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
     bool arming_ = false;     // a wait is about to begin: its handler that ends now says nothing of the context
+    bool heard_ = false;      // a byte of the peer's has come
     bool busy_ = false;       // its handshake is running
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     union {
