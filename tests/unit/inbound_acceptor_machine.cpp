@@ -69,6 +69,7 @@ struct bench {
                 add(std::string(tasks[static_cast<int>(next.action.task)]) +
                     (next.action.reason != close_reason::none ? std::string(":") + to_string(next.action.reason) : ""));
             }
+            if (next.to_go) add("go");
             if (next.answer.waiter) add(next.answer.connection ? "answer" : "answer:" + next.answer.error.message());
             if (next.drained.drainer) add(next.drained.error ? "drained:late" : "drained:");
             if (next.listeners == gate_task::stop) add("stop");
@@ -310,6 +311,53 @@ TEST_CASE("the_errors_of_a_trusted_proxy_are_its_clients", "[inbound]") {
         b.machine.ended(c, close_reason::protocol_error, b.now);
     }
     CHECK(b.machine.stats().blocked_groups == 0);
+}
+
+TEST_CASE("who_was_refused_lingers_and_a_drain_waits_for_that", "[inbound]") {
+    acceptor_options o = options();
+    o.max_lingering_refusals = 2;
+    o.life.linger_timeout = 2s;
+    o.life.max_linger_bytes = 1000;
+    bench b(o);
+    refused_peer one, two, three;
+    CHECK(b.machine.refusal_lingers(one, b.now) == 1000);
+    CHECK(b.machine.refusal_lingers(two, b.now) == 1000);
+    CHECK(b.orders().empty());
+    CHECK(b.machine.refusal_lingers(three, b.now) == 1000);
+    CHECK(b.orders() == "go");
+    CHECK(b.machine.stats().lingering_refusals == 2);
+    CHECK(b.machine.stats().total.refusals_cut == 1);
+    CHECK(b.machine.refusal_left(two));
+    CHECK_FALSE(b.machine.refusal_left(two));
+    drainer d;
+    b.machine.drain_requested(d, 10s, b.now);
+    CHECK(b.orders() == "draining stop");
+    SECTION("until it is over") {
+        CHECK(b.machine.next_due() == b.now + 2s);
+        CHECK(b.after(2s) == "go drained: drained");
+    }
+    SECTION("and not beyond its own limit") {
+        drainer hasty;
+        b.machine.drain_requested(hasty, 1s, b.now);
+        b.orders();
+        CHECK(b.after(1s) == "go drained: drained drained:");
+    }
+    SECTION("or everything ends") {
+        b.machine.closed();
+        CHECK(b.orders() == "stop go drained: drained");
+        CHECK(b.machine.refusal_lingers(three, b.now) == 0);
+    }
+}
+
+TEST_CASE("without_time_or_bytes_nobody_lingers_who_was_refused", "[inbound]") {
+    acceptor_options o = options();
+    SECTION("time") { o.life.linger_timeout = 0s; }
+    SECTION("bytes") { o.life.max_linger_bytes = 0; }
+    SECTION("places") { o.max_lingering_refusals = 0; }
+    bench b(o);
+    refused_peer r;
+    CHECK(b.machine.refusal_lingers(r, b.now) == 0);
+    CHECK(b.machine.stats().lingering_refusals == 0);
 }
 
 TEST_CASE("newcomers_are_refused_while_resources_are_short", "[inbound]") {

@@ -7,7 +7,6 @@
 #include <new>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
@@ -15,6 +14,7 @@
 #include "hotpool/inbound/accept_gate.hpp"
 #include "hotpool/inbound/accepted_peer.hpp"
 #include "hotpool/inbound/acceptor_options.hpp"
+#include "hotpool/inbound/acceptor_order.hpp"
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/connection_supervisor.hpp"
@@ -23,32 +23,11 @@
 #include "hotpool/inbound/inbound_event.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/inbound/recovery.hpp"
+#include "hotpool/inbound/refusal_line.hpp"
 #include "hotpool/inbound/request_quota.hpp"
 #include "hotpool/policy/policies.hpp"
 
 namespace hotpool::inbound {
-
-/// The quota that a bundle of policies names as its `request_quota`, or `fixed_window`.
-template <class Policies>
-struct quota_of {
-    using type = fixed_window;
-};
-template <class Policies>
-requires requires { typename Policies::request_quota; }
-struct quota_of<Policies> {
-    using type = typename Policies::request_quota;
-};
-
-/// The first thing that an acceptor's machine asks for: one of these says something.
-template <class Waiter, class Drainer>
-struct acceptor_order {
-    std::vector<inbound_event> events{};  ///< for the listener
-    life_action action{};                 ///< for a connection
-    typename accept_gate<Waiter, Drainer>::answer answer{};
-    typename accept_gate<Waiter, Drainer>::drained drained{};
-    gate_task listeners = gate_task::none;
-    bool read_usage = false;  ///< look at the process, and tell `usage_read`
-};
 
 /// Tell it what happened and what time it is; then perform what `next_order` hands out until there is nothing more, and
 /// call `time_passed` at `next_due`.
@@ -70,6 +49,7 @@ public:
         : admission_(options.admission, window_begins, admission_seed),
           supervisor_(options.life, life_seed),
           gate_(listeners, options),
+          refusals_(options.max_lingering_refusals),
           recovery_(options),
           options_(options) {}
 
@@ -82,6 +62,7 @@ public:
         admission_.set_options(options.admission);
         supervisor_.options_changed(options.life);
         gate_.options_changed(options);
+        refusals_.limit(options.max_lingering_refusals);
         apply(recovery_.options_changed(options, now));
         options_ = std::move(fresh);
     }
@@ -105,6 +86,7 @@ public:
         if (gate_.is_closed()) return;
         gate_.closed();
         admission_.drain_begun();
+        refusals_.stop();
         supervisor_.stop_requested(close_reason::acceptor_closed);
     }
 
@@ -123,6 +105,8 @@ public:
         s.now = supervisor_.counts();
         s.total = supervisor_.counters();
         s.total.alarms = recovery_.alarms();
+        s.total.refusals_cut = refusals_.cut();
+        s.lingering_refusals = refusals_.size();
         s.groups = admission_.counts().groups;
         s.blocked_groups = admission_.blocked_groups();
         s.ready = gate_.ready();
@@ -176,6 +160,22 @@ public:
                         .group = admission_.whole_of(peer_group(peer.address)),
                         .refused = verdict.refused});
         return verdict;
+    }
+    /// Who was refused has been told why.
+    /// @return how many bytes may still come of him; 0: he is to be closed at once
+    std::uint64_t refusal_lingers(refused_peer& r, time_point now) noexcept {
+        const life_options& life = supervisor_.options();
+        if (life.max_linger_bytes == 0 || life.linger_timeout == duration::zero()) return 0;
+        if (!refusals_.refused(r, base::after(now, life.linger_timeout))) return 0;
+        apply(recovery_.descriptor_taken());
+        return life.max_linger_bytes;
+    }
+    /// He is gone.
+    /// @return whether he was not to go anyway
+    bool refusal_left(refused_peer& r) noexcept {
+        if (!refusals_.left(r)) return false;
+        apply(recovery_.descriptor_given_back());
+        return true;
     }
     /// It was admitted, and nothing came of it. Nothing happens if it is a connection, which has the ticket.
     void not_kept(admission_ticket& ticket) noexcept {
@@ -260,21 +260,23 @@ public:
     // --- time and orders
 
     void time_passed(time_point now) noexcept {
+        if (drain_deadline_ <= now) refusals_.stop();
+        refusals_.time_passed(now);
         supervisor_.time_passed(now);
         gate_.time_passed(now);
         recovery_.time_passed(now);
         admission_.time_passed(now, [this](const peer_group& group) { tell_recovered(group); });
     }
     time_point next_due() const noexcept {
-        return std::min(
-            {supervisor_.next_deadline(), gate_.next_due(), recovery_.next_due(), admission_.next_recovery()});
+        return std::min({supervisor_.next_deadline(), gate_.next_due(), refusals_.next_due(), recovery_.next_due(),
+                         admission_.next_recovery()});
     }
     /// Whether nothing will ever be due again.
     bool is_over() const noexcept { return !gate_.is_accepting() && all_gone(); }
 
     bool has_order() const noexcept {
         return recovery_.has_events() || gate_.has_task() || recovery_.wants_usage() || supervisor_.has_action() ||
-               gate_.has_answer(more_may_come()) || gate_.has_drained(all_gone());
+               refusals_.has_to_go() || gate_.has_answer(more_may_come()) || gate_.has_drained(all_gone());
     }
     /// @return whether there is one
     bool next_order(order_type& next) noexcept {
@@ -287,6 +289,9 @@ public:
             next.read_usage = true;
         } else if (supervisor_.has_action()) {
             next.action = supervisor_.next_action();
+        } else if (refusals_.has_to_go()) {
+            next.to_go = refusals_.next_to_go();
+            apply(recovery_.descriptor_given_back());
         } else if (gate_.has_answer(more_may_come())) {
             next.answer = gate_.next_answer(more_may_come());
         } else if (gate_.has_drained(all_gone())) {
@@ -304,7 +309,9 @@ public:
 private:
     bool more_may_come() const noexcept { return admission_.counts().half_open != 0; }
     /// Those that were admitted a moment ago, and that the supervisor has not been told of, are here too.
-    bool all_gone() const noexcept { return supervisor_.all_gone() && admission_.counts().connections == 0; }
+    bool all_gone() const noexcept {
+        return supervisor_.all_gone() && admission_.counts().connections == 0 && refusals_.empty();
+    }
 
     void apply(resource_change change) noexcept {
         if (change == resource_change::became_short) admission_.resources_ran_short();
@@ -371,6 +378,7 @@ private:
     half_open_line half_open_;
     supervisor_type supervisor_;
     accept_gate<Waiter, Drainer> gate_;
+    refusal_line refusals_;
     recovery recovery_;
     acceptor_options options_;
     time_point drain_deadline_ = never;
