@@ -170,7 +170,7 @@ private:
             case activity::awaiting:
             case activity::receiving: return plus(c.since, options_.request_timeout);
             case activity::replying: return plus(c.since, options_.reply_timeout);
-            case activity::working: break;
+            case activity::working: return plus(c.since, options_.handler_timeout);
         }
         return never;
     }
@@ -199,8 +199,11 @@ private:
             if (c.doing == activity::replying)
                 cut(c, close_reason::slow_reader);
             else
-                close(c, c.doing == activity::idle ? close_reason::idle_timeout : close_reason::request_timed_out, now,
-                      true);
+                close(c,
+                      c.doing == activity::idle      ? close_reason::idle_timeout
+                      : c.doing == activity::working ? close_reason::handler_timed_out
+                                                     : close_reason::request_timed_out,
+                      now, true);
             return true;
         }
         if (now < silence_ends(c)) return false;

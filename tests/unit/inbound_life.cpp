@@ -101,6 +101,7 @@ TEST_CASE("defaults_of_the_limits_are_sound", "[inbound]") {
     CHECK(complaint({}) == "accepted");
     CHECK(complaint({.handshake_timeout = 0s,
                      .request_timeout = 0s,
+                     .handler_timeout = 0s,
                      .reply_timeout = 0s,
                      .idle_timeout = 0s,
                      .lifetime_jitter = 1,
@@ -117,6 +118,7 @@ TEST_CASE("limits_out_of_range_are_refused_by_name", "[inbound]") {
     };
     names({.handshake_timeout = -1ns}, "handshake_timeout");
     names({.request_timeout = -1ns}, "request_timeout");
+    names({.handler_timeout = -1ns}, "handler_timeout");
     names({.reply_timeout = -1ns}, "reply_timeout");
     names({.idle_timeout = -1ns}, "idle_timeout");
     names({.max_lifetime = -1ns}, "max_lifetime");

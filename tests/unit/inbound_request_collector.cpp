@@ -42,7 +42,7 @@ std::vector<std::string> bodies_of(std::string_view text, std::size_t most, std:
                 CHECK(in.head_text() == head);  // it has moved as a whole
                 bodies.emplace_back(in.body_text());
                 in.next();
-                CHECK(in.empty() == !in.has_unparsed());
+                CHECK(in.empty() == !in.has_next());
                 in.release();
                 break;
             case verdict::failed: FAIL(make_error_code(in.error()).message());

@@ -165,6 +165,21 @@ TEST_CASE("the_empty_line_in_front_belongs_to_the_request_not_to_its_head") {
     CHECK(parser.head().target(head.piece) == "/");
 }
 
+TEST_CASE("an_empty_line_alone_is_passed_over_and_begins_nothing") {
+    request_parser parser;
+    CHECK(parser.parse("\r").consumed == 0);
+    CHECK_FALSE(parser.begun());
+    const parse_result r = parser.parse("\r\n");
+    CHECK(r.event == parse_event::need_more);
+    CHECK(r.consumed == 2);
+    CHECK_FALSE(parser.begun());
+    CHECK(parser.parse("").event == parse_event::need_more);
+    CHECK_FALSE(parser.begun());
+    CHECK(parser.parse("G").event == parse_event::need_more);
+    CHECK(parser.begun());
+    CHECK(parser.parse(get("\r\n")).event == parse_event::head);
+}
+
 TEST_CASE("the_body_is_handed_out_where_it_lies_and_how_much_is_to_come_is_told_where_it_is_known") {
     request_parser parser;
     const std::string text = post("Content-Length: 10\r\nExpect: 100-continue\r\n\r\n0123456");

@@ -41,6 +41,8 @@ struct noting_books {
 
     void note(std::string_view what) { told += (told.empty() ? "" : " ") + std::string(what); }
     const ip_endpoint& peer() const { return from; }
+    duration drained_for{};
+    duration draining_for() const { return drained_for; }
     close_reason request_begun() {
         note("begun");
         return begins;
@@ -75,6 +77,7 @@ const char* name(session_task task) {
         case session_task::read: return "read";
         case session_task::write: return "write";
         case session_task::call: return "call";
+        case session_task::watch: return "watch";
         case session_task::limit_idleness: return "limit";
         case session_task::close: return "close";
         case session_task::leave: return "leave";
@@ -189,6 +192,43 @@ TEST_CASE("a_request_may_come_in_any_pieces", "[inbound]") {
     CHECK(b.told() == "begun offered received ended:served:stays begun offered received ended:served:stays");
 }
 
+TEST_CASE("an_empty_line_behind_a_request_is_none", "[inbound]") {
+    const std::vector<std::string> pieces = GENERATE(
+        std::vector<std::string>{"\r\n"}, std::vector<std::string>{"\r", "\n"}, std::vector<std::string>{"\r"});
+    const bool together = GENERATE(false, true);
+    CAPTURE(pieces.size(), together);
+    bench b;
+    b.run();
+    std::string first = post("body");
+    if (together) first += pieces.front();
+    b.come(first);
+    for (std::size_t i = together; i < pieces.size(); ++i) CHECK(b.come(pieces[i]) == "read wait");
+    CHECK(b.wrote() == ok("/body"));
+    CHECK(b.told() == "begun offered received ended:served:stays");
+    SECTION("so a drain does not wait for it") {
+        b.machine.drain_told();
+        CHECK(b.run() == "limit wait");
+        b.machine.idle_time_over();
+        CHECK(b.run() == "close");
+        CHECK(b.machine.ends_for() == close_reason::drained);
+        CHECK(b.told().empty());
+    }
+    SECTION("and the next one is served") {
+        b.come(pieces.back() == "\r" ? "\n" + get("/next") : get("/next"));
+        CHECK(b.wrote() == ok("/next"));
+        CHECK(b.told() == "begun offered received ended:served:stays");
+    }
+}
+
+TEST_CASE("a_second_empty_line_is_no_request_either_but_an_error", "[inbound]") {
+    bench b;
+    b.run();
+    b.come(post("body") + "\r\n");
+    b.wrote();
+    CHECK(b.come("\r\n") == "write close");
+    CHECK(b.wrote().starts_with("HTTP/1.1 400 "));
+}
+
 TEST_CASE("small_replies_to_what_came_together_leave_together", "[inbound]") {
     bench b;
     b.run();
@@ -218,9 +258,10 @@ TEST_CASE("an_answer_that_comes_later_is_written_when_it_comes", "[inbound]") {
     bench b;
     b.answers = nullptr;
     b.run();
-    CHECK(b.come(get("/a") + get("/b")) == "call wait");
+    CHECK(b.come(get("/a") + get("/b")) == "call watch wait");
     CHECK(b.asked == "GET /a ");
-    CHECK(b.answer_later(std::move(reply().body("late"))) == "call write wait");  // the next one is worked on meanwhile
+    // The next one is worked on meanwhile.
+    CHECK(b.answer_later(std::move(reply().body("late"))) == "call write watch wait");
     CHECK(b.wrote() == ok("late"));
     CHECK(b.asked == "GET /b ");
     b.machine.answered_later(b.books, nullptr);
@@ -234,7 +275,7 @@ TEST_CASE("a_request_stays_until_it_is_answered", "[inbound]") {
     bench b;
     b.answers = nullptr;
     b.run();
-    CHECK(b.come(post("the body", "X: y\r\n") + get("/next")) == "call wait");
+    CHECK(b.come(post("the body", "X: y\r\n") + get("/next")) == "call watch wait");
     const request& held = b.machine.present();
     const auto check = [&] {
         CHECK(held.target() == "/");
@@ -292,7 +333,7 @@ TEST_CASE("an_answer_that_comes_while_others_are_written_waits_for_that", "[inbo
     }
     SECTION("and one that comes afterwards is written at once") {
         b.takes = static_cast<std::size_t>(-1);
-        CHECK(b.take(1000) == "wait");
+        CHECK(b.take(1000) == "watch wait");
         CHECK(b.told() == "received");  // its work is not held to the time for replies any more
         CHECK(b.answer_later(std::move(reply().body("late"))) == "write read wait");
     }
@@ -407,14 +448,22 @@ TEST_CASE("a_server_that_leaves_ends_its_sessions_in_order", "[inbound]") {
             CHECK(b.run() == "close");
             CHECK(b.machine.ends_for() == close_reason::drained);
         }
-        SECTION("who asks meanwhile is told to come again") {
+        SECTION("who asks meanwhile is served") {
+            b.books.drained_for = 5s - 1ns;
             CHECK(b.come("G") == "read wait");
             b.machine.idle_time_over();
             CHECK(b.run() == "wait");
-            CHECK(b.come(get("/").substr(1)) == "write close");
+            b.books.drained_for = 5s;
+            CHECK(b.come(get("/").substr(1)) == "call write close");
+            CHECK(b.wrote() == ok("/", "Connection: close\r\n"));
+        }
+        SECTION("who asks later than that is told to come again") {
+            b.books.drained_for = 5s;
+            CHECK(b.come(get("/")) == "write close");
             CHECK(b.asked.empty());
             CHECK(b.out.substr(9, 3) == "503");
             CHECK(b.out.find("Retry-After: 5") != std::string::npos);
+            CHECK(b.told() == "begun ended:refused");
         }
     }
     SECTION("an idle one at once") {

@@ -18,6 +18,7 @@ constexpr time_point start{100h};
 
 constexpr life_options limits{.handshake_timeout = 10s,
                               .request_timeout = 30s,
+                              .handler_timeout = 50s,
                               .reply_timeout = 20s,
                               .idle_timeout = 60s,
                               .linger_timeout = 2s,
@@ -108,7 +109,9 @@ TEST_CASE("first_request_that_is_awaited_must_begin_in_time", "[inbound]") {
     b.open();
     b.machine.request_awaited(b.one, start);
     b.machine.bytes_seen(b.one, start + 29s);
-    CHECK(b.asks(b.at(30s), life_task::close, close_reason::request_timed_out));
+    const life_action action = b.at(30s);
+    CHECK_FALSE(action.cuts_request);
+    CHECK(b.asks(action, life_task::close, close_reason::request_timed_out));
 }
 
 TEST_CASE("request_must_come_in_time_whatever_trickles_in", "[inbound]") {
@@ -116,14 +119,27 @@ TEST_CASE("request_must_come_in_time_whatever_trickles_in", "[inbound]") {
     b.open();
     b.machine.request_begun(b.one, start + 5s);
     b.machine.bytes_seen(b.one, start + 34s);
-    CHECK(b.asks(b.at(35s), life_task::close, close_reason::request_timed_out));
+    const life_action action = b.at(35s);
+    CHECK(action.cuts_request);
+    CHECK(b.asks(action, life_task::close, close_reason::request_timed_out));
     CHECK(b.machine.counters().cut_requests == 1);
     CHECK(b.machine.request_begun(b.one, b.now) == close_reason::request_timed_out);
     CHECK(b.machine.counters().requests == 1);
 }
 
-TEST_CASE("request_that_is_worked_on_has_all_the_time_it_needs", "[inbound]") {
+TEST_CASE("request_must_be_answered_in_time", "[inbound]") {
     bench b;
+    b.open();
+    b.machine.request_begun(b.one, start);
+    b.machine.request_received(b.one, start + 1s);
+    const life_action action = b.at(51s);
+    CHECK(action.cuts_request);
+    CHECK(b.asks(action, life_task::close, close_reason::handler_timed_out));
+    CHECK(b.machine.counters().cut_requests == 1);
+}
+
+TEST_CASE("request_that_is_worked_on_has_all_the_time_it_needs_without_a_limit", "[inbound]") {
+    bench b({.handler_timeout = 0s, .idle_timeout = 60s});
     b.open();
     b.machine.request_begun(b.one, start);
     b.machine.request_received(b.one, start + 1s);

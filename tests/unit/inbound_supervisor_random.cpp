@@ -102,6 +102,7 @@ private:
     life_options some_options() {
         return {.handshake_timeout = some_span(5),
                 .request_timeout = some_span(8),
+                .handler_timeout = some_span(4),
                 .reply_timeout = some_span(4),
                 .idle_timeout = some_span(12),
                 .max_lifetime = some_span(40),

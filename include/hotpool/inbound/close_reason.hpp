@@ -21,6 +21,7 @@ enum class close_reason : std::uint8_t {
     handshake_timed_out,  ///< the TLS handshake took too long
     half_open,            ///< the oldest in its handshake, it made room for a newcomer: `max_handshakes`
     request_timed_out,    ///< a request took too long to come
+    handler_timed_out,    ///< a request was not answered in time
     heartbeat_missed,     ///< nothing came back after as many pings as allowed
     protocol_error,       ///< the peer broke the protocol
     transport_error,      ///< reading or writing failed
@@ -50,6 +51,7 @@ constexpr const char* to_string(close_reason reason) noexcept {
         case close_reason::handshake_timed_out: return "handshake_timed_out";
         case close_reason::half_open: return "half_open";
         case close_reason::request_timed_out: return "request_timed_out";
+        case close_reason::handler_timed_out: return "handler_timed_out";
         case close_reason::heartbeat_missed: return "heartbeat_missed";
         case close_reason::protocol_error: return "protocol_error";
         case close_reason::transport_error: return "transport_error";

@@ -55,7 +55,7 @@ public:
         c.dies_at_ = never;
         c.requests_ = c.linger_bytes_ = 0;
         c.reason_ = close_reason::none;
-        c.told_ = c.cut_ = false;
+        c.told_ = c.cut_ = c.request_limit_reached_ = false;
         ++counters_.accepted;
         if (stopped_ != close_reason::none)
             cut(c, stopped_);
@@ -128,7 +128,7 @@ public:
         begin_request(c, now);
         return close_reason::none;
     }
-    /// Its last byte came. As long as it is worked on, nothing limits it but the server's drain.
+    /// Its last byte came, and it is worked on.
     void request_received(supervised& c, time_point now) noexcept {
         if (c.has_request()) turn_to(c, activity::working, now);
     }
@@ -298,6 +298,10 @@ private:
         leave(c, why, now);
         actions_.want(c, life_task::close);
     }
+    void end_request(supervised& c, close_reason why, time_point now) noexcept {
+        c.request_limit_reached_ = true;
+        end(c, why, now);
+    }
     void cut(supervised& c, close_reason why) noexcept {
         if (c.cut_) return;
         c.cut_ = true;
@@ -337,10 +341,10 @@ private:
         if (!c.has_request() && c.dies_at_ <= now) return end(c, close_reason::max_lifetime, now);
         switch (c.doing_) {
             case activity::idle: return end(c, close_reason::idle_timeout, now);
-            case activity::awaiting:
-            case activity::receiving: return end(c, close_reason::request_timed_out, now);
+            case activity::awaiting: return end(c, close_reason::request_timed_out, now);
+            case activity::receiving: return end_request(c, close_reason::request_timed_out, now);
+            case activity::working: return end_request(c, close_reason::handler_timed_out, now);
             case activity::replying: return cut(c, close_reason::slow_reader);
-            case activity::working: return;
         }
     }
     /// An interval is over in which nothing came.

@@ -21,6 +21,7 @@ inline std::error_code error_of(close_reason why) noexcept {
         case close_reason::idle_timeout: return errc::idle_timed_out;
         case close_reason::handshake_timed_out: return errc::handshake_timed_out;
         case close_reason::slow_reader:
+        case close_reason::handler_timed_out:
         case close_reason::request_timed_out: return errc::request_timed_out;
         case close_reason::heartbeat_missed: return errc::heartbeat_missed;
         case close_reason::group_blocked: return errc::group_blocked;
@@ -30,6 +31,22 @@ inline std::error_code error_of(close_reason why) noexcept {
         case close_reason::acceptor_closed: return errc::acceptor_closed;
         default: return errc::cancelled;
     }
+}
+
+/// What a read or a write has found out about the connection.
+/// @param heard whether a byte of the peer's had come
+inline close_reason found_by(const std::error_code& error, bool heard) noexcept {
+    if (!heard) return close_reason::unused;
+    return error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
+}
+
+/// Whether a handshake failed since the peer has left before its first byte.
+template <class Stream>
+bool left_unheard([[maybe_unused]] const Stream& stream, const std::error_code& error) noexcept {
+    if constexpr (requires { stream.has_received(); })
+        return error == errc::handshake_closed && !stream.has_received();
+    else
+        return false;
 }
 
 /// Of a connection that is to be cut. Who keeps silent, or does not read, must not hold on to the system's buffers; where

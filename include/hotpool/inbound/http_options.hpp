@@ -19,11 +19,14 @@ struct http_options {
     /// In which field the acceptor's `admission_options::proxies` say who their clients are.
     forwarded_field proxy_field = forwarded_field::x_forwarded_for;
 
-    /// After how long a client is told to come back (Retry-After) whose request begins while the server drains. 0: it is
-    /// not told. What a restart takes.
+    /// For how long after the server began to drain requests are still served that begin on connections it has; later ones
+    /// are refused. 0: not at all. Each reply says `Connection: close` from the drain on.
+    duration drain_grace = std::chrono::seconds(5);
+    /// After how long a client is told to come back (Retry-After) whose request begins later than that. 0: it is not told.
+    /// What a restart takes.
     std::chrono::seconds drain_retry_after = std::chrono::seconds(5);
-    /// How long an idle connection stays open once the server drains: a client whose request is on its way is told so
-    /// by a 503 instead of being cut off. 0: closed at once. A round trip of a bad network.
+    /// How long an idle connection stays open once the server drains: a client whose request is on its way is served
+    /// instead of being cut off. 0: closed at once. A round trip of a bad network.
     duration drain_idle_time = std::chrono::milliseconds(300);
 };
 
@@ -31,6 +34,8 @@ struct http_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const http_options& options) {
     options.limits.validate();
+    if (options.drain_grace < duration::zero())
+        throw std::invalid_argument("hotpool::inbound::http_options::drain_grace must not be negative");
     if (options.drain_retry_after < std::chrono::seconds::zero())
         throw std::invalid_argument("hotpool::inbound::http_options::drain_retry_after must not be negative");
     if (options.drain_idle_time < duration::zero())

@@ -24,6 +24,7 @@ struct life_action {
     supervised* connection = nullptr;
     life_task task = life_task::none;
     close_reason reason = close_reason::none;  ///< of `close` and `abort`
+    bool cuts_request = false;                 ///< by a limit: the peer may be told so
 
     explicit operator bool() const noexcept { return task != life_task::none; }
 };
@@ -57,7 +58,7 @@ public:
         const life_task task = most_urgent(c->wanted_);
         c->wanted_ = static_cast<std::uint8_t>(c->wanted_ & ~bit(task));
         if (c->wanted_ != 0) waiting_.push_back(*c);
-        return {c, task, c->reason()};
+        return {c, task, c->reason(), task == life_task::close && c->request_limit_reached_};
     }
 
     static bool has_any(const supervised& c) noexcept { return c.wanted_ != 0; }

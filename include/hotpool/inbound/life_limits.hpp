@@ -39,7 +39,7 @@ public:
             case activity::idle: return std::min(c.dies_at_, idle_until(c));
             case activity::awaiting: return std::min(c.dies_at_, limit(c.since_, options_.request_timeout));
             case activity::receiving: return limit(c.since_, options_.request_timeout);
-            case activity::working: break;
+            case activity::working: return limit(c.since_, options_.handler_timeout);
             case activity::replying: return limit(c.since_, options_.reply_timeout);
         }
         return never;

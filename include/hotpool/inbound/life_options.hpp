@@ -27,6 +27,9 @@ struct life_options {
     /// From the first byte of a request to its last, and before that for the first request of a connection to begin
     /// where one is awaited. 0: no limit. What ends who sends a request byte by byte.
     duration request_timeout = std::chrono::seconds(30);
+    /// From the last byte of a request to its reply. 0: no limit. What ends a handler that never answers; set it above the
+    /// longest that one may wait on purpose.
+    duration handler_timeout = std::chrono::seconds(60);
     /// Without any progress in writing a reply. 0: no limit. What ends who does not read.
     duration reply_timeout = std::chrono::seconds(30);
     /// Between requests, or without any byte where there are none. 0: no limit. Above what pools of clients keep idle
@@ -66,6 +69,7 @@ inline void validate(const life_options& options) {
     };
     require_not_negative(options.handshake_timeout, "handshake_timeout");
     require_not_negative(options.request_timeout, "request_timeout");
+    require_not_negative(options.handler_timeout, "handler_timeout");
     require_not_negative(options.reply_timeout, "reply_timeout");
     require_not_negative(options.idle_timeout, "idle_timeout");
     require_not_negative(options.max_lifetime, "max_lifetime");

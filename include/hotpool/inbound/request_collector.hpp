@@ -47,7 +47,10 @@ public:
             const parse_result r = parser_.parse(block_.view_from(unparsed_));
             unparsed_ += r.consumed;
             switch (r.event) {
-                case parse_event::need_more: close_gap(); return verdict::need_more;
+                case parse_event::need_more:
+                    close_gap();
+                    if (!parser_.begun() && unparsed_ == block_.size()) clear();
+                    return verdict::need_more;
                 case parse_event::failed: error_ = r.error; return verdict::failed;
                 case parse_event::end: return verdict::complete;
                 case parse_event::body: keep(r.piece); break;
@@ -64,9 +67,7 @@ public:
     void next() noexcept {
         parser_.start();
         begin_ = body_ = kept_ = unparsed_;
-        if (unparsed_ != block_.size()) return;
-        block_.clear();
-        begin_ = body_ = kept_ = unparsed_ = 0;
+        if (unparsed_ == block_.size()) clear();
     }
 
     const request_parser& parser() const noexcept { return parser_; }
@@ -74,9 +75,11 @@ public:
     /// From its event on, until `next`; moved by `room`.
     std::string_view head_text() const noexcept { return {block_.data() + begin_, body_ - begin_}; }
     std::string_view body_text() const noexcept { return {block_.data() + body_, kept_ - body_}; }
-    /// Whether any byte is there of a request, the present or the next.
-    bool empty() const noexcept { return block_.empty() && !parser_.begun(); }
+    /// Whether no byte is there of a request, the present or the next.
+    bool empty() const noexcept { return !parser_.begun() && !has_next(); }
     bool has_unparsed() const noexcept { return unparsed_ != block_.size(); }
+    /// Whether the request behind a complete one has begun.
+    bool has_next() const noexcept { return request_parser::has_request(block_.view_from(unparsed_)); }
 
     /// Gives the memory back if nothing is in it.
     void release() noexcept {
@@ -84,6 +87,10 @@ public:
     }
 
 private:
+    void clear() noexcept {
+        block_.clear();
+        begin_ = body_ = kept_ = unparsed_ = 0;
+    }
     void drop_front() noexcept {
         block_.consume(begin_);
         body_ -= begin_;

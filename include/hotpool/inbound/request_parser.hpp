@@ -51,6 +51,7 @@ public:
     result parse(std::string_view input) noexcept {
         switch (state_) {
             case state::before: return skip_empty_line(input);
+            case state::behind_empty_line: return input.empty() ? result() : begin_head(input, 0);
             case state::head: return parse_head(input, 0);
             case state::body: return body_.parse(input);
             case state::failed: break;
@@ -58,8 +59,13 @@ public:
         return fail(error_);
     }
 
-    /// Whether any byte of the request has been seen.
-    bool begun() const noexcept { return state_ != state::before || head_.begun(); }
+    /// Whether any byte of the request has been seen; the empty line that may be in front of it is none.
+    bool begun() const noexcept { return state_ > state::behind_empty_line; }
+    /// Whether any byte of a request follows in `input`, the bytes behind the present one.
+    static bool has_request(std::string_view input) noexcept {
+        if (input.starts_with(empty_line)) input.remove_prefix(empty_line.size());
+        return !input.empty() && input != "\r";
+    }
     /// Whether the request has been read to its end; `parse` would say `parse_event::end`.
     bool complete() const noexcept { return body_.complete(); }
 
@@ -78,8 +84,10 @@ public:
     bool keep_alive() const noexcept { return framing().persistent(head().version_minor); }
 
 private:
-    enum class state : std::uint8_t { before, head, body, failed };
+    enum class state : std::uint8_t { before, behind_empty_line, head, body, failed };
     using head_parser = http::head_parser<http::request_rules>;
+
+    static constexpr std::string_view empty_line = "\r\n";
 
     const http::framing_fields& framing() const noexcept { return head_.rules().framing; }
 
@@ -88,8 +96,15 @@ private:
     /// @source RFC 9112, 2.2
     result skip_empty_line(std::string_view input) noexcept {
         if (input.empty() || input == "\r") return {};
+        if (!input.starts_with(empty_line)) return begin_head(input, 0);
+        if (input.size() > empty_line.size()) return begin_head(input, empty_line.size());
+        state_ = state::behind_empty_line;
+        return {parse_event::need_more, empty_line.size(), {}, {}};
+    }
+
+    result begin_head(std::string_view input, std::size_t skipped) noexcept {
         state_ = state::head;
-        return parse_head(input, input.starts_with("\r\n") ? 2 : 0);
+        return parse_head(input, skipped);
     }
 
     result parse_head(std::string_view input, std::size_t skipped) noexcept {

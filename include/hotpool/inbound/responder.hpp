@@ -1,6 +1,7 @@
 // The right, and the duty, to answer one request.
 #pragma once
 
+#include <functional>
 #include <utility>
 
 #include "hotpool/base/access.hpp"
@@ -19,6 +20,8 @@ public:
     virtual void answer(const reply& r) = 0;
     virtual void answer(reply&& r) = 0;
     virtual void unanswered() noexcept = 0;
+    virtual bool client_gone() noexcept = 0;
+    virtual void on_client_gone(std::function<void()> hook) = 0;
 
 protected:
     ~answer_target() = default;
@@ -54,6 +57,18 @@ public:
     /// @cost from the handler itself, a small reply is written into the session's own buffer: no allocation
     void send(const reply& r) { answer_with(r); }
     void send(reply&& r) { answer_with(std::move(r)); }
+
+    /// Whether the client has ended its side, or the connection is over, so that nobody is likely to read the answer. A client
+    /// that ends its side only after its last request looks the same: what is sent is still written.
+    /// @cost a system call
+    bool client_gone() const noexcept { return target_ == nullptr || target_->client_gone(); }
+    /// Run once when that happens before the answer, for whatever reason: the client has left, a limit or the drain has ended
+    /// the connection. On the connection's executor; at once, if it has happened already. Dropped with the answer, and with
+    /// the execution context. Takes the place of an earlier one.
+    /// @errors what the hook throws, where it is run at once; elsewhere it must not throw
+    void on_client_gone(std::function<void()> hook) {
+        if (target_ != nullptr) target_->on_client_gone(std::move(hook));
+    }
 
 private:
     friend struct hotpool::detail::access;

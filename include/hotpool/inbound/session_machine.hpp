@@ -33,6 +33,7 @@ template <class B>
 concept session_books = requires(B b, const ip_address& client, request_outcome outcome, reply_said said) {
     { b.peer() } -> std::convertible_to<const ip_endpoint&>;
     { b.request_begun() } -> std::same_as<close_reason>;
+    { b.draining_for() } -> std::same_as<duration>;
     { b.request_offered() } -> std::same_as<admission_verdict>;
     { b.request_offered(client) } -> std::same_as<admission_verdict>;
     b.request_received();
@@ -48,6 +49,7 @@ enum class session_task : std::uint8_t {
     read,            ///< wait for bytes: tell `bytes_came` or `connection_ended`
     write,           ///< write from `head` and `body`: tell `written`, `write_waits` or `connection_ended`
     call,            ///< have the handler answer `present`: tell `answered`, then or later
+    watch,           ///< until the answer comes, notice when the client leaves: tell `connection_ended`
     limit_idleness,  ///< tell `idle_time_over` after `http_options::drain_idle_time`
     close,           ///< end the connection in order, for `ends_for`; nothing else follows
     leave,           ///< let go of the connection, which others are ending; nothing else follows
@@ -139,9 +141,12 @@ public:
         }
     }
 
+    /// Whether somebody has still to answer `present`.
+    bool is_answering() const noexcept { return phase_ == phase::answering; }
+
     // --- the end
 
-    /// The server leaves: what is under way is answered, and says so.
+    /// The server leaves: what is under way, and what begins within `http_options::drain_grace`, is answered, and says so.
     void drain_told() noexcept { draining_ = true; }
     void idle_time_over() noexcept {
         if (is_idle()) close_for(close_reason::drained);
@@ -168,7 +173,7 @@ public:
             std::optional<session_task> task;
             switch (phase_) {
                 case phase::reading: task = reading_ ? while_idle() : collect(books); break;
-                case phase::answering: task = out_.empty() ? session_task::wait : flush(); break;
+                case phase::answering: task = out_.empty() ? while_answering() : flush(); break;
                 case phase::answered: task = follow(books); break;
                 case phase::closing:
                 case phase::leaving:
@@ -217,6 +222,9 @@ private:
         close_for(close_reason::drained);
         return std::nullopt;
     }
+    session_task while_answering() noexcept {
+        return std::exchange(watched_, true) ? session_task::wait : session_task::watch;
+    }
     template <class Books>
     std::optional<session_task> collect(Books& books) {
         switch (in_.advance()) {
@@ -244,7 +252,7 @@ private:
     template <class Books>
     bool begin(Books& books) {
         if (std::exchange(begun_, true)) return true;
-        late_ = draining_;
+        late_ = draining_ && books.draining_for() >= options_.drain_grace;
         if (books.request_begun() == close_reason::none) return true;
         phase_ = phase::leaving;
         return false;
@@ -276,6 +284,7 @@ private:
         present_ = hotpool::detail::access::make<request>(in_.parser().head(), in_.head_text(), in_.body_text(),
                                                           books.peer(), client_);
         phase_ = phase::answering;
+        watched_ = false;
         return session_task::call;
     }
 
@@ -298,14 +307,14 @@ private:
     /// The reply is made: it is written, unless the next one can be written together with it.
     template <class Books>
     std::optional<session_task> follow(Books& books) {
-        const bool together = stays_ && in_.has_unparsed() && out_.has_room();
+        const bool together = stays_ && in_.has_next() && out_.has_room();
         if (!together && !out_.empty()) return flush();
         if (together)
             books.request_followed(outcome_);
         else
             books.request_ended(outcome_, stays_ ? reply_said::it_stays : reply_said::nothing);
         begun_ = together;
-        late_ = draining_;
+        late_ = together && draining_ && books.draining_for() >= options_.drain_grace;
         in_.next();
         phase_ = phase::reading;
         if (!stays_)
@@ -328,9 +337,10 @@ private:
     close_reason ends_for_ = close_reason::connection_close;
     phase phase_ = phase::reading;
     bool begun_ = false;  // the books know of the present request
-    bool late_ = false;   // the present request began when the server was draining
+    bool late_ = false;   // the present request began long after the server began to drain
     bool draining_ = false;
     bool reading_ = false;   // bytes are awaited
+    bool watched_ = false;   // `watch` was handed out for the present request
     bool flushing_ = false;  // a write was handed out, and something of it is left
     bool waits_to_write_ = false;
     bool slow_ = false;  // the books were told that a reply is being written while the request is worked on

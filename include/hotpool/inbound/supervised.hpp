@@ -25,7 +25,7 @@ enum class activity : std::uint8_t {
     idle,       ///< between requests, or there are none: `idle_timeout`
     awaiting,   ///< the first request has not begun: `request_timeout`
     receiving,  ///< a request is coming: `request_timeout`
-    working,    ///< it has come, and is being answered: none
+    working,    ///< it has come, and is being answered: `handler_timeout`
     replying,   ///< its reply is being written: `reply_timeout`
 };
 
@@ -84,6 +84,7 @@ private:
     close_reason reason_ = close_reason::none;
     std::uint8_t wanted_ = 0;  // the actions that are to be handed out, one bit each
     bool told_ = false;
+    bool request_limit_reached_ = false;
     bool cut_ = false;  // nothing is left to wait for
 };
 

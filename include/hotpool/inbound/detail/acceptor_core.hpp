@@ -271,7 +271,8 @@ private:
                 case life_task::none: return;
                 case life_task::send_ping: return c.tell_ping();
                 case life_task::tell_draining: return c.tell_draining();
-                case life_task::close: return start_linger(&c, action.reason, error_of(action.reason), ignore_end{});
+                case life_task::close:
+                    return start_linger(&c, action.reason, error_of(action.reason), ignore_end{}, action.cuts_request);
                 case life_task::abort: break;
             }
         } catch (...) {

@@ -175,6 +175,8 @@ public:
 
     /// Whether the server is draining: the connection should end as soon as its protocol allows.
     bool draining() const noexcept { return state_ != nullptr && state_->draining(); }
+    /// For how long it has been, as far as this connection was told; zero if it is not.
+    duration draining_for() const noexcept { return state_ == nullptr ? duration::zero() : state_->draining_for(); }
     /// Run once when the server begins to drain, or at once if it has begun. The connection is not ended by that: it
     /// may go on until the drain's limit.
     /// @errors throws `std::bad_alloc`, nothing has changed then
@@ -198,7 +200,7 @@ public:
     admission_verdict request_offered(const ip_address& client, metering counts = metering::on) {
         return state_->home->request_offered(*state_, &client, counts);
     }
-    /// Its last byte came; nothing limits how long it is worked on.
+    /// Its last byte came: it is to be answered within `handler_timeout`.
     void request_received() { state_->home->request_received(*state_); }
     /// Bytes of the reply could be written, and some are left: further ones are awaited for `reply_timeout`.
     void reply_progressed() { state_->home->reply_progressed(*state_); }

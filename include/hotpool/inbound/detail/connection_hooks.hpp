@@ -1,12 +1,14 @@
 // What a program wants to be told of its connection.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
 
+#include "hotpool/base/time.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/io/executors.hpp"
 #include "hotpool/io/reserved_memory.hpp"
@@ -30,7 +32,7 @@ public:
             const std::lock_guard lock(state().hooks_mutex());
             if (!state().takes_hooks()) return;
             made().drain.swap(hook);
-            told = draining_;
+            told = draining_since_ != never;
         }
         if (told) post(&connection_hooks::run_drain_hook);
     }
@@ -44,10 +46,17 @@ public:
     void tell_draining() {
         {
             const std::lock_guard lock(state().hooks_mutex());
-            draining_ = true;
+            draining_since_ = clock_type::now();
             if (kept_ == nullptr || !kept_->drain) return;
         }
         post(&connection_hooks::run_drain_hook);
+    }
+    /// Run whenever something may have happened to the peer while nobody reads, and once more when the connection has ended;
+    /// to be set once.
+    /// @errors throws `std::bad_alloc`, nothing has changed then
+    void on_stir(hook_type hook) {
+        const std::lock_guard lock(state().hooks_mutex());
+        if (state().takes_hooks()) made().stir.swap(hook);
     }
     /// @errors as `tell_draining`
     void tell_ping() {
@@ -59,7 +68,11 @@ public:
     }
     bool draining() const noexcept {
         const std::lock_guard lock(state().hooks_mutex());
-        return draining_;
+        return draining_since_ != never;
+    }
+    duration draining_for() const noexcept {
+        const std::lock_guard lock(state().hooks_mutex());
+        return draining_since_ == never ? duration::zero() : clock_type::now() - draining_since_;
     }
 
 protected:
@@ -68,26 +81,45 @@ protected:
     struct kept_type {
         hook_type drain;
         std::shared_ptr<const hook_type> ping;
+        hook_type stir;
+        std::atomic<bool> stirred{false};  // a post is on its way
         reserve_type posts;
     };
     using spent_type = std::shared_ptr<kept_type>;
 
     ~connection_hooks() = default;
 
-    /// None will run any more. Under the lock; what is returned is to end under none, since a hook often keeps what has
-    /// the handle.
+    /// None will run any more, but for the last one of `tell_ended`. Under the lock; what is returned is to end under none,
+    /// since a hook often keeps what has the handle.
     spent_type take_hooks() noexcept { return std::exchange(kept_, nullptr); }
+    void tell_stir() noexcept {
+        spent_type kept;
+        {
+            const std::lock_guard lock(state().hooks_mutex());
+            kept = kept_;
+        }
+        tell_ended(kept);
+    }
+    /// Who cannot be told for want of memory finds out by himself.
+    void tell_ended(const spent_type& spent) noexcept {
+        if (spent == nullptr || !spent->stir || spent->stirred.exchange(true)) return;
+        try {
+            post(spent, &connection_hooks::run_stir_hook);
+        } catch (...) {
+            spent->stirred = false;
+        }
+    }
 
 private:
     struct hook_post {
         using allocator_type = hotpool::detail::reserved_allocator<std::byte, memory_type>;
         allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
-        void operator()() { ((*self).*run)(); }
+        void operator()() { ((*self).*run)(*keeps); }
 
         hotpool::detail::counted_ref<State> self;
-        spent_type keeps_memory;
+        spent_type keeps;
         memory_type* memory;  // a handler is asked for it after it was moved from, too
-        void (connection_hooks::*run)();
+        void (connection_hooks::*run)(kept_type&);
     };
 
     State& state() noexcept { return static_cast<State&>(*this); }
@@ -97,36 +129,42 @@ private:
         if (kept_ == nullptr) kept_ = std::make_shared<kept_type>();
         return *kept_;
     }
-    void post(void (connection_hooks::*run)()) {
+    void post(void (connection_hooks::*run)(kept_type&)) {
         spent_type keep;
         {
             const std::lock_guard lock(state().hooks_mutex());
             keep = kept_;
         }
-        if (keep == nullptr) return;  // it has ended meanwhile
+        if (keep != nullptr) post(keep, run);  // otherwise it has ended meanwhile
+    }
+    void post(const spent_type& keep, void (connection_hooks::*run)(kept_type&)) {
         hotpool::detail::post_to(state().get_executor(),
                                  hook_post{hotpool::detail::counted_ref<State>(state()), keep, &*keep->posts, run});
     }
-    void run_drain_hook() {
+    void run_drain_hook(kept_type& kept) {
         hook_type hook;
         {
             const std::lock_guard lock(state().hooks_mutex());
-            if (kept_ != nullptr && state().is_in_use()) hook.swap(kept_->drain);
+            if (kept_ != nullptr && state().is_in_use()) hook.swap(kept.drain);
         }
         if (hook) hook();
     }
-    void run_ping_hook() {
+    void run_ping_hook(kept_type& kept) {
         std::shared_ptr<const hook_type> hook;
         {
             const std::lock_guard lock(state().hooks_mutex());
-            if (kept_ != nullptr && state().is_in_use()) hook = kept_->ping;
+            if (kept_ != nullptr && state().is_in_use()) hook = kept.ping;
         }
         if (hook) (*hook)();
+    }
+    void run_stir_hook(kept_type& kept) {
+        kept.stirred = false;
+        kept.stir();
     }
 
     // Under the connection's lock.
     spent_type kept_;  // null while there are none
-    bool draining_ = false;
+    time_point draining_since_ = never;
 };
 
 }  // namespace hotpool::inbound::detail

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +26,7 @@
 #include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/open.hpp"
+#include "hotpool/transport/peer_presence.hpp"
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool::inbound::detail {
@@ -103,6 +105,24 @@ public:
         if (op != nullptr) op->complete(delivery::posted);
     }
 
+    /// Has the stir hook told of whatever comes while nobody reads; `presence` then says what it was.
+    /// @param on false: no more
+    void watch(bool on) noexcept {
+        const std::lock_guard lock(mutex_);
+        watching_ = on && stage_ == stage::open && arm(io_want::read);
+    }
+    hotpool::detail::peer_presence presence() noexcept {
+        const std::lock_guard lock(mutex_);
+        return look();
+    }
+
+    /// The same, and ends a connection that is gone.
+    hotpool::detail::peer_presence heed_presence() {
+        const hotpool::detail::peer_presence now = presence();
+        if (now == hotpool::detail::peer_presence::gone) lost();
+        return now;
+    }
+
     // --- the course of its life
 
     /// Begins the handshake, or opens the connection where there is none.
@@ -140,14 +160,25 @@ public:
         }
         home->ended(*this, why);
         cut.complete(delivery::posted);
+        this->tell_ended(spent);
         return true;
+    }
+
+    /// What is said last to a peer whose request is cut by a limit, in the words of the program's protocol.
+    /// @lifetime what it returns stays for ever
+    using last_words = std::string_view (*)(close_reason);
+    void set_last_words(last_words words) noexcept {
+        const std::lock_guard lock(mutex_);
+        last_words_ = words;
     }
 
     /// Says goodbye and fails what is under way with `error`. `op` then reads away what still comes, and its completion
     /// ends the connection, as it does at once during the handshake; a second one only waits for that.
+    /// @param request_cut by `none`, or the limit that cuts a request
     /// @param begun told before `op` runs, under no lock
     template <class Begun>
-    void begin_linger(waiter_type& op, std::uint64_t serial, std::error_code error, Begun begun) {
+    void begin_linger(waiter_type& op, std::uint64_t serial, std::error_code error, close_reason request_cut,
+                      Begun begun) {
         taken_type cut;
         typename hooks_base::spent_type spent;
         bool first = false;
@@ -157,6 +188,7 @@ public:
                 first = true;
                 stage_ = stage::lingering;
                 error_ = error;
+                if (request_cut != close_reason::none) say_last_words(request_cut);
                 cut = places_.take_all(error);
                 spent = this->take_hooks();
                 stream_.end_writing();
@@ -168,6 +200,7 @@ public:
             }
         }
         cut.complete(delivery::posted);
+        this->tell_ended(spent);
         if (!first) return op.complete(delivery::posted);
         try {
             begun();
@@ -229,17 +262,12 @@ private:
     void account(const io_result& r, io_want direction) noexcept {
         if (r.bytes != 0) {
             // A coarse time may be before the ping that this answers.
-            if (direction == io_want::read) {
-                heard_ = true;
-                bytes_seen(clock_type::now());
-            }
+            if (direction == io_want::read) heard_ = true, bytes_seen(clock_type::now());
             (direction == io_want::read ? home->bytes_in : home->bytes_out)
                 .fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
-        found_ = !heard_                              ? close_reason::unused
-                 : r.error == errc::connection_closed ? close_reason::peer_closed
-                                                      : close_reason::transport_error;
+        found_ = found_by(r.error, heard_);
     }
     /// False if it cannot wait; its outcome says why.
     bool park(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
@@ -263,13 +291,23 @@ private:
         arming_ = false;
         return armed;
     }
+    /// As far as the system takes them; not into the middle of something else.
+    void say_last_words(close_reason why) noexcept {
+        if (last_words_ == nullptr || write_cut_ || places_.is_taken(io_want::write)) return;
+        const std::string_view words = last_words_(why);
+        if (!words.empty()) account(stream_.try_write(net::buffer(words)), io_want::write);
+    }
+    hotpool::detail::peer_presence look() noexcept {
+        return stage_ == stage::open ? hotpool::detail::presence_of(stream_.socket().native_handle())
+                                     : hotpool::detail::peer_presence::gone;
+    }
     void close_stream() noexcept { how_ == ending::abrupt ? stream_.abort() : stream_.close(); }
 
     // --- under no lock
 
     void became_ready(io_want want) {
         taken_type done;
-        bool handshaking = false;
+        bool handshaking = false, stirs = false, gone = false;
         {
             const std::lock_guard lock(mutex_);
             armed_[want == io_want::write] = false;
@@ -277,10 +315,21 @@ private:
             done = places_.became_ready(
                 want, [this](waiter_type& op, io_want direction) { attempt(op, direction); },
                 [this](io_want next) { return arm(next); });
+            if (watching_ && want == io_want::read && !armed_[0]) {
+                watching_ = false;
+                stirs = true;
+                gone = look() == hotpool::detail::peer_presence::gone;
+            }
         }
         if (handshaking) return shake_hands();
         done.complete(delivery::dispatched);
+        if (gone)
+            lost();
+        else if (stirs)
+            this->tell_stir();
     }
+
+    void lost() { end(close_reason::transport_error, errc::connection_reset, ending::abrupt); }
 
     /// A user's verifier may run in it, so the lock is not held: until it has returned, nobody else closes the stream.
     void shake_hands() {
@@ -304,18 +353,11 @@ private:
             }
             if (!r.error) stage_ = stage::open;
             heard_ = !r.error && hotpool::detail::shakes_hands<Stream>;
-            unheard = is_unheard(r.error);
+            unheard = left_unheard(stream_, r.error);
         }
         if (!r.error) return home->handshake_succeeded(*this);
         if (unheard) return static_cast<void>(end(close_reason::unused, r.error, ending::orderly));
         fail_handshake(r.error);
-    }
-    /// Whether the peer has left before its first byte.
-    bool is_unheard(const std::error_code& error) noexcept {
-        if constexpr (requires { stream_.has_received(); })
-            return error == errc::handshake_closed && !stream_.has_received();
-        else
-            return false;
     }
     void fail_handshake(std::error_code error) {
         try {
@@ -341,9 +383,11 @@ private:
     ending how_ = ending::orderly;
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
-    bool arming_ = false;     // a wait is about to begin: its handler that ends now says nothing of the context
-    bool heard_ = false;      // a byte of the peer's has come
-    bool busy_ = false;       // its handshake is running
+    bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
+    bool heard_ = false;   // a byte of the peer's has come
+    bool busy_ = false;    // its handshake is running
+    last_words last_words_ = nullptr;
+    bool watching_ = false;   // the stir hook is to hear of what comes
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     union {
         Stream stream_;  // ends with the last holder, like all that belongs to the execution context

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -29,6 +31,7 @@
 #include "hotpool/io/executors.hpp"
 #include "hotpool/io/reserved_memory.hpp"
 #include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/peer_presence.hpp"
 #include "hotpool/transport/transport.hpp"
 
 namespace hotpool::inbound::detail {
@@ -66,6 +69,7 @@ public:
     void answer(const reply& r) override { answer_with(r); }
     void answer(reply&& r) override { answer_with(std::move(r)); }
     void unanswered() noexcept override {
+        drop_gone_hook();
         if (answering_here()) return guarded([this] { machine_.not_answered(connection_); });
         try {
             post_answer(nullptr);
@@ -73,6 +77,21 @@ public:
             const std::lock_guard lock(mutex_);
             if (executor_) (*state_)->end(close_reason::resources, errc::resources_short, ending::orderly);
         }
+    }
+
+    bool client_gone() noexcept override {
+        const std::lock_guard lock(mutex_);
+        return gone_ || !executor_ || (*state_)->presence() != hotpool::detail::peer_presence::there;
+    }
+    void on_client_gone(std::function<void()> hook) override {
+        {
+            const std::lock_guard lock(mutex_);
+            const bool over = gone_ || !executor_;
+            if (!over) on_gone_.swap(hook);
+            has_gone_hook_.store(static_cast<bool>(on_gone_), std::memory_order_relaxed);
+            if (!over) return;
+        }
+        if (hook) hook();
     }
 
 private:
@@ -137,6 +156,8 @@ private:
                 const ref keep = self();
                 tell([this] { machine_.drain_told(); });
             });
+            (*state_)->on_stir([session = self()] { session->tell([&] { session->look(); }); });
+            (*state_)->set_last_words(&last_words);
             connection_.request_awaited();
         });
     }
@@ -193,16 +214,19 @@ private:
             case session_task::read: connection_.async_wait_readable(on_readable{self()}); return true;
             case session_task::write: write(); return true;
             case session_task::call: call(); return true;
+            case session_task::watch: (*state_)->watch(true); return true;
             case session_task::limit_idleness: limit_idleness(); return true;
             case session_task::close: say_goodbye(); break;
             case session_task::leave: break;
         }
+        client_left();
         let_go();
         return false;
     }
     /// Nothing is kept that belongs to the execution context: a responder may outlive that.
     void let_go() noexcept {
         timer_.reset();
+        drop_gone_hook();
         connection_ = Connection();
         {
             const std::lock_guard lock(mutex_);
@@ -231,9 +255,14 @@ private:
         answering() = outer;
     }
     void limit_idleness() {
-        timer_ = std::make_unique<timer_type>(*executor_, service_->options.drain_idle_time);
-        timer_->async_wait([session = self()](const std::error_code& error) {
-            if (!error) session->tell([&] { session->machine_.idle_time_over(); });
+        after(service_->options.drain_idle_time, [](http_session& s) { s.machine_.idle_time_over(); });
+    }
+    /// @param what `void(http_session&)`, without a state
+    template <class What>
+    void after(duration pause, What what) {
+        timer_ = std::make_unique<timer_type>(*executor_, pause);
+        timer_->async_wait([session = self(), what](const std::error_code& error) {
+            if (!error) session->tell([&] { what(*session); });
         });
     }
     void say_goodbye() noexcept {
@@ -242,6 +271,45 @@ private:
         } catch (...) {
             connection_.close(machine_.ends_for());
         }
+    }
+
+    // --- a client that leaves while its request is worked on
+
+    /// Bytes that lie there unread hide what follows, and are not read before the answer: it is looked at now and then.
+    void look() {
+        using hotpool::detail::peer_presence;
+        const peer_presence now = (*state_)->heed_presence();
+        if (now == peer_presence::gone) return machine_.connection_ended();
+        if (!machine_.is_answering()) return;
+        if (now == peer_presence::half_closed) client_left();
+        after(now == peer_presence::there ? look_interval : reset_interval, [](http_session& s) { s.look(); });
+    }
+    void client_left() noexcept {
+        std::function<void()> hook;
+        {
+            const std::lock_guard lock(mutex_);
+            gone_ = true;
+            hook.swap(on_gone_);
+            has_gone_hook_.store(false, std::memory_order_relaxed);
+        }
+        if (hook) hook();
+    }
+    /// With the answer: it may keep what keeps the session.
+    void drop_gone_hook() noexcept {
+        if (!has_gone_hook_.load(std::memory_order_relaxed)) return;
+        std::function<void()> hook;
+        const std::lock_guard lock(mutex_);
+        hook.swap(on_gone_);
+        has_gone_hook_.store(false, std::memory_order_relaxed);
+    }
+
+    /// What a client is told whose request a limit has cut.
+    static std::string_view last_words(close_reason why) noexcept {
+        if (why == close_reason::request_timed_out)
+            return "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        if (why == close_reason::handler_timed_out)
+            return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return {};
     }
 
     // --- answers
@@ -255,6 +323,7 @@ private:
 
     template <class Reply>
     void answer_with(Reply&& r) {
+        drop_gone_hook();
         if (answering_here()) return machine_.answered(connection_, std::forward<Reply>(r));
         post_answer(std::allocate_shared<reply>(base::recycling_allocator<reply>(), std::forward<Reply>(r)));
     }
@@ -262,7 +331,11 @@ private:
         const std::lock_guard lock(mutex_);
         if (!executor_) return;  // nobody is there any more
         post([session = self(), r = std::move(r)]() mutable {
-            session->tell([&] { session->machine_.answered_later(session->connection_, std::move(r)); });
+            session->tell([&] {
+                (*session->state_)->watch(false);
+                session->timer_.reset();
+                session->machine_.answered_later(session->connection_, std::move(r));
+            });
         });
     }
 
@@ -279,7 +352,13 @@ private:
     ref self() noexcept { return ref(*this); }
 
     std::atomic<std::uint32_t> references_{1};
-    base::mutex mutex_;  // held by those who answer from elsewhere
+    static constexpr duration look_interval = std::chrono::milliseconds(100);
+    static constexpr duration reset_interval = std::chrono::seconds(1);  // for one that may only read on
+
+    base::mutex mutex_;              // held by those who answer from elsewhere
+    std::function<void()> on_gone_;  // under it
+    bool gone_ = false;              // likewise
+    std::atomic<bool> has_gone_hook_{false};
     std::optional<hotpool::detail::counted_ref<typename Connection::state_type>> state_;  // until it lets go
     Connection connection_;
     std::optional<executor_type> executor_;  // likewise

@@ -114,9 +114,10 @@ public:
     linger_op(Handler handler, state_type& c) : completion_(std::move(handler), c.get_executor()), connection_(c) {}
 
     /// @param error what other operations of the connection fail with
-    void start(close_reason why, std::error_code error) {
+    /// @param request_cut whether that ends a request by the limit `why`
+    void start(close_reason why, std::error_code error, bool request_cut) {
         const std::uint64_t serial = cancellable(*this, completion_, *connection_);
-        connection_->begin_linger(*this, serial, error,
+        connection_->begin_linger(*this, serial, error, request_cut ? why : close_reason::none,
                                   [&] { left_ = connection_->home->close_begun(*connection_, why); });
     }
     void attempt(Stream& stream) noexcept override {
@@ -160,9 +161,10 @@ void start_peer_op(connection_state<Stream>* c, Attempt attempt, Handler handler
 
 /// @param c null in an empty handle
 template <class Stream, class Handler>
-void start_linger(connection_state<Stream>* c, close_reason why, std::error_code error, Handler handler) {
+void start_linger(connection_state<Stream>* c, close_reason why, std::error_code error, Handler handler,
+                  bool request_cut = false) {
     if (c == nullptr) return hotpool::detail::post_outcome(std::move(handler), make_error_code(errc::lease_empty));
-    hotpool::detail::allocate_op<linger_op<Stream, Handler>>(std::move(handler), *c)->start(why, error);
+    hotpool::detail::allocate_op<linger_op<Stream, Handler>>(std::move(handler), *c)->start(why, error, request_cut);
 }
 
 }  // namespace hotpool::inbound::detail
