@@ -72,6 +72,10 @@ struct bench {
             if (next.to_go) add("go");
             if (next.answer.waiter) add(next.answer.connection ? "answer" : "answer:" + next.answer.error.message());
             if (next.drained.drainer) add(next.drained.error ? "drained:late" : "drained:");
+            if (next.listeners == gate_task::take_rest) {
+                add("rest");
+                machine.accept_failed(0, listener, {EAGAIN, std::system_category()}, now);  // there is nobody
+            }
             if (next.listeners == gate_task::stop) add("stop");
             if (next.listeners == gate_task::resume) add("resume");
             if (next.read_usage) add("usage");
@@ -136,7 +140,7 @@ TEST_CASE("who_was_admitted_and_cannot_be_kept_leaves_no_trace_but_a_count", "[i
     admission_verdict verdict = b.machine.connection_offered(0, listener, peer("192.0.2.1"), b.now);
     REQUIRE(verdict.admitted());
     b.machine.drain_requested(d, 1h, b.now);
-    CHECK(b.orders() == "draining stop");  // he is waited for
+    CHECK(b.orders() == "draining rest stop");  // he is waited for
     b.machine.not_kept(verdict.ticket);
     CHECK(b.orders() == "drained: drained");
     b.machine.not_kept(verdict.ticket);
@@ -149,7 +153,7 @@ TEST_CASE("a_drain_tells_everyone_waits_and_cuts", "[inbound]") {
     accepted_peer& one = b.open();
     b.orders();
     b.machine.drain_requested(first, 10s, b.now);
-    CHECK(b.orders() == "draining stop tell");
+    CHECK(b.orders() == "draining rest stop tell");
     CHECK(b.connect() == nullptr);
     b.orders();
     SECTION("everyone leaves") {
@@ -178,6 +182,70 @@ TEST_CASE("a_drain_tells_everyone_waits_and_cuts", "[inbound]") {
         b.machine.drain_requested(second, duration::max(), b.now);
         CHECK(b.machine.next_due() == b.now);
     }
+}
+
+TEST_CASE("whom_the_system_has_accepted_when_a_drain_begins_is_admitted_and_told", "[inbound]") {
+    acceptor_options o = options();
+    o.backlog = 3;
+    o.accepts_per_turn = 2;
+    o.max_ready = 2;
+    bench b(o);
+    drainer d;
+    caller c;
+    order next;
+    b.machine.drain_requested(d, 10s, b.now);
+    b.machine.waiter_came(c);
+    REQUIRE(b.machine.next_order(next));
+    CHECK(next.events.size() == 1);
+    REQUIRE(b.machine.next_order(next = {}));
+    CHECK(next.listeners == gate_task::take_rest);
+    CHECK_FALSE(b.machine.has_order());  // neither the caller nor the drain is over
+    CHECK_FALSE(b.machine.is_over());
+    CHECK(b.machine.may_accept(0) == 2);
+    b.open();
+    CHECK(b.orders() == "connection_opened tell answer");
+    SECTION("until nobody is left") {
+        b.open("192.0.2.2");
+        CHECK(b.orders() == "connection_opened tell");
+        CHECK(b.machine.accept_failed(0, listener, {EAGAIN, std::system_category()}, b.now) == accept_verdict::wait);
+        CHECK(b.orders() == "stop");
+        CHECK(b.machine.may_accept(0) == 0);
+    }
+    SECTION("no more than the system may have accepted") {
+        b.open("192.0.2.2");
+        b.machine.waiter_came(c);
+        b.orders();
+        b.open("192.0.2.3");
+        CHECK(b.machine.may_accept(0) == 1);
+        b.open("192.0.2.4");
+        CHECK(b.machine.may_accept(0) == 0);
+        CHECK(b.orders().find("stop") != std::string::npos);
+    }
+    SECTION("no longer than a second") {
+        CHECK(b.machine.next_due() == b.now + 1s);
+        CHECK(b.after(1s) == "stop");
+    }
+    SECTION("no longer than the drain itself") {
+        drainer hasty;
+        b.machine.drain_requested(hasty, 0s, b.now);
+        CHECK(b.orders() == "stop");
+        b.machine.drainer_left(hasty);
+    }
+    SECTION("and who finds others waiting is refused") {
+        b.open("192.0.2.2");
+        b.open("192.0.2.3");
+        b.orders();
+        CHECK(b.connect("192.0.2.4") == nullptr);
+        CHECK(b.machine.stats().total.refused_for(refuse_reason::draining) == 1);
+        CHECK(b.orders() == "connection_refused stop");
+    }
+    SECTION("not when it closes meanwhile") {
+        b.machine.closed();
+        CHECK(b.machine.may_accept(0) == 0);
+        CHECK(b.orders().find("stop") == 0);
+    }
+    if (!b.machine.may_accept(0)) CHECK(b.connect("192.0.2.9") == nullptr);
+    b.machine.drainer_left(d);
 }
 
 TEST_CASE("whoever_closes_cuts_everyone", "[inbound]") {
@@ -331,7 +399,7 @@ TEST_CASE("who_was_refused_lingers_and_a_drain_waits_for_that", "[inbound]") {
     CHECK_FALSE(b.machine.refusal_left(two));
     drainer d;
     b.machine.drain_requested(d, 10s, b.now);
-    CHECK(b.orders() == "draining stop");
+    CHECK(b.orders() == "draining rest stop");
     SECTION("until it is over") {
         CHECK(b.machine.next_due() == b.now + 2s);
         CHECK(b.after(2s) == "go drained: drained");

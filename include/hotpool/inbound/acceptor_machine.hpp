@@ -77,9 +77,9 @@ public:
         gate_.drainer_came(d);
         if (gate_.is_closed()) return;
         if (!supervisor_.is_draining()) recovery_.tell({.kind = inbound_event_kind::draining});
-        gate_.drain_begun();
-        admission_.drain_begun();
         drain_deadline_ = std::min(drain_deadline_, base::after(now, std::max(limit, duration::zero())));
+        gate_.drain_begun(drain_deadline_, now);
+        note_rest();
         supervisor_.drain_requested(drain_deadline_);
     }
     void closed() noexcept {
@@ -124,6 +124,7 @@ public:
     accept_verdict accept_failed(std::size_t listener, const ip_endpoint& where, const std::error_code& error,
                                  time_point now) noexcept {
         const accept_answer said = gate_.accept_failed(listener, error, now);
+        note_rest();
         if (said.verdict == accept_verdict::wait) return said.verdict;
         ++supervisor_.counters().accept_errors;
         if (said.verdict == accept_verdict::go_on) return said.verdict;
@@ -150,9 +151,12 @@ public:
     /// Somebody has connected. If admitted, `admitted` or `not_kept` follows.
     [[nodiscard]] admission_verdict connection_offered(std::size_t listener, const ip_endpoint& where,
                                                        const ip_endpoint& peer, time_point now) {
+        // Who comes last, when the program does not even take those before, is told to come again.
+        if (gate_.is_draining() && gate_.ready() >= options_.max_ready) admission_.drain_begun();
         if (gate_.accepted(listener)) recovery_.tell({.kind = inbound_event_kind::accepting_resumed, .peer = where});
         admission_verdict verdict = admission_.connection_offered(
             peer.address, now, [this](const known_group* newcomers) { return make_room(newcomers); });
+        note_rest();
         if (verdict.admitted()) return verdict;
         supervisor_.counters().connection_refused(verdict.refused);
         recovery_.tell({.kind = inbound_event_kind::connection_refused,
@@ -264,6 +268,7 @@ public:
         refusals_.time_passed(now);
         supervisor_.time_passed(now);
         gate_.time_passed(now);
+        note_rest();
         recovery_.time_passed(now);
         admission_.time_passed(now, [this](const peer_group& group) { tell_recovered(group); });
     }
@@ -271,8 +276,9 @@ public:
         return std::min({supervisor_.next_deadline(), gate_.next_due(), refusals_.next_due(), recovery_.next_due(),
                          admission_.next_recovery()});
     }
+    bool is_draining() const noexcept { return supervisor_.is_draining(); }
     /// Whether nothing will ever be due again.
-    bool is_over() const noexcept { return !gate_.is_accepting() && all_gone(); }
+    bool is_over() const noexcept { return !gate_.is_accepting() && !gate_.takes_rest() && all_gone(); }
 
     bool has_order() const noexcept {
         return recovery_.has_events() || gate_.has_task() || recovery_.wants_usage() || supervisor_.has_action() ||
@@ -307,6 +313,10 @@ public:
     bool check() const noexcept { return admission_.check() && supervisor_.check(); }
 
 private:
+    /// Nobody is admitted behind those who were there when the drain began.
+    void note_rest() noexcept {
+        if (gate_.is_draining() && !gate_.takes_rest()) admission_.drain_begun();
+    }
     bool more_may_come() const noexcept { return admission_.counts().half_open != 0; }
     /// Those that were admitted a moment ago, and that the supervisor has not been told of, are here too.
     bool all_gone() const noexcept {

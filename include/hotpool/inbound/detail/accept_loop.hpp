@@ -99,6 +99,9 @@ protected:
             watch(*l);
         }
     }
+    void take_rest() {
+        for (const auto& l : listeners_) accept_some(*l);
+    }
     void close_listeners() noexcept {
         for (const auto& l : listeners_) l->socket.close();
     }

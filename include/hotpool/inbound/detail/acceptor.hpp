@@ -93,6 +93,8 @@ public:
     }
 
     /// Stops listening and tells every connection (`connection::on_drain`), those in their handshake once they are open.
+    /// Whom the system has accepted by then is admitted too, and told; for a second, and no more than `backlog` for each
+    /// address. Who comes when `max_ready` wait is refused, and told why where there is TCP alone.
     /// They end in their own time; those that are left after `limit` are cut. Connections that have not been accepted
     /// yet are still handed out.
     /// @param limit from now on; of several drains the earliest end counts. 0 or less: they are cut at once

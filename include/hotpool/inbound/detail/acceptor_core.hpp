@@ -260,6 +260,7 @@ private:
         if (o.answer.waiter != nullptr) context_over_ ? o.answer.waiter->abandoned() : o.answer.waiter->answered();
         if (o.drained.drainer != nullptr)
             context_over_ ? o.drained.drainer->abandoned() : o.drained.drainer->answered();
+        if (o.listeners == gate_task::take_rest) this->take_rest();
         if (o.listeners == gate_task::stop) this->close_listeners();
         if (o.listeners == gate_task::resume) this->resume_accepting();
         if (o.read_usage) read_usage();
@@ -327,6 +328,10 @@ private:
             throw;
         }
         c.start();
+    }
+    bool is_draining() const noexcept {
+        const std::lock_guard lock(this->mutex_);
+        return machine_.is_draining();
     }
     std::uint64_t refusal_lingers(refusal_type& r) {
         std::uint64_t may_come = 0;

@@ -18,7 +18,7 @@ namespace hotpool::inbound::detail {
 
 /// The part of a `Core` between its listening sockets and its connections. The core derives from it and has
 /// `offer(listener, peer)`, which gives the verdict, `admitted(connection)` and `not_kept(ticket)`, and for those who are
-/// refused `refusal_lingers(refused)`: how many bytes of theirs are waited for, and `refusal_left`.
+/// refused `refusal_lingers(refused)`: how many bytes of theirs are waited for, `refusal_left` and `is_draining`.
 /// @threads any thread, under no lock
 template <class Core, class Server, class Executor>
 class connection_maker {
@@ -90,12 +90,13 @@ private:
                 return;
             }
         }
-        if (verdict.refused != refuse_reason::draining) return;
+        if (!has_time || !core().is_draining()) return;
         socket_type socket = socket_of(a, protocol, where, error);
         if (!error) linger(std::move(socket));
     }
     void linger(socket_type socket) {
         std::error_code ignored;
+        if (socket.non_blocking(true, ignored)) return;
         socket.shutdown(net::socket_base::shutdown_send, ignored);
         refusal_type* const r = new refusal_type(core().shared_from_this(), std::move(socket));  // the core's
         const hotpool::detail::counted_ref<refusal_type> held(*r);
