@@ -268,7 +268,7 @@ private:
     std::vector<place> listeners_;
     base::linked_list<Waiter> waiters_;
     base::linked_list<Drainer> drainers_;
-    base::linked_list<accepted_peer, ready_tag> ready_;
+    base::linked_list<accepted_peer, line_tag> ready_;
     condition condition_ = condition::accepting;
     gate_task task_ = gate_task::none;
     bool held_back_ = false;   // accepting waits for somebody to take a connection

@@ -13,12 +13,13 @@
 
 namespace hotpool::inbound {
 
-struct ready_tag;
+/// Of the line that it is in: of its group's in a `half_open_line`, and of those that are ready afterwards.
+struct line_tag;
 
 /// A connection that was admitted; a driver's connection derives from it. It is an acceptor's from `admitted` to `ended`.
 /// @threads those of the acceptor's machine, except for the constants
 class accepted_peer : public supervised,
-                      public base::list_hook<accepted_peer, ready_tag>,
+                      public base::list_hook<accepted_peer, line_tag>,
                       public base::heap_hook<accepted_peer> {
 public:
     /// Takes the ticket, and throws nothing.
@@ -29,8 +30,6 @@ public:
     const peer_group group;  ///< when it was admitted; `ticket` knows for whom it counts now
     admission_ticket ticket;
     time_point accepted_at{};
-    accepted_peer* half_open_next = nullptr;  ///< in the ring of its group in a `half_open_line`
-    accepted_peer* half_open_previous = nullptr;
     bool is_ready = false;  ///< open, and nobody has accepted it yet
 };
 

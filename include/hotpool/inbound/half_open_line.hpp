@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "hotpool/base/linked_list.hpp"
 #include "hotpool/base/skew_heap.hpp"
 #include "hotpool/inbound/accepted_peer.hpp"
 #include "hotpool/inbound/group_list.hpp"
@@ -20,27 +21,27 @@ public:
     void handshake_begun(accepted_peer& c) noexcept {
         known_group& group = group_of(c);
         if (group.half_open == 0) {
-            c.half_open_next = c.half_open_previous = &c;
+            place_of(c) = {&c, &c};
             group.oldest_half_open = &c;
         } else {
             accepted_peer& oldest = *group.oldest_half_open;
             groups_.remove(oldest);
-            c.half_open_next = &oldest;
-            c.half_open_previous = oldest.half_open_previous;
-            c.half_open_previous->half_open_next = oldest.half_open_previous = &c;
+            place_of(c) = {place_of(oldest).previous, &oldest};
+            place_of(*place_of(c).previous).next = place_of(oldest).previous = &c;
         }
         ++group.half_open;
         groups_.insert(*group.oldest_half_open);
     }
     /// Nothing happens if it is not in the line.
     void handshake_over(accepted_peer& c) noexcept {
-        if (c.half_open_next == nullptr) return;
+        const place at = place_of(c);
+        if (c.is_ready || at.next == nullptr) return;
         known_group& group = group_of(c);
         groups_.remove(*group.oldest_half_open);
-        if (group.oldest_half_open == &c) group.oldest_half_open = c.half_open_next;
-        c.half_open_previous->half_open_next = c.half_open_next;
-        c.half_open_next->half_open_previous = c.half_open_previous;
-        c.half_open_next = c.half_open_previous = nullptr;
+        if (group.oldest_half_open == &c) group.oldest_half_open = at.next;
+        place_of(*at.previous).next = at.next;
+        place_of(*at.next).previous = at.previous;
+        place_of(c) = {};
         if (--group.half_open != 0) groups_.insert(*group.oldest_half_open);
     }
 
@@ -56,6 +57,9 @@ public:
     }
 
 private:
+    using place = base::list_hook<accepted_peer, line_tag>;  // in the ring of its group, the oldest behind the last
+
+    static place& place_of(accepted_peer& c) noexcept { return c; }
     static known_group& group_of(const accepted_peer& c) noexcept { return c.ticket.known(); }
 
     struct goes_before {

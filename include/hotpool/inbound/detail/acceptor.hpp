@@ -28,8 +28,8 @@ class http_server;
 
 /// Listens, and hands out the connections that are admitted and through their handshake.
 ///
-/// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way,
-/// newcomers are refused until one ends, and no group has more than `max_connections_per_group` of them. Over TLS a
+/// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way, the
+/// oldest of the group that has most of them makes room for a newcomer (`half_open_line`). Over TLS a
 /// refused connection is closed without a word; over plain TCP `acceptor_services::refused` may say one.
 ///
 /// @tparam Server how accepted sockets become streams: `tcp_server`, `tls_server`, or a class of the same concept
