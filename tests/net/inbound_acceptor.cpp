@@ -206,17 +206,23 @@ TEST_CASE("a_refused_connection_can_be_told_why", "[inbound]") {
     using services = inbound::tcp_acceptor::services_type;
     std::atomic<int> refusals{0};
     services given;
-    given.refused = [&](tcp_stream<net::any_io_executor> stream, const inbound::admission_verdict& verdict) {
+    given.refused = [&](tcp_stream<net::any_io_executor>& stream, const inbound::admission_verdict& verdict) {
         if (verdict.refused == refuse_reason::denied) ++refusals;
         static const std::string text = "go away";
         CHECK(stream.try_write(net::buffer(text)).bytes == text.size());
-        stream.close();
+        if (refusals == 2) stream.close();  // it may, and then nobody lingers
     };
     echo_server<accept_tcp> server({}, std::move(given));
     server.acceptor.change_access([](access_list& list) { list.deny(ip_block("127.0.0.3/32")); });
     client_socket denied = server.connect("127.0.0.1", "127.0.0.3");
     CHECK(denied.read_exactly(7) == "go away");
+    CHECK(denied.wait_for_end() == peer_end::closed);
     CHECK(refusals == 1);
+    client_socket again = server.connect("127.0.0.1", "127.0.0.3");
+    CHECK(again.read_exactly(7) == "go away");
+    denied.close();
+    CHECK(eventually([&] { return server.acceptor.stats().lingering_refusals == 0; }));
+    CHECK(again.wait_for_end() == peer_end::closed);
     client_socket welcome = server.connect();
     CHECK(welcome.write("x"));
     CHECK(welcome.read_exactly(1) == "x");

@@ -139,19 +139,25 @@ TEMPLATE_TEST_CASE("waiting_for_a_read_holds_no_buffer", "[inbound]", accept_tcp
 
 TEMPLATE_TEST_CASE("the_peers_end_is_told_by_name", "[inbound]", accept_tcp, accept_tls) {
     accepted_pair<TestType> p;
+    const bool speaks = GENERATE(true, false);
+    if (speaks) {
+        REQUIRE(p.client->write("hello"));
+        CHECK(p.read() == "hello");
+    }
+    const bool used = speaks || TestType::handshakes;
     SECTION("in order, and writing goes on") {
         p.client->end_sending();
         CHECK(p.read_error() == errc::connection_closed);
         CHECK_FALSE(p.write("still"));
         CHECK(p.client->read_exactly(5) == "still");
         p.connection = {};
-        CHECK(p.closed(close_reason::peer_closed) == 1);
+        CHECK(p.closed(used ? close_reason::peer_closed : close_reason::unused) == 1);
     }
     SECTION("by a reset") {
         p.client->reset();
         CHECK(p.read_error() == errc::connection_reset);
         p.connection = {};
-        CHECK(p.closed(close_reason::transport_error) == 1);
+        CHECK(p.closed(used ? close_reason::transport_error : close_reason::unused) == 1);
     }
     CHECK(p.left() == 0);
 }

@@ -237,6 +237,76 @@ TEMPLATE_TEST_CASE("who_was_admitted_before_a_drain_belongs_to_it", "[inbound][d
     connecting.get();
 }
 
+TEMPLATE_TEST_CASE("whom_the_system_has_accepted_is_served_by_a_drain", "[inbound][drain]", accept_tcp, accept_tls) {
+    // More than are accepted in one turn, while nobody runs the loop.
+    net::io_context io;
+    inbound::acceptor_options options = on_loopback();
+    options.accepts_per_turn = 4;
+    typename TestType::acceptor_type acceptor(io.get_executor(), options, TestType::options());
+    const auto service = std::make_shared<echo_service<typename TestType::acceptor_type>>(acceptor);
+    service->start();
+    std::vector<client_socket> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.emplace_back(acceptor.port());
+        REQUIRE(clients.back().is_connected());
+    }
+    CHECK(acceptor.stats().total.accepted == 0);
+    std::optional<std::error_code> drained;
+    acceptor.async_drain(10s, [&](std::error_code e) { drained = e; });
+    auto ends = std::async(std::launch::async, [&] {
+        int orderly = 0;
+        for (client_socket& c : clients) {
+            if constexpr (TestType::handshakes) c.shake_hands();
+            orderly += c.read_to_end().empty() && c.said_goodbye();
+            c.close();
+        }
+        return orderly;
+    });
+    REQUIRE(run_until(io, [&] { return drained.has_value(); }));
+    CHECK_FALSE(*drained);
+    CHECK(ends.get() == 20);
+    CHECK(service->accepted == 20);
+    CHECK(service->drained == 20);
+    CHECK(acceptor.stats().total.closed_for(close_reason::drained) == 20);
+    CHECK_FALSE(client_socket(acceptor.port()).is_connected());
+}
+
+TEMPLATE_TEST_CASE("whom_a_drain_can_no_more_admit_ends_in_order", "[inbound][drain]", accept_tcp, accept_tls) {
+    // Nobody takes what is there.
+    net::io_context io;
+    inbound::acceptor_options options = on_loopback();
+    options.max_ready = 1;
+    options.admission.max_connections = 3;
+    typename TestType::acceptor_type acceptor(io.get_executor(), options, TestType::options());
+    std::vector<client_socket> clients;
+    for (int i = 0; i < 10; ++i) {
+        clients.emplace_back(acceptor.port());
+        REQUIRE(clients.back().write(std::string("\x16\x03\x01", 3)));  // closing would reset it
+    }
+    std::optional<std::error_code> drained;
+    acceptor.async_drain(300ms, [&](std::error_code e) { drained = e; });
+    auto refused = std::async(std::launch::async, [&] {
+        int orderly = 0;
+        for (client_socket& c : clients) {
+            orderly += c.wait_for_end() == peer_end::closed;
+            c.close();
+        }
+        return orderly;
+    });
+    REQUIRE(run_until(io, [&] { return drained.has_value(); }));
+    const auto s = acceptor.stats();
+    const std::uint64_t told = s.total.refused_for(inbound::refuse_reason::draining);
+    CHECK(s.total.accepted + told + s.total.refused_for(inbound::refuse_reason::total_connections) == 10);
+    if constexpr (TestType::handshakes) {
+        CHECK(s.total.accepted == 3);  // in their handshake until they are cut
+        CHECK(refused.get() == 7);
+    } else {
+        CHECK(s.total.accepted == 1);
+        CHECK(told == 9);
+        CHECK(refused.get() == 9);
+    }
+}
+
 TEST_CASE("closing_ends_a_drain", "[inbound][drain]") {
     accepted_pair<accept_tcp> p;
     bool over = false;

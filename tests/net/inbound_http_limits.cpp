@@ -50,8 +50,21 @@ TEST_CASE("the_client_behind_a_trusted_proxy_has_a_quota_of_its_own", "[inbound]
     CHECK(from("192.0.2.1")->status == 200);
     CHECK(from("192.0.2.1")->status == 429);
     CHECK(from("192.0.2.2")->body == "192.0.2.2");
-    CHECK(peer.ask(get("/client"))->body == "127.0.0.1");
+    CHECK(from("::ffff:192.0.2.3")->body == "192.0.2.3");
+    // Its own requests are nobody's.
+    for (int i = 0; i < 5; ++i) CHECK(peer.ask(get("/client"))->body == "127.0.0.1");
     CHECK(peer.ask(get("/client", "Forwarded: for=192.0.2.1\r\n"))->body == "127.0.0.1");
+}
+
+TEMPLATE_TEST_CASE("paths_that_the_program_names_spend_no_quota", "[inbound]", accept_tcp, accept_tls) {
+    web_server<TestType> server({.admission = {.max_requests_per_group = 2}}, {.unmetered_paths = {"/hello"}});
+    http_peer peer = server.connect();
+    for (int i = 0; i < 5; ++i) CHECK(peer.status_of(get("/hello")) == 200);
+    for (int i = 0; i < 2; ++i) CHECK(peer.status_of(get("/client")) == 200);
+    CHECK(peer.status_of(get("/client")) == 429);
+    CHECK(peer.status_of(get("/hello?a=b")) == 200);
+    CHECK(server.connect().status_of(get("/hello")) == 200);
+    CHECK(server.connect().status_of(get("/client")) == 429);
 }
 
 TEST_CASE("nobody_else_is_believed_who_the_client_is", "[inbound]") {
@@ -166,6 +179,44 @@ TEMPLATE_TEST_CASE("a_drain_lets_requests_under_way_finish_and_serves_what_begin
     CHECK(server.is_spent());
     CHECK(server.closed(close_reason::drained) == 4);
     CHECK(server.stats().total.cut_requests == 0);
+}
+
+TEST_CASE("whoever_waits_in_the_backlog_when_a_drain_begins_is_answered_or_told_why_not", "[inbound]") {
+    const bool full = GENERATE(false, true);
+    net::io_context io;
+    inbound::tcp_acceptor::services_type services;
+    services.refused = inbound::http_refusal();
+    inbound::acceptor_options options = on_loopback();
+    options.accepts_per_turn = 4;
+    if (full) options.admission.max_connections = 10;
+    inbound::tcp_acceptor acceptor(io.get_executor(), options, tcp_server_options{}, services);
+    inbound::http_server server(acceptor,
+                                [](const inbound::request&, inbound::responder a) { a.send(reply().body("in time")); });
+    std::vector<http_peer> peers;
+    for (int i = 0; i < 30; ++i) {
+        peers.emplace_back(client_socket(acceptor.port()));
+        REQUIRE(peers.back().send(post("/", "body")));
+    }
+    std::optional<std::error_code> drained;
+    acceptor.async_drain(10s, [&](std::error_code e) { drained = e; });
+    auto seen = std::async(std::launch::async, [&] {
+        std::map<unsigned, int> by_status;
+        for (http_peer& p : peers) {
+            const auto r = p.read();
+            ++by_status[r ? r->status : 0];
+            if (r && !r->closes()) ++by_status[1];
+            if (r && r->status == 503 && r->field("Retry-After").empty()) ++by_status[2];
+            p.socket().close();
+        }
+        return by_status;
+    });
+    REQUIRE(run_until(io, [&] { return drained.has_value(); }));
+    CHECK_FALSE(*drained);
+    const auto by_status = seen.get();
+    if (full)
+        CHECK(by_status == std::map<unsigned, int>{{200, 10}, {503, 20}});
+    else
+        CHECK(by_status == std::map<unsigned, int>{{200, 30}});
 }
 
 TEST_CASE("a_drain_ends_a_connection_whose_reply_had_been_begun_before", "[inbound]") {

@@ -144,7 +144,7 @@ private:
     static time_point plus(time_point from, duration span) { return span == 0s ? never : base::after(from, span); }
 
     close_reason renamed(const reference_connection& c, close_reason why) const {
-        const std::set<close_reason> own = {close_reason::peer_closed, close_reason::finished,
+        const std::set<close_reason> own = {close_reason::peer_closed, close_reason::unused, close_reason::finished,
                                             close_reason::connection_close};
         return c.told && own.count(why) != 0 ? close_reason::drained : why;
     }

@@ -200,7 +200,11 @@ TEST_CASE("a_drain_hands_out_what_is_there_and_then_refuses", "[inbound]") {
     accepted_peer& c = b.connection();
     b.machine.connection_opened(c);
     b.machine.drainer_came(d);
-    b.machine.drain_begun();
+    b.machine.drain_begun(start + 1s, start);
+    CHECK(b.machine.next_task() == gate_task::take_rest);
+    CHECK(b.machine.may_accept(0) != 0);
+    CHECK_FALSE(b.machine.has_drained(true));
+    b.machine.accept_failed(0, system(EAGAIN), start);
     CHECK(b.machine.next_task() == gate_task::stop);
     CHECK(b.machine.may_accept(0) == 0);
     b.machine.waiter_came(first);
@@ -233,13 +237,41 @@ TEST_CASE("a_drain_hands_out_what_is_there_and_then_refuses", "[inbound]") {
     }
 }
 
+TEST_CASE("who_waits_at_any_listening_socket_is_accepted_when_a_drain_begins", "[inbound]") {
+    bench b(4, {.backlog = 10, .accepts_per_turn = 7});
+    const auto fail = [&](std::size_t listener, int error) { b.machine.accept_failed(listener, system(error), start); };
+    fail(1, EMFILE);  // it may go by now
+    fail(2, EBADF);
+    b.machine.drain_begun(start + 1s, start);
+    CHECK(b.machine.next_task() == gate_task::take_rest);
+    CHECK(b.machine.may_accept(0) == 7);
+    CHECK(b.machine.may_accept(1) == 7);
+    CHECK(b.machine.may_accept(2) == 0);
+    for (int i = 0; i < 6; ++i) b.machine.accepted(0);
+    CHECK(b.machine.may_accept(0) == 5);
+    fail(0, ECONNABORTED);
+    CHECK(b.machine.may_accept(0) == 4);
+    fail(0, EAGAIN);
+    CHECK(b.machine.may_accept(0) == 0);
+    fail(1, EMFILE);
+    CHECK(b.machine.takes_rest());
+    CHECK_FALSE(b.machine.has_task());
+    CHECK(b.machine.next_due() == start + 1s);
+    SECTION("until none is left") { fail(3, EAGAIN); }
+    SECTION("until time is up") { b.machine.time_passed(start + 1s); }
+    SECTION("until there is no time at all") { b.machine.drain_begun(start, start); }
+    CHECK_FALSE(b.machine.takes_rest());
+    CHECK(b.machine.next_task() == gate_task::stop);
+    CHECK(b.machine.next_due() == never);
+}
+
 TEST_CASE("a_closed_gate_refuses_everyone_and_stays_closed", "[inbound]") {
     bench b(1, {.max_ready = 1});
     caller c, later;
     b.machine.waiter_came(c);
     b.machine.closed();
     CHECK(b.told(c, true) == errc::acceptor_closed);
-    b.machine.drain_begun();
+    b.machine.drain_begun(start + 1s, start);
     CHECK(b.machine.is_closed());
     b.machine.next_task();
     b.machine.waiter_came(later);

@@ -341,6 +341,38 @@ TEST_CASE("a_block_may_be_made_longer_shorter_endless_and_undone", "[inbound]") 
     CHECK(d.connect("2001:db8::2") == none);
 }
 
+TEST_CASE("a_block_of_newcomers_lets_those_ask_who_are_there", "[inbound]") {
+    door d;
+    CHECK(d.connect("192.0.2.1") == none);
+    d.block(d.tickets[0].group(), start + 10min, start, block_reach::newcomers);
+    CHECK(d.connect("192.0.2.1") == refuse_reason::blocked);
+    CHECK(d.request("192.0.2.1") == refuse_reason::blocked);  // of a client behind a proxy
+    CHECK(d.request(d.tickets[0]) == none);
+    d.block(d.tickets[0].group(), start + 10min, start);
+    CHECK(d.request(d.tickets[0]) == refuse_reason::blocked);
+}
+
+TEST_CASE("a_request_that_is_not_metered_spends_no_quota_and_needs_none", "[inbound]") {
+    door d{{.max_requests_per_group = 1}};
+    CHECK(d.connect("192.0.2.1") == none);
+    const auto free = [&](auto whose) { return d.request_offered(whose, start, metering::off).refused; };
+    const auto by_ticket = [&] { return d.request_offered(d.tickets[0], start, metering::off).refused; };
+    for (int i = 0; i < 5; ++i) {
+        CHECK(by_ticket() == none);
+        CHECK(free(address("192.0.2.1")) == none);
+    }
+    CHECK(d.request(d.tickets[0]) == none);
+    CHECK(d.request(d.tickets[0]) == refuse_reason::group_requests);
+    CHECK(by_ticket() == none);
+    CHECK(free(address("192.0.2.1")) == none);
+    // What keeps a group out does.
+    d.block(address("192.0.2.1"), start + 1h, start);
+    CHECK(by_ticket() == refuse_reason::blocked);
+    CHECK(free(address("192.0.2.1")) == refuse_reason::blocked);
+    d.access().deny(address("192.0.2.2"));
+    CHECK(free(address("192.0.2.2")) == refuse_reason::denied);
+}
+
 TEST_CASE("only_a_group_can_be_blocked", "[inbound]") {
     door d;
     CHECK(d.block(ip_block{"192.0.2.0/24"}, never, start) == block_result::not_a_group);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,12 +48,12 @@ struct noting_books {
         note("begun");
         return begins;
     }
-    admission_verdict request_offered() {
-        note("offered");
+    admission_verdict request_offered(metering counts) {
+        note(counts == metering::on ? "offered" : "offered:free");
         return {verdict.refused, verdict.retry_after, {}};
     }
-    admission_verdict request_offered(const ip_address& client) {
-        note("offered:" + client.to_string());
+    admission_verdict request_offered(const ip_address& client, metering counts) {
+        note((counts == metering::on ? "offered:" : "offered:free:") + client.to_string());
         return {verdict.refused, verdict.retry_after, {}};
     }
     void request_received() { note("received"); }
@@ -433,6 +434,54 @@ TEST_CASE("a_trusted_proxy_says_who_asks", "[inbound]") {
     other.run();
     other.come(named);
     CHECK(other.clients == std::vector<std::string>{"192.0.2.1"});
+}
+
+TEST_CASE("what_the_program_names_and_what_a_proxy_asks_itself_spends_no_quota", "[inbound]") {
+    const std::string proxy = "10.0.0.1";
+    http_options o;
+    o.unmetered_paths = {"/health", "/"};
+    const auto offer = [&](const std::string& from, const std::string& target, const std::string& fields = "") {
+        bench b(o, trusted_proxies({ip_block(proxy)}));
+        b.books.from.address = *ip_address::parse(from);
+        b.come(get(target, fields));
+        CHECK(b.clients.size() == 1);
+        const std::string told = b.told();
+        const std::size_t begin = told.find("offered");
+        return told.substr(begin, told.find(' ', begin) - begin) + " " + b.clients.front();
+    };
+    CHECK(offer("192.0.2.1", "/") == "offered:free 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/health") == "offered:free 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/health?deep=1") == "offered:free 192.0.2.1");
+    CHECK(offer("192.0.2.1", "http://test/health") == "offered:free 192.0.2.1");
+    CHECK(offer("192.0.2.1", "http://test?a") == "offered:free 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/health/") == "offered 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/healthy") == "offered 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/%68ealth") == "offered 192.0.2.1");
+    CHECK(offer("192.0.2.1", "/x?/health") == "offered 192.0.2.1");
+    // Nobody but a proxy asks for itself, and it says for whom it asks in one field only.
+    CHECK(offer(proxy, "/x") == "offered:free:10.0.0.1 10.0.0.1");
+    CHECK(offer(proxy, "/x", "Forwarded: for=192.0.2.1\r\n") == "offered:free:10.0.0.1 10.0.0.1");
+    CHECK(offer(proxy, "/x", "X-Forwarded-For: unknown\r\n") == "offered:10.0.0.1 10.0.0.1");
+    CHECK(offer(proxy, "/x", "X-Forwarded-For: \r\n") == "offered:10.0.0.1 10.0.0.1");
+    CHECK(offer(proxy, "/x", "X-Forwarded-For: 192.0.2.1\r\n") == "offered:192.0.2.1 192.0.2.1");
+    CHECK(offer(proxy, "/health", "X-Forwarded-For: 192.0.2.1\r\n") == "offered:free:192.0.2.1 192.0.2.1");
+    // And what is handed out is not mapped.
+    CHECK(offer(proxy, "/x", "X-Forwarded-For: ::ffff:192.0.2.1\r\n") == "offered:192.0.2.1 192.0.2.1");
+    CHECK(offer("::ffff:10.0.0.1", "/x", "X-Forwarded-For: 192.0.2.1\r\n") == "offered:192.0.2.1 192.0.2.1");
+    CHECK(offer("::ffff:192.0.2.7", "/x") == "offered 192.0.2.7");
+}
+
+TEST_CASE("paths_that_match_nothing_are_refused_by_name", "[inbound]") {
+    for (const char* path : {"", "health", "/health?", "*"}) {
+        http_options o;
+        o.unmetered_paths = {"/", path};
+        try {
+            validate(o);
+            FAIL("it is taken: " << path);
+        } catch (const std::invalid_argument& e) {
+            CHECK(std::string(e.what()).find("http_options::unmetered_paths") != std::string::npos);
+        }
+    }
 }
 
 TEST_CASE("a_server_that_leaves_ends_its_sessions_in_order", "[inbound]") {

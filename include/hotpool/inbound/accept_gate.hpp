@@ -21,8 +21,9 @@ namespace hotpool::inbound {
 /// What a gate asks of its driver for all listening sockets.
 enum class gate_task : std::uint8_t {
     none,
-    resume,  ///< ask `resumption_of` each how it goes on
-    stop,    ///< close them for good
+    resume,     ///< ask `resumption_of` each how it goes on
+    take_rest,  ///< accept who waits at each, as many as `may_accept` says, and close it behind them
+    stop,       ///< close them for good
 };
 
 /// How accepting goes on at one listening socket.
@@ -36,7 +37,7 @@ enum class accept_resumption : std::uint8_t {
 /// accepting pauses and goes on, and what callers are told when no connection is left for them.
 ///
 /// ```
-///   accepting --> draining --> closed      nothing is accepted but in the first
+///   accepting --> draining --> closed      in the second only who was there when it began
 ///   a listening socket: listening --> paused --> listening;  listening --> lost --> reopening --> listening or lost
 /// ```
 /// @tparam Waiter who waits for a connection, with a `list_hook`
@@ -111,6 +112,7 @@ public:
 
     /// How many may be accepted in this turn of the loop. Where none may, accepting is resumed later.
     std::size_t may_accept(std::size_t listener) noexcept {
+        if (is_draining()) return std::min(per_turn_, listeners_[listener].rest);
         if (!is_accepting() || listeners_[listener].state != listening) return 0;
         if (ready_.size() < max_ready_) return per_turn_;
         held_back_ = true;
@@ -118,13 +120,20 @@ public:
     }
     /// @return whether accepting had been put off since the last one
     bool accepted(std::size_t listener) noexcept {
-        const bool resumed = listeners_[listener].backoff.is_pausing();
-        listeners_[listener].backoff.accepted();
+        place& l = listeners_[listener];
+        const bool resumed = l.backoff.is_pausing();
+        l.backoff.accepted();
+        if (l.rest != 0 && --l.rest == 0) rest_taken();
         return resumed;
     }
     accept_answer accept_failed(std::size_t listener, const std::error_code& error, time_point now) noexcept {
         place& l = listeners_[listener];
         const accept_answer said = l.backoff.accept_failed(error);
+        if (is_draining() && l.rest != 0) {
+            l.rest = said.verdict == accept_verdict::go_on ? l.rest - 1 : 0;
+            rest_taken();
+            return said;
+        }
         if (said.verdict != accept_verdict::pause && said.verdict != accept_verdict::dead) return said;
         l.resume_at = base::after(now, said.pause);
         l.state = said.verdict == accept_verdict::dead ? lost : paused;
@@ -144,7 +153,7 @@ public:
     }
     void reopened(std::size_t listener, const std::error_code& error, time_point now) noexcept {
         // The driver may have found the old one closed when all were to be closed for good.
-        if (!is_accepting()) task_ = gate_task::stop;
+        if (!is_accepting() && !takes_rest()) task_ = gate_task::stop;
         place& l = listeners_[listener];
         if (!error) {
             l.state = listening;
@@ -158,21 +167,33 @@ public:
     // --- the end
 
     bool is_accepting() const noexcept { return condition_ == condition::accepting; }
+    bool is_draining() const noexcept { return condition_ == condition::draining; }
     bool is_closed() const noexcept { return condition_ == condition::closed; }
-    void drain_begun() noexcept {
+    /// Whom the system has accepted by now is still accepted: closing the listening sockets would reset him.
+    /// @param until the drain's end; of several the earliest counts. For a second at the longest
+    void drain_begun(time_point until, time_point now) noexcept {
         if (is_closed()) return;
+        rest_until_ = std::min({rest_until_, until, base::after(now, longest_rest)});
+        if (!is_draining())
+            for (place& l : listeners_)
+                if (l.state == listening || l.state == paused) l.rest = backlog_ + 1;  // of which systems hold one more
         condition_ = condition::draining;
-        task_ = gate_task::stop;
+        task_ = gate_task::take_rest;
+        if (rest_until_ <= now || !takes_rest()) give_rest_up();
+    }
+    /// Whether who waits at the listening sockets is still accepted, though the gate drains.
+    bool takes_rest() const noexcept {
+        return std::any_of(listeners_.begin(), listeners_.end(), [](const place& l) { return l.rest != 0; });
     }
     void closed() noexcept {
         condition_ = condition::closed;
-        task_ = gate_task::stop;
+        give_rest_up();
     }
     /// A drain had no more time for a connection.
     void drain_cut() noexcept { overdue_ = true; }
 
     /// @param all_gone whether no connection is left, and nobody was admitted who becomes one
-    bool has_drained(bool all_gone) const noexcept { return all_gone && !drainers_.empty(); }
+    bool has_drained(bool all_gone) const noexcept { return all_gone && !drainers_.empty() && !takes_rest(); }
     /// Who waited for that longest, and is the driver's then. Only if `has_drained`.
     drained next_drained() noexcept {
         return {drainers_.pop_front(), overdue_ ? make_error_code(errc::drain_timed_out) : std::error_code(),
@@ -182,12 +203,13 @@ public:
     // --- time and tasks
 
     time_point next_due() const noexcept {
-        time_point due = never;
+        time_point due = takes_rest() ? rest_until_ : never;
         for (const place& l : listeners_)
-            if (l.state == paused || l.state == lost) due = std::min(due, l.resume_at);
+            if (is_accepting() && (l.state == paused || l.state == lost)) due = std::min(due, l.resume_at);
         return due;
     }
     void time_passed(time_point now) noexcept {
+        if (rest_until_ <= now && takes_rest()) give_rest_up();
         for (place& l : listeners_) {
             if ((l.state != paused && l.state != lost) || l.resume_at > now) continue;
             l.state = l.state == lost ? reopening : listening;
@@ -209,12 +231,15 @@ private:
         accept_backoff backoff;
         listener_state state = listening;
         time_point resume_at{};
+        std::size_t rest = 0;  ///< so many may still be accepted while the gate drains
     };
     static constexpr duration shortest_pause = std::chrono::milliseconds(1);
+    static constexpr duration longest_rest = std::chrono::seconds(1);  // some turns of the loop, whatever else it does
 
     void limit(const acceptor_options& options) noexcept {
         max_ready_ = options.max_ready;
         per_turn_ = options.accepts_per_turn;
+        backlog_ = static_cast<std::size_t>(options.backlog);
     }
     void go_on() noexcept {
         if (is_accepting()) task_ = gate_task::resume;
@@ -222,19 +247,28 @@ private:
     void room_made() noexcept {
         if (std::exchange(held_back_, false)) go_on();
     }
+    void rest_taken() noexcept {
+        if (!takes_rest()) task_ = gate_task::stop;
+    }
+    void give_rest_up() noexcept {
+        for (place& l : listeners_) l.rest = 0;
+        task_ = gate_task::stop;
+    }
     /// What callers are told when no connection is left for them, if none will come.
     std::error_code nothing_more(bool more_may_come) const noexcept {
         if (is_closed()) return errc::acceptor_closed;
-        if (condition_ == condition::draining && !more_may_come) return errc::acceptor_draining;
+        if (is_draining() && !more_may_come && !takes_rest()) return errc::acceptor_draining;
         return unlistened_ ? make_error_code(errc::listener_lost) : std::error_code();
     }
 
     std::size_t max_ready_ = 0;
     std::size_t per_turn_ = 0;
+    std::size_t backlog_ = 0;
+    time_point rest_until_ = never;
     std::vector<place> listeners_;
     base::linked_list<Waiter> waiters_;
     base::linked_list<Drainer> drainers_;
-    base::linked_list<accepted_peer, ready_tag> ready_;
+    base::linked_list<accepted_peer, line_tag> ready_;
     condition condition_ = condition::accepting;
     gate_task task_ = gate_task::none;
     bool held_back_ = false;   // accepting waits for somebody to take a connection

@@ -27,8 +27,8 @@ struct admission_options {
     std::uint32_t max_connections_per_group = 10;
     /// Connections of all groups, half-open ones included. 0: no limit. Below the number of descriptors.
     std::size_t max_connections = 10'000;
-    /// Connections in their handshake, of all groups. 0: no limit. At 10 s each, silent clients hold it only by opening
-    /// 25 connections a second.
+    /// Connections in their handshake, of all groups. 0: no limit. An acceptor lets a newcomer take the place of another
+    /// then: in a flood of 1,000 connections a second a client has a quarter of a second for its handshake.
     std::size_t max_handshakes = 256;
     /// Requests of one group in a window. 0: no limit.
     std::uint32_t max_requests_per_group = 1000;

@@ -15,7 +15,7 @@ namespace hotpool::inbound {
 
 struct group_health_options {
     /// Errors of one group within `window` after which it is blocked: handshakes that fail, requests that break the
-    /// protocol or take too long. 0: none is. Above what an office behind one address makes on a bad day.
+    /// protocol or take too long; what closes before its first byte is none. 0: no group is blocked. Above what an office behind one address makes on a bad day.
     std::uint32_t errors_to_block = 100;
     /// Counted from a group's first error, and anew after it. More than 0, at most 366 days.
     duration window = std::chrono::seconds(60);
@@ -42,7 +42,7 @@ enum class group_verdict : std::uint8_t {
     block,  ///< for `block_for`, said once; its errors are forgotten
 };
 
-/// Counts the errors of groups, and says when one has made too many. Who blocks it is the admission.
+/// Counts the errors of groups, and says when one has made too many. Who blocks it is the admission, for newcomers.
 /// @threads distinct objects only
 /// @cost an error costs a logarithm of the groups that have some and an allocation or two, everything else nothing
 class group_health {

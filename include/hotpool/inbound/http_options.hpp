@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "hotpool/base/time.hpp"
 #include "hotpool/http/limits.hpp"
@@ -20,6 +22,10 @@ struct http_options {
     /// the one that has kept most for longest is ended (`close_reason::memory_limit`), with 503 where a request was coming;
     /// those that a handler works on are counted, and left alone. 0: no ceiling.
     std::size_t max_memory_bytes = std::size_t{256} * 1024 * 1024;
+
+    /// Paths whose requests spend no quota (`max_requests_per_group`), and are served when it is spent, such as `/health`
+    /// and `/metrics`: what is cheap to answer. Each is compared with the whole path as it comes, without its query.
+    std::vector<std::string> unmetered_paths{};
 
     /// In which field the acceptor's `admission_options::proxies` say who their clients are.
     forwarded_field proxy_field = forwarded_field::x_forwarded_for;
@@ -39,6 +45,10 @@ struct http_options {
 /// @errors throws `std::invalid_argument` naming the field and the rule
 inline void validate(const http_options& options) {
     options.limits.validate();
+    for (const std::string& path : options.unmetered_paths)
+        if (path.empty() || path.front() != '/' || path.find('?') != path.npos)
+            throw std::invalid_argument(
+                "hotpool::inbound::http_options::unmetered_paths must begin with / and have no query");
     if (options.drain_grace < duration::zero())
         throw std::invalid_argument("hotpool::inbound::http_options::drain_grace must not be negative");
     if (options.drain_retry_after < std::chrono::seconds::zero())

@@ -12,6 +12,19 @@
 
 namespace hotpool::inbound {
 
+/// The path of a request's target, at least `/`, still percent-encoded; empty for `*`.
+/// @param target as the request parser accepts it
+constexpr std::string_view path_of(std::string_view target) noexcept {
+    if (target == "*") return {};
+    if (target.front() != '/') {
+        const std::string_view behind = target.substr(target.find("://") + 3);
+        const std::size_t end = behind.find_first_of("/?");
+        target = end == behind.npos ? std::string_view() : behind.substr(end);
+    }
+    const std::string_view path = target.substr(0, target.find('?'));
+    return path.empty() ? std::string_view("/") : path;
+}
+
 /// A request line, fields and the body, whole, where they were received.
 /// @lifetime belongs to its connection and stays where it is until its `responder` has answered or is gone, be that after
 /// the handler has returned and on another thread; its views likewise. A copy of it is no more than another set of views
@@ -24,16 +37,12 @@ public:
     /// As it came: `/path?query`, an absolute URL, or `*` (OPTIONS).
     std::string_view target() const noexcept { return head_.target(text_); }
     /// The path of the target, at least `/`, still percent-encoded; empty for `*`.
-    std::string_view path() const noexcept {
-        const std::string_view rest = path_and_query();
-        const std::string_view path = rest.substr(0, rest.find('?'));
-        return path.empty() && target() != "*" ? std::string_view("/") : path;
-    }
+    std::string_view path() const noexcept { return path_of(target()); }
     /// What stands behind the target's first `?`; empty if there is none.
     std::string_view query() const noexcept {
-        const std::string_view rest = path_and_query();
-        const std::size_t mark = rest.find('?');
-        return mark == rest.npos ? std::string_view() : rest.substr(mark + 1);
+        const std::string_view whole = target();
+        const std::size_t mark = whole.find('?');
+        return mark == whole.npos ? std::string_view() : whole.substr(mark + 1);
     }
     /// 10 for HTTP/1.0, 11 for HTTP/1.1.
     unsigned version() const noexcept { return 10u + head_.version_minor; }
@@ -55,15 +64,6 @@ private:
     request(const http::request_head& head, std::string_view text, std::string_view body, const ip_endpoint& peer,
             const ip_address& client) noexcept
         : head_(head), text_(text), body_(body), peer_(peer), client_(client) {}
-
-    std::string_view path_and_query() const noexcept {
-        const std::string_view whole = target();
-        if (whole.front() == '/') return whole;
-        if (whole == "*") return {};
-        const std::string_view behind = whole.substr(whole.find("://") + 3);
-        const std::size_t end = behind.find_first_of("/?");
-        return end == behind.npos ? std::string_view() : behind.substr(end);
-    }
 
     http::request_head head_;
     std::string_view text_;

@@ -1,6 +1,7 @@
 // The machine of one HTTP connection: requests in, replies out, in order. No I/O, clock or lock.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -34,8 +35,8 @@ concept session_books = requires(B b, const ip_address& client, request_outcome 
     { b.peer() } -> std::convertible_to<const ip_endpoint&>;
     { b.request_begun() } -> std::same_as<close_reason>;
     { b.draining_for() } -> std::same_as<duration>;
-    { b.request_offered() } -> std::same_as<admission_verdict>;
-    { b.request_offered(client) } -> std::same_as<admission_verdict>;
+    { b.request_offered(metering::on) } -> std::same_as<admission_verdict>;
+    { b.request_offered(client, metering::on) } -> std::same_as<admission_verdict>;
     b.request_received();
     b.reply_progressed();
     { b.last_request() } -> std::same_as<close_reason>;
@@ -279,10 +280,18 @@ private:
     }
     template <class Books>
     admission_verdict offer(Books& books, const http::request_head& head) {
-        client_ = books.peer().address;
-        if (!proxies_.contains(client_)) return books.request_offered();
-        client_ = client_address(client_, head.fields(in_.head_text()), options_.proxy_field, proxies_);
-        return books.request_offered(client_);
+        const std::string_view text = in_.head_text();
+        metering counts = is_unmetered(head.target(text)) ? metering::off : metering::on;
+        client_ = books.peer().address.unmapped();
+        if (!proxies_.contains(client_)) return books.request_offered(counts);
+        // What a proxy asks for itself, such as whether the server is well, is nobody's request.
+        if (!head.fields(text).find(to_string(options_.proxy_field))) counts = metering::off;
+        client_ = client_address(client_, head.fields(text), options_.proxy_field, proxies_);
+        return books.request_offered(client_, counts);
+    }
+    bool is_unmetered(std::string_view target) const noexcept {
+        const auto& paths = options_.unmetered_paths;
+        return !paths.empty() && std::find(paths.begin(), paths.end(), path_of(target)) != paths.end();
     }
     template <class Books>
     session_task call(Books& books) {

@@ -28,8 +28,8 @@ class http_server;
 
 /// Listens, and hands out the connections that are admitted and through their handshake.
 ///
-/// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way,
-/// newcomers are refused until one ends, and no group has more than `max_connections_per_group` of them. Over TLS a
+/// Handshakes are bounded in number (`max_handshakes`) and time (`handshake_timeout`): once so many are under way, the
+/// oldest of the group that has most of them makes room for a newcomer (`half_open_line`). Over TLS a
 /// refused connection is closed without a word; over plain TCP `acceptor_services::refused` may say one.
 ///
 /// @tparam Server how accepted sockets become streams: `tcp_server`, `tls_server`, or a class of the same concept
@@ -93,6 +93,8 @@ public:
     }
 
     /// Stops listening and tells every connection (`connection::on_drain`), those in their handshake once they are open.
+    /// Whom the system has accepted by then is admitted too, and told; for a second, and no more than `backlog` for each
+    /// address. Who comes when `max_ready` wait is refused, and told why where there is TCP alone.
     /// They end in their own time; those that are left after `limit` are cut. Connections that have not been accepted
     /// yet are still handed out.
     /// @param limit from now on; of several drains the earliest end counts. 0 or less: they are cut at once
@@ -133,8 +135,11 @@ public:
 
     /// Ends the connections of a group, and refuses it new ones and requests, for that long.
     /// @param group one, or an address in it
+    /// @param reach with `newcomers` the connections that are there go on, as after a block for too many errors
     /// @errors throws `std::bad_alloc`; it is not blocked then
-    block_result block(const peer_group& group, duration span) { return core_->block(group, span); }
+    block_result block(const peer_group& group, duration span, block_reach reach = block_reach::everyone) {
+        return core_->block(group, span, reach);
+    }
     void unblock(const peer_group& group) { core_->unblock(group); }
     /// Runs `change(access_list&)`: who is denied, of those who connect from now on.
     /// @param change must not call the acceptor, whose lock is held meanwhile
