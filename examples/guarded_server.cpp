@@ -51,8 +51,10 @@ public:
         : files_(p.directory),
           plain_(io.get_executor(), options(p, p.port), {}, tell_refused()),
           tls_(io.get_executor(), options(p, p.tls_port), p.tls),
-          plain_server_(plain_, [this](const auto& r, auto answer) { serve(r, std::move(answer)); }),
-          tls_server_(tls_, [this](const auto& r, auto answer) { serve(r, std::move(answer)); }) {}
+          plain_server_(
+              plain_, [this](const auto& r, auto answer) { serve(r, std::move(answer)); }, http()),
+          tls_server_(
+              tls_, [this](const auto& r, auto answer) { serve(r, std::move(answer)); }, http()) {}
 
     std::uint16_t port() const { return plain_.port(); }
     std::uint16_t tls_port() const { return tls_.port(); }
@@ -77,6 +79,8 @@ private:
     static inbound::acceptor_options options(const plan& p, std::uint16_t port) {
         return {.addresses = {"127.0.0.1"}, .port = port, .admission = p.admission, .life = {.idle_timeout = 60s}};
     }
+    /// Who looks after the server's health spends nobody's quota.
+    static inbound::http_options http() { return {.unmetered_paths = {"/health", "/metrics"}}; }
     static plain_acceptor::services_type tell_refused() {
         plain_acceptor::services_type services;
         services.refused = inbound::http_refusal();
@@ -171,7 +175,7 @@ int show_yourself() {
     const support::certificate own = support::make_certificate();
     plan p{.tls = {.certificate_pem = own.pem, .private_key_pem = own.key_pem},
            .directory = directory,
-           .admission = {.max_requests_per_group = 4}};
+           .admission = {.max_requests_per_group = 2}};
     guarded_server server(io, p);
     bool good = false;
     asio::co_spawn(io, show_all(server, own.pem), [&](std::exception_ptr failure, bool as_it_should) {

@@ -123,6 +123,7 @@ want_command python3 python3
 want_header boost/beast/http.hpp libboost-dev
 want_header nlohmann/json.hpp nlohmann-json3-dev
 want_command node nodejs
+want_command wrk wrk
 want_file /usr/share/nodejs/ws node-ws
 install_wanted
 
