@@ -24,12 +24,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct over_tcp {
+struct tunnel_tcp {
     using transport = tcp_transport;
     static loopback_server serve(loopback_server::script each) { return loopback_server(std::move(each)); }
     static tcp_options options(const proxy_options& proxy) { return {.proxy = proxy}; }
 };
-struct over_tls {
+struct tunnel_tls {
     using transport = tls_transport;
     static loopback_server serve(loopback_server::script each) {
         return loopback_server({.own = test_root().issue()}, std::move(each));
@@ -82,7 +82,7 @@ const std::string established = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("proxy_the_origin_is_reached_through_it_and_hears_nothing_of_it", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_the_origin_is_reached_through_it_and_hears_nothing_of_it", "", tunnel_tcp, tunnel_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const bool split = GENERATE(false, true);
     const connect_proxy proxy({.answer = "HTTP/1.1 100 Continue\r\n\r\n" + established, .byte_by_byte = split});
@@ -101,7 +101,7 @@ TEMPLATE_TEST_CASE("proxy_the_origin_is_reached_through_it_and_hears_nothing_of_
     CHECK(proxy.heads()[0] == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy_one_that_wants_credentials_gets_them_and_only_it", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_wants_credentials_gets_them_and_only_it", "", tunnel_tcp, tunnel_tls) {
     std::atomic<int> served = 0;
     loopback_server origin_server = TestType::serve([&served](server_connection& c) {
         ++served;
@@ -128,7 +128,7 @@ TEMPLATE_TEST_CASE("proxy_one_that_wants_credentials_gets_them_and_only_it", "",
     CHECK(proxy.heads().size() == 3);
 }
 
-TEMPLATE_TEST_CASE("proxy_every_answer_but_a_2xx_alone_has_its_error", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_every_answer_but_a_2xx_alone_has_its_error", "", tunnel_tcp, tunnel_tls) {
     const auto answer = [](std::string text, bool split = false) {
         return verdict<TestType>(
             proxy_manner{.answer = std::move(text), .ending = proxy_ending::stall, .byte_by_byte = split});
@@ -146,7 +146,7 @@ TEMPLATE_TEST_CASE("proxy_every_answer_but_a_2xx_alone_has_its_error", "", over_
     CHECK(answer("HTTP/1.1 200 OK\r\nX: " + std::string(50'000, 'x')) == errc::proxy_bad_response);
 }
 
-TEMPLATE_TEST_CASE("proxy_one_that_hangs_up_before_its_answer_is_complete_has_closed", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_hangs_up_before_its_answer_is_complete_has_closed", "", tunnel_tcp, tunnel_tls) {
     const auto after = [](std::string text, proxy_ending ending) {
         return verdict<TestType>(proxy_manner{.answer = std::move(text), .ending = ending});
     };
@@ -161,7 +161,7 @@ TEMPLATE_TEST_CASE("proxy_one_that_hangs_up_before_its_answer_is_complete_has_cl
     CHECK(after("HTTP/1.1 403 No\r\n\r\n", proxy_ending::close) == errc::proxy_refused);
 }
 
-TEMPLATE_TEST_CASE("proxy_the_openings_deadline_holds_while_it_is_silent_or_slow", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_the_openings_deadline_holds_while_it_is_silent_or_slow", "", tunnel_tcp, tunnel_tls) {
     const auto answer = [](std::string text, proxy_ending ending) {
         const auto started = clock_type::now();
         const std::error_code error =
@@ -175,7 +175,7 @@ TEMPLATE_TEST_CASE("proxy_the_openings_deadline_holds_while_it_is_silent_or_slow
     CHECK(answer("HTTP/1.1 200 OK\r\n", proxy_ending::drip) == errc::proxy_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy_one_that_cannot_be_reached_is_not_taken_for_the_origin", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_one_that_cannot_be_reached_is_not_taken_for_the_origin", "", tunnel_tcp, tunnel_tls) {
     CHECK(verdict<TestType>(proxy_options{.host = "127.0.0.1", .port = closed_port()}) == errc::proxy_unreachable);
     net::io_context io;
     const black_hole hole(io);
@@ -184,7 +184,7 @@ TEMPLATE_TEST_CASE("proxy_one_that_cannot_be_reached_is_not_taken_for_the_origin
 }
 
 TEMPLATE_TEST_CASE("proxy_cancelled_while_it_is_silent_an_opening_completes_once_and_leaves_no_descriptor", "",
-                   over_tcp, over_tls) {
+                   tunnel_tcp, tunnel_tls) {
     const connect_proxy proxy({.answer = "HTTP/1.1 200", .ending = proxy_ending::stall});
     settled_context io;
     const typename TestType::transport transport({"127.0.0.1", "443"}, TestType::options(proxy.options()));
@@ -214,14 +214,14 @@ TEST_CASE("proxy_the_origins_name_is_its_own_to_resolve_tls_asks_for_it_and_veri
     });
     const connect_proxy proxy;
     net::io_context io;
-    auto opened = open(io, tls_transport({"origin.invalid", named.port()}, over_tls::options(proxy.options())));
+    auto opened = open(io, tls_transport({"origin.invalid", named.port()}, tunnel_tls::options(proxy.options())));
     REQUIRE_FALSE(opened.error);
     CHECK(read_exactly(io, *opened.stream, 1) == "!");
     CHECK(asked_for == "origin.invalid");
     CHECK(proxy.heads().at(0).starts_with("CONNECT origin.invalid:" + named.port() + " HTTP/1.1\r\n"));
 
     // The proxy's own name is no excuse for an origin's certificate.
-    opened = open(io, tls_transport({"127.0.0.1", named.port()}, over_tls::options(proxy.options())));
+    opened = open(io, tls_transport({"127.0.0.1", named.port()}, tunnel_tls::options(proxy.options())));
     CHECK(opened.error == errc::certificate_host_mismatch);
 }
 
@@ -229,14 +229,14 @@ TEST_CASE("proxy_an_origin_that_closes_behind_the_tunnel_has_its_own_error") {
     loopback_server rude([](server_connection&) {});
     const connect_proxy proxy;
     net::io_context io;
-    const auto opened = open(io, tls_transport({"127.0.0.1", rude.port()}, over_tls::options(proxy.options())));
+    const auto opened = open(io, tls_transport({"127.0.0.1", rude.port()}, tunnel_tls::options(proxy.options())));
     CHECK(opened.error == errc::handshake_closed);
     loopback_server silent([](server_connection& c) { c.stay(); });
-    const auto late = open(io, tls_transport({"127.0.0.1", silent.port()}, over_tls::options(proxy.options())), 50ms);
+    const auto late = open(io, tls_transport({"127.0.0.1", silent.port()}, tunnel_tls::options(proxy.options())), 50ms);
     CHECK(late.error == errc::handshake_timed_out);
 }
 
-TEMPLATE_TEST_CASE("proxy_an_ipv6_origin_is_named_in_brackets_an_ipv6_proxy_is_reached", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_an_ipv6_origin_is_named_in_brackets_an_ipv6_proxy_is_reached", "", tunnel_tcp, tunnel_tls) {
     loopback_server origin_server = TestType::serve(echo);
     const connect_proxy proxy({}, "::1");
     net::io_context io;
@@ -248,7 +248,7 @@ TEMPLATE_TEST_CASE("proxy_an_ipv6_origin_is_named_in_brackets_an_ipv6_proxy_is_r
     CHECK(proxy.heads().at(0) == "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n");
 }
 
-TEMPLATE_TEST_CASE("proxy_bad_options_are_refused_where_the_transport_is_made", "", over_tcp, over_tls) {
+TEMPLATE_TEST_CASE("proxy_bad_options_are_refused_where_the_transport_is_made", "", tunnel_tcp, tunnel_tls) {
     using transport = typename TestType::transport;
     const auto make = [](const proxy_options& proxy) { transport({"127.0.0.1", "80"}, TestType::options(proxy)); };
     make({});

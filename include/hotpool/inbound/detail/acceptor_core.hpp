@@ -99,6 +99,7 @@ public:
         return w;
     }
     void drain(duration limit, drain_waiter& w) {
+        this->drain_begins();
         this->tell([&](time_point now) {
             machine_.drain_requested(w, limit, now);
             if (w.link_to_me) w.link_to_me->waiting = &w;

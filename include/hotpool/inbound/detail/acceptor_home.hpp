@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "hotpool/base/ip_address.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/inbound/admission_verdict.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/inbound_counters.hpp"
@@ -32,11 +33,23 @@ public:
     virtual admission_verdict request_offered(State& c, const ip_address* client, metering counts) = 0;
     virtual admission_verdict client_named(State& c, const ip_address& client) = 0;
 
+    void drain_begins() noexcept {
+        duration::rep none = 0;
+        drain_began_.compare_exchange_strong(none, clock_type::now().time_since_epoch().count());
+    }
+    /// Once it has begun.
+    duration draining_for() const noexcept {
+        return clock_type::now() - time_point(duration(drain_began_.load(std::memory_order_relaxed)));
+    }
+
     std::atomic<std::uint64_t> bytes_in{0};
     std::atomic<std::uint64_t> bytes_out{0};
 
 protected:
     ~acceptor_home() = default;
+
+private:
+    std::atomic<duration::rep> drain_began_{0};  // since the clock's start; 0: not yet
 };
 
 }  // namespace hotpool::inbound::detail

@@ -175,8 +175,8 @@ public:
 
     /// Whether the server is draining: the connection should end as soon as its protocol allows.
     bool draining() const noexcept { return state_ != nullptr && state_->draining(); }
-    /// For how long it has been, as far as this connection was told; zero if it is not.
-    duration draining_for() const noexcept { return state_ == nullptr ? duration::zero() : state_->draining_for(); }
+    /// For how long it has been; zero if it is not.
+    duration draining_for() const noexcept { return draining() ? state_->home->draining_for() : duration::zero(); }
     /// Run once when the server begins to drain, or at once if it has begun. The connection is not ended by that: it
     /// may go on until the drain's limit.
     /// @errors throws `std::bad_alloc`, nothing has changed then

@@ -6,9 +6,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
-#include "hotpool/base/time.hpp"
+#include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/io/executors.hpp"
 #include "hotpool/io/reserved_memory.hpp"
@@ -24,6 +25,9 @@ template <class State>
 class connection_hooks {
 public:
     using hook_type = std::function<void()>;
+    /// What is said last to a peer whose request is cut by a limit, in the words of the program's protocol.
+    /// @lifetime what it returns stays for ever
+    using last_words = std::string_view (*)(close_reason);
 
     /// @errors throws `std::bad_alloc`, nothing has changed then
     void on_drain(hook_type hook) {
@@ -32,7 +36,7 @@ public:
             const std::lock_guard lock(state().hooks_mutex());
             if (!state().takes_hooks()) return;
             made().drain.swap(hook);
-            told = draining_since_ != never;
+            told = draining_;
         }
         if (told) post(&connection_hooks::run_drain_hook);
     }
@@ -46,7 +50,7 @@ public:
     void tell_draining() {
         {
             const std::lock_guard lock(state().hooks_mutex());
-            draining_since_ = clock_type::now();
+            draining_ = true;
             if (kept_ == nullptr || !kept_->drain) return;
         }
         post(&connection_hooks::run_drain_hook);
@@ -58,6 +62,11 @@ public:
         const std::lock_guard lock(state().hooks_mutex());
         if (state().takes_hooks()) made().stir.swap(hook);
     }
+    /// @errors throws `std::bad_alloc`, nothing has changed then
+    void set_last_words(last_words words) {
+        const std::lock_guard lock(state().hooks_mutex());
+        if (state().takes_hooks()) made().words = words;
+    }
     /// @errors as `tell_draining`
     void tell_ping() {
         {
@@ -68,11 +77,7 @@ public:
     }
     bool draining() const noexcept {
         const std::lock_guard lock(state().hooks_mutex());
-        return draining_since_ != never;
-    }
-    duration draining_for() const noexcept {
-        const std::lock_guard lock(state().hooks_mutex());
-        return draining_since_ == never ? duration::zero() : clock_type::now() - draining_since_;
+        return draining_;
     }
 
 protected:
@@ -82,6 +87,7 @@ protected:
         hook_type drain;
         std::shared_ptr<const hook_type> ping;
         hook_type stir;
+        last_words words = nullptr;
         std::atomic<bool> stirred{false};  // a post is on its way
         reserve_type posts;
     };
@@ -92,6 +98,10 @@ protected:
     /// None will run any more, but for the last one of `tell_ended`. Under the lock; what is returned is to end under none,
     /// since a hook often keeps what has the handle.
     spent_type take_hooks() noexcept { return std::exchange(kept_, nullptr); }
+    /// Under the lock.
+    std::string_view words_for(close_reason why) const noexcept {
+        return kept_ == nullptr || kept_->words == nullptr ? std::string_view() : kept_->words(why);
+    }
     void tell_stir() noexcept {
         spent_type kept;
         {
@@ -164,7 +174,7 @@ private:
 
     // Under the connection's lock.
     spent_type kept_;  // null while there are none
-    time_point draining_since_ = never;
+    bool draining_ = false;
 };
 
 }  // namespace hotpool::inbound::detail

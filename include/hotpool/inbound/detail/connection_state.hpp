@@ -164,14 +164,6 @@ public:
         return true;
     }
 
-    /// What is said last to a peer whose request is cut by a limit, in the words of the program's protocol.
-    /// @lifetime what it returns stays for ever
-    using last_words = std::string_view (*)(close_reason);
-    void set_last_words(last_words words) noexcept {
-        const std::lock_guard lock(mutex_);
-        last_words_ = words;
-    }
-
     /// Says goodbye and fails what is under way with `error`. `op` then reads away what still comes, and its completion
     /// ends the connection, as it does at once during the handshake; a second one only waits for that.
     /// @param request_cut by `none`, or the limit that cuts a request
@@ -193,7 +185,7 @@ public:
                 spent = this->take_hooks();
                 stream_.end_writing();
             } else if (stage_ == stage::lingering && !places_.is_taken(io_want::write)) {
-                places_.put(op, io_want::write, io_want::none, serial);
+                places_.put(op, io_want::write, serial);
                 return;
             } else {
                 op.outcome = {.error = stage_ == stage::lingering ? errc::exchange_in_progress : std::error_code()};
@@ -275,7 +267,7 @@ private:
             op.outcome = {.error = std::make_error_code(std::errc::not_enough_memory)};
             return false;
         }
-        places_.put(op, direction, op.outcome.want, serial);
+        places_.put(op, direction, serial);
         return true;
     }
     /// False where there is no memory to wait with.
@@ -293,8 +285,8 @@ private:
     }
     /// As far as the system takes them; not into the middle of something else.
     void say_last_words(close_reason why) noexcept {
-        if (last_words_ == nullptr || write_cut_ || places_.is_taken(io_want::write)) return;
-        const std::string_view words = last_words_(why);
+        if (write_cut_ || places_.is_taken(io_want::write)) return;
+        const std::string_view words = this->words_for(why);
         if (!words.empty()) account(stream_.try_write(net::buffer(words)), io_want::write);
     }
     hotpool::detail::peer_presence look() noexcept {
@@ -383,10 +375,9 @@ private:
     ending how_ = ending::orderly;
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
-    bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
-    bool heard_ = false;   // a byte of the peer's has come
-    bool busy_ = false;    // its handshake is running
-    last_words last_words_ = nullptr;
+    bool arming_ = false;     // a wait is about to begin: its handler that ends now says nothing of the context
+    bool heard_ = false;      // a byte of the peer's has come
+    bool busy_ = false;       // its handshake is running
     bool watching_ = false;   // the stir hook is to hear of what comes
     bool write_cut_ = false;  // what TLS began to write must be written on, and nobody will
     union {

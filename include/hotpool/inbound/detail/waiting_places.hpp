@@ -74,9 +74,9 @@ public:
     using taken_type = taken_waiters<Stream>;
 
     bool is_taken(io_want direction) const noexcept { return places_[index_of(direction)].op != nullptr; }
-    /// @param want what is to happen before it is tried again; none: it only waits to be taken
-    void put(waiter_type& op, io_want direction, io_want want, std::uint64_t serial) noexcept {
-        places_[index_of(direction)] = {&op, want, serial};
+    /// What it wants to happen before it is tried again its outcome says; none: it only waits to be taken.
+    void put(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
+        places_[index_of(direction)] = {&op, serial};
     }
     /// The operation with this serial, which fails with `error`; null if it is not there any more.
     /// @param direction set to that of its place
@@ -104,12 +104,12 @@ public:
         for (const io_want direction : {io_want::read, io_want::write}) {
             place& p = places_[index_of(direction)];
             // TLS may read in order to write: who waits for the other direction may have been helped on, too.
-            if (p.op == nullptr || p.want == io_want::none || (p.want != ready && p.want == direction)) continue;
+            const io_want wanted = p.op == nullptr ? io_want::none : p.op->outcome.want;
+            if (wanted == io_want::none || (wanted != ready && wanted == direction)) continue;
             attempt(*p.op, direction);
-            p.want = p.op->outcome.want;
-            if (p.want == io_want::none)
+            if (const io_want wants = p.op->outcome.want; wants == io_want::none)
                 taken.add(std::exchange(p.op, nullptr));
-            else if (!arm(p.want))
+            else if (!arm(wants))
                 taken.add(take_from(direction, std::make_error_code(std::errc::not_enough_memory)));
         }
         return taken;
@@ -118,7 +118,6 @@ public:
 private:
     struct place {
         waiter_type* op = nullptr;
-        io_want want = io_want::none;
         std::uint64_t serial = 0;
     };
 
