@@ -1,4 +1,5 @@
 // Who waits at a connection, and that nobody is forgotten.
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -28,13 +29,18 @@ struct waiter final : peer_waiter<no_stream> {
     bool throws = false;
 };
 
+void put(waiting_places<no_stream>& places, waiter& w, io_want direction, io_want wants, std::uint64_t serial) {
+    w.outcome.want = wants;
+    places.put(w, direction, serial);
+}
+
 }  // namespace
 
 TEST_CASE("a_place_is_taken_once", "[inbound]") {
     waiting_places<no_stream> places;
     waiter reads, writes;
-    places.put(reads, io_want::read, io_want::read, 1);
-    places.put(writes, io_want::write, io_want::write, 2);
+    put(places, reads, io_want::read, io_want::read, 1);
+    put(places, writes, io_want::write, io_want::write, 2);
     CHECK(places.is_taken(io_want::read));
     io_want direction{};
     CHECK(places.take(3, errc::cancelled, direction) == nullptr);
@@ -72,8 +78,8 @@ TEST_CASE("readiness_helps_on_who_waits_for_it", "[inbound]") {
         CAPTURE(r.sentence);
         waiting_places<no_stream> places;
         waiter reads, writes;
-        places.put(reads, read, r.read_wants, 1);
-        places.put(writes, write, r.write_wants, 2);
+        put(places, reads, read, r.read_wants, 1);
+        put(places, writes, write, r.write_wants, 2);
         places.became_ready(r.ready, attempt, [](io_want) { return true; }).complete(delivery::dispatched);
         CHECK(reads.completed == r.reads);
         CHECK(writes.completed == r.writes);
@@ -87,7 +93,7 @@ TEST_CASE("who_must_wait_again_stays_and_who_cannot_is_told", "[inbound]") {
     const auto attempt = [&](peer_waiter<no_stream>& w, io_want) { w.attempt(s); };
     waiting_places<no_stream> places;
     waiter w(io_want::write);  // waits for room before it can read on
-    places.put(w, io_want::read, io_want::read, 1);
+    put(places, w, io_want::read, io_want::read, 1);
     io_want armed = io_want::none;
     const auto arm = [&](io_want want) {
         armed = want;
@@ -107,8 +113,8 @@ TEST_CASE("a_handler_that_throws_leaves_the_other_to_be_called", "[inbound]") {
     waiter reads, writes;
     reads.throws = true;
     writes.throws = GENERATE(false, true);
-    places.put(reads, io_want::read, io_want::read, 1);
-    places.put(writes, io_want::write, io_want::write, 2);
+    put(places, reads, io_want::read, io_want::read, 1);
+    put(places, writes, io_want::write, io_want::write, 2);
     CHECK_THROWS_AS(places.take_all(errc::cancelled).complete(delivery::dispatched), std::runtime_error);
     CHECK(reads.completed == 1);
     CHECK(writes.completed == 1);
