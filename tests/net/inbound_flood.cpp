@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 
 #include "support/inbound_test.hpp"
 
@@ -60,11 +61,14 @@ TEST_CASE("silent_clients_do_not_exhaust_the_handshakes", "[inbound][flood]") {
     echo_server<accept_tls> server(options);
     std::vector<client_socket> silent;
     for (int i = 0; i < 20; ++i) silent.emplace_back(server.port());
-    REQUIRE(eventually([&] { return server.refused(refuse_reason::half_open) == 15; }));
+    REQUIRE(eventually([&] { return server.closed(close_reason::half_open) == 15; }));
     CHECK(server.acceptor.stats().now.half_open() == 5);
+    CHECK(server.refused(refuse_reason::half_open) == 0);
+    CHECK(serves(server));  // in place of a sixteenth
+    CHECK(server.closed(close_reason::half_open) == 16);
     for (client_socket& c : silent) CHECK(c.wait_for_end() != peer_end::timed_out);
-    CHECK(eventually([&] { return server.closed(close_reason::handshake_timed_out) == 5; }));
-    CHECK(server.acceptor.stats().total.handshake_failures_for(errc::handshake_timed_out) == 5);
+    CHECK(eventually([&] { return server.closed(close_reason::handshake_timed_out) == 4; }));
+    CHECK(server.acceptor.stats().total.handshake_failures_for(errc::handshake_timed_out) == 4);
     CHECK(serves(server));
 }
 
@@ -142,7 +146,7 @@ TEST_CASE("clients_that_leave_in_any_state_of_tls_are_accounted", "[inbound][flo
         ERR_clear_error();
         return std::string(bytes, static_cast<std::size_t>(size));
     }();
-    int expected = 0;
+    std::uint64_t failed = 0, unused = 0;
     for (const bool reset : {false, true})
         for (const std::string& said : {std::string(), hello.substr(0, 3), hello.substr(0, hello.size() / 2), hello,
                                         std::string("GET / HTTP/1.1\r\n\r\n"), std::string(1000, '\0')}) {
@@ -153,9 +157,11 @@ TEST_CASE("clients_that_leave_in_any_state_of_tls_are_accounted", "[inbound][flo
                 client.reset();
             else
                 client.close();
-            ++expected;
-            REQUIRE(eventually(
-                [&] { return server.closed(close_reason::handshake_failed) == static_cast<std::uint64_t>(expected); }));
+            ++(said.empty() ? unused : failed);
+            REQUIRE(eventually([&] {
+                return server.closed(close_reason::handshake_failed) == failed &&
+                       server.closed(close_reason::unused) == unused;
+            }));
             CHECK(server.is_spent());
         }
     CHECK(server.service->accepted == 0);
@@ -298,6 +304,78 @@ TEST_CASE("a_group_that_makes_too_many_errors_is_kept_out_for_a_time", "[inbound
     CHECK(serves(server));
     CHECK(eventually([&] { return events[inbound_event_kind::group_recovered] == 1; }));
     CHECK(serves(server, "127.0.0.2"));
+}
+
+TEMPLATE_TEST_CASE("a_look_at_the_port_harms_nobody_behind_the_same_address", "[inbound][flood]", accept_tcp,
+                   accept_tls) {
+    event_counter events;
+    typename TestType::acceptor_type::services_type services;
+    services.listener = events.listener();
+    inbound::acceptor_options options;
+    options.alarm.min_events = 10;
+    echo_server<TestType> server(options, services);
+    client_socket good = server.connect();
+    for (int i = 0; i < 200; ++i) {
+        client_socket look(server.port());
+        if (i % 2 == 0) look.reset();
+    }
+    REQUIRE(eventually([&] { return server.closed(close_reason::unused) == 200; }));
+    CHECK(events[inbound_event_kind::handshake_failed] == 0);
+    CHECK(events[inbound_event_kind::group_blocked] == 0);
+    CHECK(events[inbound_event_kind::alarm_raised] == 0);
+    for (const std::uint64_t n : server.acceptor.stats().total.handshake_failures) CHECK(n == 0);
+    CHECK((good.write("well") && good.read_exactly(4) == "well"));
+    CHECK(serves(server));
+}
+
+TEST_CASE("who_behaves_goes_on_while_the_group_is_kept_out", "[inbound][flood]") {
+    event_counter events;
+    inbound::tls_acceptor::services_type services;
+    services.listener = events.listener();
+    inbound::acceptor_options options;
+    options.health = {.errors_to_block = 3, .block_for = 1h};
+    echo_server<accept_tls> server(options, services);
+    client_socket good = server.connect();
+    for (int i = 0; i < 3; ++i) {
+        client_socket client(server.port());
+        client.write("not TLS at all");
+        client.wait_for_end();
+    }
+    REQUIRE(eventually([&] { return events[inbound_event_kind::group_blocked] == 1; }));
+    CHECK((good.write("well") && good.read_exactly(4) == "well"));
+    CHECK_FALSE(serves(server));
+    CHECK(server.refused(refuse_reason::blocked) == 1);
+    // The program's own block ends it, unless it says otherwise.
+    const ip_address here = *ip_address::parse("127.0.0.1");
+    server.acceptor.block(here, 1h, inbound::block_reach::newcomers);
+    CHECK((good.write("well") && good.read_exactly(4) == "well"));
+    server.acceptor.block(here, 1h);
+    CHECK(good.wait_for_end() == peer_end::closed);
+    CHECK(eventually([&] { return server.closed(close_reason::group_blocked) == 1; }));
+}
+
+TEST_CASE("good_clients_get_through_a_flood_of_silent_ones", "[inbound][flood]") {
+    inbound::acceptor_options options;
+    options.admission.max_handshakes = 32;
+    options.admission.max_connections_per_group = 10;
+    echo_server<accept_tls> server(options);
+    std::atomic<bool> over{false};
+    std::thread flood([&] {
+        std::deque<client_socket> silent;
+        for (int i = 0; !over; ++i) {
+            const std::string from = "127.0." + std::to_string(1 + i / 200 % 200) + '.' + std::to_string(1 + i % 200);
+            silent.emplace_back(server.port(), "127.0.0.1", from.c_str());
+            if (silent.size() > 200) silent.pop_front();
+            std::this_thread::sleep_for(200us);
+        }
+    });
+    REQUIRE(eventually([&] { return server.closed(close_reason::half_open) > 0; }));
+    int served = 0;
+    for (int i = 0; i < 50; ++i) served += serves(server);
+    over = true;
+    flood.join();
+    CHECK(served == 50);
+    CHECK(server.refused(refuse_reason::half_open) == 0);
 }
 
 TEST_CASE("a_trusted_proxy_is_not_kept_out_for_what_comes_through_it", "[inbound][flood]") {

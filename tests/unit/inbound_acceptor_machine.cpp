@@ -69,6 +69,7 @@ struct bench {
                 add(std::string(tasks[static_cast<int>(next.action.task)]) +
                     (next.action.reason != close_reason::none ? std::string(":") + to_string(next.action.reason) : ""));
             }
+            if (next.to_go) add("go");
             if (next.answer.waiter) add(next.answer.connection ? "answer" : "answer:" + next.answer.error.message());
             if (next.drained.drainer) add(next.drained.error ? "drained:late" : "drained:");
             if (next.listeners == gate_task::stop) add("stop");
@@ -208,13 +209,16 @@ TEST_CASE("a_group_that_fails_too_often_is_kept_out_for_a_time", "[inbound]") {
         b.machine.handshake_failed(*bad, errc::handshake_failed, b.now);
         b.machine.ended(*bad, close_reason::handshake_failed, b.now);
     }
-    CHECK(b.orders() ==
-          "handshake_failed connection_ended handshake_failed group_blocked connection_ended "
-          "close:group_blocked");
+    CHECK(b.orders() == "handshake_failed connection_ended handshake_failed group_blocked connection_ended");
     CHECK(b.machine.stats().blocked_groups == 1);
     CHECK(b.connect() == nullptr);
+    // Who is there, and behaves, goes on.
+    CHECK(good.state() == life_state::open);
+    CHECK(b.machine.request_offered(good, nullptr, metering::on, b.now).admitted());
+    const ip_address same = good.peer.address;
+    CHECK(b.machine.request_offered(good, &same, metering::on, b.now).refused == refuse_reason::blocked);
     b.open("192.0.2.2");
-    b.machine.ended(good, close_reason::group_blocked, b.now);
+    b.machine.ended(good, close_reason::finished, b.now);
     b.orders();
     SECTION("until that is over") {
         CHECK(b.after(29s).empty());
@@ -234,6 +238,70 @@ TEST_CASE("a_group_that_fails_too_often_is_kept_out_for_a_time", "[inbound]") {
     CHECK(b.machine.stats().blocked_groups == 0);
 }
 
+TEST_CASE("what_leaves_before_its_first_byte_is_no_error", "[inbound]") {
+    acceptor_options o = options();
+    o.alarm.min_events = 1;
+    bench b(o);
+    accepted_peer& good = b.open();
+    for (int i = 0; i < 100; ++i) {
+        accepted_peer* const looked = b.connect("192.0.2.1", i % 2 == 0);
+        REQUIRE(looked != nullptr);
+        if (i % 2 != 0) b.machine.opened(*looked, false, b.now);
+        b.machine.ended(*looked, close_reason::unused, b.now);
+    }
+    CHECK(b.machine.stats().total.closed_for(close_reason::unused) == 100);
+    for (const std::uint64_t n : b.machine.stats().total.handshake_failures) CHECK(n == 0);
+    CHECK(b.machine.stats().blocked_groups == 0);
+    CHECK_FALSE(b.machine.stats().alarm);
+    CHECK(good.state() == life_state::open);
+    CHECK(b.orders().find("handshake_failed") == std::string::npos);
+}
+
+TEST_CASE("a_connection_that_is_never_used_is_no_error_a_request_that_takes_too_long_is", "[inbound]") {
+    bench b;
+    const bool asks = GENERATE(false, true);
+    for (int i = 0; i < 2; ++i) {
+        accepted_peer& c = b.open();
+        b.machine.request_awaited(c, b.now);
+        if (asks) CHECK(b.machine.request_begun(c, b.now) == close_reason::none);
+        b.machine.ended(c, close_reason::request_timed_out, b.now);
+    }
+    CHECK(b.machine.stats().blocked_groups == (asks ? 1u : 0u));
+}
+
+TEST_CASE("a_block_by_the_program_ends_who_is_there_unless_it_says_otherwise", "[inbound]") {
+    bench b;
+    accepted_peer& one = b.open();
+    b.orders();
+    const peer_group group(one.peer.address);
+    CHECK(b.machine.block_requested(group, 1h, block_reach::newcomers, b.now) == block_result::blocked);
+    CHECK(b.orders() == "group_blocked");
+    CHECK(b.connect() == nullptr);
+    CHECK(b.machine.request_offered(one, nullptr, metering::on, b.now).admitted());
+    CHECK(b.machine.block_requested(group, 1h, block_reach::everyone, b.now) == block_result::blocked);
+    CHECK(b.orders() == "connection_refused group_blocked close:group_blocked");
+    CHECK(b.machine.request_offered(one, nullptr, metering::on, b.now).refused == refuse_reason::blocked);
+    // Errors of those who are on their way out make it neither shorter nor milder.
+    for (int i = 0; i < 5; ++i) b.machine.handshake_failed(one, errc::handshake_failed, b.now);
+    CHECK(b.machine.admission().status(one.peer.address, b.now).blocked_until == b.now + 1h);
+}
+
+TEST_CASE("addresses_that_are_handed_out_are_not_mapped", "[inbound]") {
+    acceptor_options o = options();
+    o.admission.max_connections_per_group = 1;
+    bench b(o);
+    accepted_peer* const c = b.connect("::ffff:192.0.2.1");
+    REQUIRE(c != nullptr);
+    CHECK(c->peer.to_string() == "192.0.2.1:50000");
+    CHECK(c->group.to_string() == "192.0.2.1/32");
+    CHECK(b.connect("::ffff:192.0.2.1") == nullptr);
+    order next;
+    REQUIRE(b.machine.next_order(next));
+    REQUIRE(next.events.size() == 1);
+    CHECK(next.events[0].peer.to_string() == "192.0.2.1:50000");
+    CHECK(next.events[0].group.to_string() == "192.0.2.1/32");
+}
+
 TEST_CASE("the_errors_of_a_trusted_proxy_are_its_clients", "[inbound]") {
     acceptor_options o = options();
     o.admission.proxies = trusted_proxies({*ip_block::parse("192.0.2.0/24")});
@@ -243,6 +311,53 @@ TEST_CASE("the_errors_of_a_trusted_proxy_are_its_clients", "[inbound]") {
         b.machine.ended(c, close_reason::protocol_error, b.now);
     }
     CHECK(b.machine.stats().blocked_groups == 0);
+}
+
+TEST_CASE("who_was_refused_lingers_and_a_drain_waits_for_that", "[inbound]") {
+    acceptor_options o = options();
+    o.max_lingering_refusals = 2;
+    o.life.linger_timeout = 2s;
+    o.life.max_linger_bytes = 1000;
+    bench b(o);
+    refused_peer one, two, three;
+    CHECK(b.machine.refusal_lingers(one, b.now) == 1000);
+    CHECK(b.machine.refusal_lingers(two, b.now) == 1000);
+    CHECK(b.orders().empty());
+    CHECK(b.machine.refusal_lingers(three, b.now) == 1000);
+    CHECK(b.orders() == "go");
+    CHECK(b.machine.stats().lingering_refusals == 2);
+    CHECK(b.machine.stats().total.refusals_cut == 1);
+    CHECK(b.machine.refusal_left(two));
+    CHECK_FALSE(b.machine.refusal_left(two));
+    drainer d;
+    b.machine.drain_requested(d, 10s, b.now);
+    CHECK(b.orders() == "draining stop");
+    SECTION("until it is over") {
+        CHECK(b.machine.next_due() == b.now + 2s);
+        CHECK(b.after(2s) == "go drained: drained");
+    }
+    SECTION("and not beyond its own limit") {
+        drainer hasty;
+        b.machine.drain_requested(hasty, 1s, b.now);
+        b.orders();
+        CHECK(b.after(1s) == "go drained: drained drained:");
+    }
+    SECTION("or everything ends") {
+        b.machine.closed();
+        CHECK(b.orders() == "stop go drained: drained");
+        CHECK(b.machine.refusal_lingers(three, b.now) == 0);
+    }
+}
+
+TEST_CASE("without_time_or_bytes_nobody_lingers_who_was_refused", "[inbound]") {
+    acceptor_options o = options();
+    SECTION("time") { o.life.linger_timeout = 0s; }
+    SECTION("bytes") { o.life.max_linger_bytes = 0; }
+    SECTION("places") { o.max_lingering_refusals = 0; }
+    bench b(o);
+    refused_peer r;
+    CHECK(b.machine.refusal_lingers(r, b.now) == 0);
+    CHECK(b.machine.stats().lingering_refusals == 0);
 }
 
 TEST_CASE("newcomers_are_refused_while_resources_are_short", "[inbound]") {

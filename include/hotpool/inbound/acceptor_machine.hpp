@@ -7,7 +7,6 @@
 #include <new>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "hotpool/base/error.hpp"
 #include "hotpool/base/ip_address.hpp"
@@ -15,39 +14,20 @@
 #include "hotpool/inbound/accept_gate.hpp"
 #include "hotpool/inbound/accepted_peer.hpp"
 #include "hotpool/inbound/acceptor_options.hpp"
+#include "hotpool/inbound/acceptor_order.hpp"
 #include "hotpool/inbound/admission.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/connection_supervisor.hpp"
 #include "hotpool/inbound/end_names.hpp"
+#include "hotpool/inbound/half_open_line.hpp"
 #include "hotpool/inbound/inbound_event.hpp"
 #include "hotpool/inbound/inbound_stats.hpp"
 #include "hotpool/inbound/recovery.hpp"
+#include "hotpool/inbound/refusal_line.hpp"
 #include "hotpool/inbound/request_quota.hpp"
 #include "hotpool/policy/policies.hpp"
 
 namespace hotpool::inbound {
-
-/// The quota that a bundle of policies names as its `request_quota`, or `fixed_window`.
-template <class Policies>
-struct quota_of {
-    using type = fixed_window;
-};
-template <class Policies>
-requires requires { typename Policies::request_quota; }
-struct quota_of<Policies> {
-    using type = typename Policies::request_quota;
-};
-
-/// The first thing that an acceptor's machine asks for: one of these says something.
-template <class Waiter, class Drainer>
-struct acceptor_order {
-    std::vector<inbound_event> events{};  ///< for the listener
-    life_action action{};                 ///< for a connection
-    typename accept_gate<Waiter, Drainer>::answer answer{};
-    typename accept_gate<Waiter, Drainer>::drained drained{};
-    gate_task listeners = gate_task::none;
-    bool read_usage = false;  ///< look at the process, and tell `usage_read`
-};
 
 /// Tell it what happened and what time it is; then perform what `next_order` hands out until there is nothing more, and
 /// call `time_passed` at `next_due`.
@@ -69,6 +49,7 @@ public:
         : admission_(options.admission, window_begins, admission_seed),
           supervisor_(options.life, life_seed),
           gate_(listeners, options),
+          refusals_(options.max_lingering_refusals),
           recovery_(options),
           options_(options) {}
 
@@ -81,6 +62,7 @@ public:
         admission_.set_options(options.admission);
         supervisor_.options_changed(options.life);
         gate_.options_changed(options);
+        refusals_.limit(options.max_lingering_refusals);
         apply(recovery_.options_changed(options, now));
         options_ = std::move(fresh);
     }
@@ -104,11 +86,12 @@ public:
         if (gate_.is_closed()) return;
         gate_.closed();
         admission_.drain_begun();
+        refusals_.stop();
         supervisor_.stop_requested(close_reason::acceptor_closed);
     }
 
-    block_result block_requested(const peer_group& group, duration span, time_point now) {
-        return block(group, span, errc::group_blocked, now);
+    block_result block_requested(const peer_group& group, duration span, block_reach reach, time_point now) {
+        return block(group, span, reach, errc::group_blocked, now);
     }
     void unblock_requested(const peer_group& group, time_point now) noexcept {
         if (admission_.unblock(group, now)) tell_recovered(admission_.whole_of(group));
@@ -122,6 +105,8 @@ public:
         s.now = supervisor_.counts();
         s.total = supervisor_.counters();
         s.total.alarms = recovery_.alarms();
+        s.total.refusals_cut = refusals_.cut();
+        s.lingering_refusals = refusals_.size();
         s.groups = admission_.counts().groups;
         s.blocked_groups = admission_.blocked_groups();
         s.ready = gate_.ready();
@@ -166,14 +151,31 @@ public:
     [[nodiscard]] admission_verdict connection_offered(std::size_t listener, const ip_endpoint& where,
                                                        const ip_endpoint& peer, time_point now) {
         if (gate_.accepted(listener)) recovery_.tell({.kind = inbound_event_kind::accepting_resumed, .peer = where});
-        admission_verdict verdict = admission_.connection_offered(peer.address, now);
+        admission_verdict verdict = admission_.connection_offered(
+            peer.address, now, [this](const known_group* newcomers) { return make_room(newcomers); });
         if (verdict.admitted()) return verdict;
         supervisor_.counters().connection_refused(verdict.refused);
         recovery_.tell({.kind = inbound_event_kind::connection_refused,
-                        .peer = peer,
+                        .peer = {peer.address.unmapped(), peer.port},
                         .group = admission_.whole_of(peer_group(peer.address)),
                         .refused = verdict.refused});
         return verdict;
+    }
+    /// Who was refused has been told why.
+    /// @return how many bytes may still come of him; 0: he is to be closed at once
+    std::uint64_t refusal_lingers(refused_peer& r, time_point now) noexcept {
+        const life_options& life = supervisor_.options();
+        if (life.max_linger_bytes == 0 || life.linger_timeout == duration::zero()) return 0;
+        if (!refusals_.refused(r, base::after(now, life.linger_timeout))) return 0;
+        apply(recovery_.descriptor_taken());
+        return life.max_linger_bytes;
+    }
+    /// He is gone.
+    /// @return whether he was not to go anyway
+    bool refusal_left(refused_peer& r) noexcept {
+        if (!refusals_.left(r)) return false;
+        apply(recovery_.descriptor_given_back());
+        return true;
     }
     /// It was admitted, and nothing came of it. Nothing happens if it is a connection, which has the ticket.
     void not_kept(admission_ticket& ticket) noexcept {
@@ -183,12 +185,16 @@ public:
     void admitted(accepted_peer& c, bool handshakes, time_point now) noexcept {
         c.accepted_at = now;
         supervisor_.accepted(c, now);
-        if (handshakes) supervisor_.handshake_begun(c);
+        if (handshakes) {
+            supervisor_.handshake_begun(c);
+            half_open_.handshake_begun(c);
+        }
         apply(recovery_.descriptor_taken());
     }
     /// Its handshake, if there is one, has succeeded.
     void opened(accepted_peer& c, bool handshakes, time_point now) noexcept {
         if (c.state() == life_state::closed) return;
+        half_open_.handshake_over(c);
         admission_.handshake_done(c.ticket);
         if (supervisor_.opened(c, now) != close_reason::none) return;
         gate_.connection_opened(c);
@@ -209,11 +215,14 @@ public:
     /// It is over, and no longer the machine's.
     void ended(accepted_peer& c, close_reason why, time_point now) noexcept {
         gate_.connection_gone(c);
+        half_open_.handshake_over(c);
         admission_.connection_ended(c.ticket);
         const close_reason counted = supervisor_.ended(c, why);
         apply(recovery_.descriptor_given_back());
         if (counted == close_reason::handshake_timed_out) note_failed_handshake(c, errc::handshake_timed_out, now);
-        if (counted == close_reason::protocol_error || counted == close_reason::request_timed_out)
+        // Where no request had begun, nobody has done anything: browsers open connections that they never use.
+        if (counted == close_reason::protocol_error ||
+            (counted == close_reason::request_timed_out && c.requests() != 0))
             note_error_of(c, error_of(counted), now);
         if (counted == close_reason::drain_timed_out) gate_.drain_cut();
         tell(c, {.kind = inbound_event_kind::connection_ended, .closed = counted, .span = now - c.accepted_at});
@@ -237,9 +246,10 @@ public:
         return supervisor_.last_request(c, now);
     }
     /// @param client who is behind the proxy that connected; null: the peer itself
-    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client,
+    [[nodiscard]] admission_verdict request_offered(accepted_peer& c, const ip_address* client, metering counts,
                                                     time_point now) noexcept {
-        return client != nullptr ? admission_.request_offered(*client, now) : admission_.request_offered(c.ticket, now);
+        return client != nullptr ? admission_.request_offered(*client, now, counts)
+                                 : admission_.request_offered(c.ticket, now, counts);
     }
     [[nodiscard]] admission_verdict client_named(accepted_peer& c, const ip_address& client, time_point now) noexcept {
         return admission_.client_named(c.ticket, client, now);
@@ -250,21 +260,23 @@ public:
     // --- time and orders
 
     void time_passed(time_point now) noexcept {
+        if (drain_deadline_ <= now) refusals_.stop();
+        refusals_.time_passed(now);
         supervisor_.time_passed(now);
         gate_.time_passed(now);
         recovery_.time_passed(now);
         admission_.time_passed(now, [this](const peer_group& group) { tell_recovered(group); });
     }
     time_point next_due() const noexcept {
-        return std::min(
-            {supervisor_.next_deadline(), gate_.next_due(), recovery_.next_due(), admission_.next_recovery()});
+        return std::min({supervisor_.next_deadline(), gate_.next_due(), refusals_.next_due(), recovery_.next_due(),
+                         admission_.next_recovery()});
     }
     /// Whether nothing will ever be due again.
     bool is_over() const noexcept { return !gate_.is_accepting() && all_gone(); }
 
     bool has_order() const noexcept {
         return recovery_.has_events() || gate_.has_task() || recovery_.wants_usage() || supervisor_.has_action() ||
-               gate_.has_answer(more_may_come()) || gate_.has_drained(all_gone());
+               refusals_.has_to_go() || gate_.has_answer(more_may_come()) || gate_.has_drained(all_gone());
     }
     /// @return whether there is one
     bool next_order(order_type& next) noexcept {
@@ -277,6 +289,9 @@ public:
             next.read_usage = true;
         } else if (supervisor_.has_action()) {
             next.action = supervisor_.next_action();
+        } else if (refusals_.has_to_go()) {
+            next.to_go = refusals_.next_to_go();
+            apply(recovery_.descriptor_given_back());
         } else if (gate_.has_answer(more_may_come())) {
             next.answer = gate_.next_answer(more_may_come());
         } else if (gate_.has_drained(all_gone())) {
@@ -294,7 +309,9 @@ public:
 private:
     bool more_may_come() const noexcept { return admission_.counts().half_open != 0; }
     /// Those that were admitted a moment ago, and that the supervisor has not been told of, are here too.
-    bool all_gone() const noexcept { return supervisor_.all_gone() && admission_.counts().connections == 0; }
+    bool all_gone() const noexcept {
+        return supervisor_.all_gone() && admission_.counts().connections == 0 && refusals_.empty();
+    }
 
     void apply(resource_change change) noexcept {
         if (change == resource_change::became_short) admission_.resources_ran_short();
@@ -320,21 +337,25 @@ private:
         recovery_.error_seen(now, error);
         note_error_of(c, error, now);
     }
-    /// Whoever makes too many is kept out for a time; trusted proxies are not, for the errors are their clients'.
+    /// Of a group that makes too many, nobody else is let in for a time: who is there may be its better part. Trusted
+    /// proxies are not kept out, for the errors are their clients', nor is anybody twice.
     void note_error_of(const accepted_peer& c, std::error_code error, time_point now) noexcept {
         if (admission_.options().proxies.contains(c.peer.address)) return;
+        if (admission_.status(c.peer.address, now).blocked_until > now) return;
         const duration span = recovery_.group_error_seen(c.group, now);
         if (span == duration::zero()) return;
         try {
-            block(c.group, span, error, now);
+            block(c.group, span, block_reach::newcomers, error, now);
         } catch (const std::bad_alloc&) {  // it is let in until it has made as many again
         }
     }
-    block_result block(const peer_group& group, duration span, std::error_code error, time_point now) {
-        const block_result result = admission_.block(group, base::after(now, span), now);
+    block_result block(const peer_group& group, duration span, block_reach reach, std::error_code error,
+                       time_point now) {
+        const block_result result = admission_.block(group, base::after(now, span), now, reach);
         if (result != block_result::blocked) return result;
         const peer_group whole = admission_.whole_of(group);
         recovery_.tell({.kind = inbound_event_kind::group_blocked, .group = whole, .error = error, .span = span});
+        if (reach == block_reach::newcomers) return result;
         supervisor_.for_each([&](supervised& s) {
             const admission_ticket& ticket = static_cast<accepted_peer&>(s).ticket;
             if (!ticket.empty() && ticket.group() == whole)
@@ -343,9 +364,21 @@ private:
         return result;
     }
 
+    /// Whether one that is in its handshake goes; it counts as one no more.
+    bool make_room(const known_group* newcomers) noexcept {
+        accepted_peer* const goes = half_open_.to_go(newcomers);
+        if (goes == nullptr) return false;
+        half_open_.handshake_over(*goes);
+        admission_.handshake_done(goes->ticket);
+        supervisor_.abort_requested(*goes, close_reason::half_open);
+        return true;
+    }
+
     admission_type admission_;
+    half_open_line half_open_;
     supervisor_type supervisor_;
     accept_gate<Waiter, Drainer> gate_;
+    refusal_line refusals_;
     recovery recovery_;
     acceptor_options options_;
     time_point drain_deadline_ = never;

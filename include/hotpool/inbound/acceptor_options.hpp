@@ -37,6 +37,10 @@ struct acceptor_options {
     /// Connections accepted in one turn of the loop, so that a flood leaves time for those that are open. 1 or more.
     std::size_t accepts_per_turn = 32;
 
+    /// Connections that were refused and have been told why, until their clients have read it (`acceptor_services`); at
+    /// so many, the oldest is closed. 0: each is closed at once. They take a descriptor each, and count nowhere else.
+    std::size_t max_lingering_refusals = 128;
+
     admission_options admission{};
     life_options life{};
     accept_backoff_options accept_errors{};

@@ -12,6 +12,7 @@
 #include "hotpool/inbound/admission_counts.hpp"
 #include "hotpool/inbound/admission_options.hpp"
 #include "hotpool/inbound/admission_verdict.hpp"
+#include "hotpool/inbound/block_reach.hpp"
 #include "hotpool/inbound/group_table.hpp"
 #include "hotpool/inbound/peer_group.hpp"
 #include "hotpool/inbound/refuse_reason.hpp"
@@ -59,11 +60,16 @@ public:
 
     /// Somebody has connected. If admitted, the connection counts as half-open until `handshake_done`, for its group
     /// and in total until `connection_ended`.
-    [[nodiscard]] admission_verdict connection_offered(const ip_address& peer, time_point now) {
+    /// @param make_room called with the `known_group` of the peer, or null, if `max_handshakes` alone are in the way:
+    /// tells `handshake_done` for another ticket, and returns whether it has
+    template <class MakeRoom>
+    [[nodiscard]] admission_verdict connection_offered(const ip_address& peer, time_point now, MakeRoom make_room) {
         if (access_.next_expiry() <= now) access_.time_passed(now);
         const group_key key = key_of_(peer);
         entry* known = groups_.find(key);
         refuse_reason why = judge_connection(peer, known, now);
+        if (why == refuse_reason::half_open && make_room(static_cast<const known_group*>(known)))
+            why = refuse_reason::none;
         if (why == refuse_reason::none && known == nullptr) why = add(key, known, now);
         if (known != nullptr) seen(*known, now);
         if (why != refuse_reason::none) return verdict_on(counts_.connections_by_verdict, why, known, now);
@@ -73,6 +79,9 @@ public:
         admission_verdict verdict = verdict_on(counts_.connections_by_verdict, why, known, now);
         verdict.ticket = {this, *known};
         return verdict;
+    }
+    [[nodiscard]] admission_verdict connection_offered(const ip_address& peer, time_point now) {
+        return connection_offered(peer, now, [](const known_group*) { return false; });
     }
 
     /// Its handshake is over, well or not, or it needs none.
@@ -112,17 +121,23 @@ public:
 
     /// A request has come on an admitted connection. If admitted, it is counted for the connection's group.
     /// @cost no hash is computed
-    [[nodiscard]] admission_verdict request_offered(const admission_ticket& ticket, time_point now) noexcept {
+    [[nodiscard]] admission_verdict request_offered(const admission_ticket& ticket, time_point now,
+                                                    metering counts = metering::on) noexcept {
         entry* const known = use_of(ticket) == ticket_use::taken ? &entry_of(ticket) : nullptr;
-        return judge_request(known == nullptr ? refuse_reason::no_ticket : refuse_reason::none, known, now);
+        refuse_reason why = known == nullptr ? refuse_reason::no_ticket : refuse_reason::none;
+        if (known != nullptr && known->value.blocked_until > now && known->reach == block_reach::everyone)
+            why = refuse_reason::blocked;
+        return judge_request(why, known, counts, now);
     }
-    /// A request of `client` has come, on a connection that a proxy shares between its clients.
-    [[nodiscard]] admission_verdict request_offered(const ip_address& client, time_point now) noexcept {
+    /// A request of `client` has come, on a connection that a proxy shares between its clients: whoever it is comes anew
+    /// with each.
+    [[nodiscard]] admission_verdict request_offered(const ip_address& client, time_point now,
+                                                    metering counts = metering::on) noexcept {
         const group_key key = key_of_(client);
         entry* known = groups_.find(key);
         refuse_reason why = judge_group(client, known, now);
         if (why == refuse_reason::none && known == nullptr) why = add(key, known, now);
-        return judge_request(why, known, now);
+        return judge_request(why, known, counts, now);
     }
 
     /// Refuses all groups' new connections from now on; requests on those that are open are admitted as before.
@@ -135,8 +150,10 @@ public:
     /// end.
     /// @param group one, or an address in it
     /// @param until `never` for as long as it is remembered; a time that is past ends the block
+    /// @param reach with `newcomers`, requests on the group's own connections are admitted as before
     /// @errors throws `std::bad_alloc`; it is not blocked then
-    block_result block(const peer_group& group, time_point until, time_point now) {
+    block_result block(const peer_group& group, time_point until, time_point now,
+                       block_reach reach = block_reach::everyone) {
         const peer_group whole = whole_of(group);
         if (group.unmapped().prefix_length() < whole.prefix_length()) return block_result::not_a_group;
         const group_key key = key_of_(group.address());
@@ -147,6 +164,7 @@ public:
         else
             blocked_.erase(whole);
         known->value.blocked_until = until;
+        known->reach = reach;
         seen(*known, now);
         return block_result::blocked;
     }
@@ -278,11 +296,13 @@ private:
         if (has_reached(counts_.half_open, options_.max_handshakes)) return refuse_reason::half_open;
         return refuse_reason::none;
     }
-    admission_verdict judge_request(refuse_reason why, entry* known, time_point now) noexcept {
-        if (why == refuse_reason::none && known->value.blocked_until > now) why = refuse_reason::blocked;
-        if (why == refuse_reason::none && requests_after(known->value, now) > duration::zero())
-            why = refuse_reason::group_requests;
-        if (why == refuse_reason::none) quota_.count(known->value.requests, now);
+    admission_verdict judge_request(refuse_reason why, entry* known, metering counts, time_point now) noexcept {
+        if (counts == metering::on && why == refuse_reason::none) {
+            if (requests_after(known->value, now) > duration::zero())
+                why = refuse_reason::group_requests;
+            else
+                quota_.count(known->value.requests, now);
+        }
         if (known != nullptr) seen(*known, now);
         return verdict_on(counts_.requests_by_verdict, why, known, now);
     }

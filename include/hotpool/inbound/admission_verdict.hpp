@@ -38,6 +38,8 @@ public:
     bool half_open() const noexcept { return half_open_; }
     /// The group that it counts for. Only if not `empty`.
     peer_group group() const noexcept { return entry_->key.group(); }
+    /// Where that group's books are kept. Only if not `empty`.
+    known_group& known() const noexcept { return *entry_; }
 
 private:
     template <request_quota Quota>
@@ -50,6 +52,9 @@ private:
     known_group* entry_ = nullptr;
     bool half_open_ = false;
 };
+
+/// Whether a request spends its group's quota.
+enum class metering : std::uint8_t { on, off };
 
 /// What became of a ticket that was shown.
 enum class ticket_use : std::uint8_t {

@@ -10,6 +10,7 @@ namespace hotpool::inbound {
 enum class close_reason : std::uint8_t {
     none,                 ///< it has not ended
     peer_closed,          ///< the peer closed it, in order
+    unused,               ///< the peer closed or reset it before its first byte: a look at the port, no error
     finished,             ///< the program closed it
     aborted,              ///< the program aborted it
     connection_close,     ///< request or reply said `Connection: close`
@@ -18,6 +19,7 @@ enum class close_reason : std::uint8_t {
     idle_timeout,         ///< nothing came for longer than allowed
     handshake_failed,     ///< the TLS handshake failed
     handshake_timed_out,  ///< the TLS handshake took too long
+    half_open,            ///< the oldest in its handshake, it made room for a newcomer: `max_handshakes`
     request_timed_out,    ///< a request took too long to come
     handler_timed_out,    ///< a request was not answered in time
     heartbeat_missed,     ///< nothing came back after as many pings as allowed
@@ -39,6 +41,7 @@ constexpr const char* to_string(close_reason reason) noexcept {
     switch (reason) {
         case close_reason::none: return "none";
         case close_reason::peer_closed: return "peer_closed";
+        case close_reason::unused: return "unused";
         case close_reason::finished: return "finished";
         case close_reason::aborted: return "aborted";
         case close_reason::connection_close: return "connection_close";
@@ -47,6 +50,7 @@ constexpr const char* to_string(close_reason reason) noexcept {
         case close_reason::idle_timeout: return "idle_timeout";
         case close_reason::handshake_failed: return "handshake_failed";
         case close_reason::handshake_timed_out: return "handshake_timed_out";
+        case close_reason::half_open: return "half_open";
         case close_reason::request_timed_out: return "request_timed_out";
         case close_reason::handler_timed_out: return "handler_timed_out";
         case close_reason::heartbeat_missed: return "heartbeat_missed";

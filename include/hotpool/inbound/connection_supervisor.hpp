@@ -311,8 +311,8 @@ private:
     }
     /// Who was asked to leave, and did, left for that.
     static close_reason reason_of(const supervised& c, close_reason why) noexcept {
-        const bool of_its_own =
-            why == close_reason::peer_closed || why == close_reason::finished || why == close_reason::connection_close;
+        const bool of_its_own = why == close_reason::peer_closed || why == close_reason::unused ||
+                                why == close_reason::finished || why == close_reason::connection_close;
         return c.told_ && of_its_own ? close_reason::drained : why;
     }
     void count_cut_request(const supervised& c) noexcept { counters_.cut_requests += c.has_request(); }

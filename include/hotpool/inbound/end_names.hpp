@@ -34,12 +34,29 @@ inline std::error_code error_of(close_reason why) noexcept {
     }
 }
 
+/// What a read or a write has found out about the connection.
+/// @param heard whether a byte of the peer's had come
+inline close_reason found_by(const std::error_code& error, bool heard) noexcept {
+    if (!heard) return close_reason::unused;
+    return error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
+}
+
+/// Whether a handshake failed since the peer has left before its first byte.
+template <class Stream>
+bool left_unheard([[maybe_unused]] const Stream& stream, const std::error_code& error) noexcept {
+    if constexpr (requires { stream.has_received(); })
+        return error == errc::handshake_closed && !stream.has_received();
+    else
+        return false;
+}
+
 /// Of a connection that is to be cut. Who keeps silent, or does not read, must not hold on to the system's buffers; where
 /// the peer is not to blame, what is on its way to it is still sent.
 constexpr ending ending_of(close_reason why) noexcept {
     switch (why) {
         case close_reason::aborted:
         case close_reason::handshake_timed_out:
+        case close_reason::half_open:
         case close_reason::request_timed_out:
         case close_reason::heartbeat_missed:
         case close_reason::slow_reader:

@@ -83,6 +83,10 @@ private:
                for (std::size_t i = 1; i < refuse_reason_count; ++i)
                    add(to_string(static_cast<refuse_reason>(i)), s.total.refused[i]);
            });
+        one("hotpool_inbound_lingering_refusals", type::gauge, "Refused connections whose clients read why.",
+            [](const inbound_stats& s) { return std::uint64_t{s.lingering_refusals}; });
+        one("hotpool_inbound_refusals_cut_total", type::counter, "Refused connections closed early for others.",
+            [](const inbound_stats& s) { return s.total.refusals_cut; });
         by("error", "hotpool_inbound_handshake_failures_total", type::counter, "Handshakes that failed.",
            [](const inbound_stats& s, auto add) {
                for (std::size_t i = 0; i < handshake_error_count; ++i)

@@ -51,8 +51,8 @@ public:
         if (!found_) found_ = leftmost;
     }
 
-    /// The client by the lines so far.
-    const ip_address& client() const noexcept { return found_ ? *found_ : peer_; }
+    /// The client by the lines so far, an IPv4 one where it is IPv4-mapped.
+    ip_address client() const noexcept { return (found_ ? *found_ : peer_).unmapped(); }
 
 private:
     std::optional<ip_address> take_last_hop(std::string_view& rest) const noexcept {
@@ -73,7 +73,7 @@ private:
 template <class Fields>
 ip_address client_address(const ip_address& peer, const Fields& fields, forwarded_field which,
                           const trusted_proxies& proxies) noexcept {
-    if (!proxies.contains(peer)) return peer;
+    if (!proxies.contains(peer)) return peer.unmapped();
     client_finder finder{peer, which, proxies};
     for (const http::field& line : fields)
         if (http::equals_ignoring_case(line.name, to_string(which))) finder.line_received(line.value);

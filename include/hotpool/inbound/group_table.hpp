@@ -109,7 +109,7 @@ public:
         std::size_t listed = 0;
         for (const auto standing : {group_standing::within_limits, group_standing::over_limit})
             for (std::uint32_t at = lists_[static_cast<std::size_t>(standing)].front(); at != no_group;
-                 at = entries_[at].next, ++listed)
+                 at = entries_[at].list.next, ++listed)
                 if (entries_[at].connections != 0 || entries_[at].standing != standing) return false;
         return idle == listed && entries_.size() <= max_groups_;
     }

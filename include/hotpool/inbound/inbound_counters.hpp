@@ -82,7 +82,8 @@ struct inbound_counters {
     // the driver's
     std::array<std::uint64_t, refuse_reason_count> refused{};               ///< connections, by `refuse_reason`
     std::array<std::uint64_t, handshake_error_count> handshake_failures{};  ///< by `handshake_error_index`
-    std::uint64_t accept_errors = 0;                                        ///< of the listening socket
+    std::uint64_t refusals_cut = 0;   ///< refused, and closed before their time to read why, for others
+    std::uint64_t accept_errors = 0;  ///< of the listening socket
     std::uint64_t accept_pauses = 0;  ///< times that accepting was put off for want of descriptors or memory
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;

@@ -13,14 +13,15 @@ namespace hotpool::inbound {
 
 /// One look at a server; all numbers are of the same moment but for bytes, which are counted where they pass.
 struct inbound_stats {
-    life_counts now{};                ///< connections by state
-    inbound_counters total{};         ///< since the server was made
-    std::size_t groups = 0;           ///< groups of peers that are known
-    std::size_t blocked_groups = 0;   ///< of them, those that are blocked
-    std::size_t ready = 0;            ///< connections that are open and that the program has not accepted yet
-    resource_usage resources{};       ///< as they were looked at last
-    bool short_of_resources = false;  ///< newcomers are refused for it
-    bool alarm = false;               ///< too large a share of what happened lately were errors
+    life_counts now{};                   ///< connections by state
+    inbound_counters total{};            ///< since the server was made
+    std::size_t groups = 0;              ///< groups of peers that are known
+    std::size_t blocked_groups = 0;      ///< of them, those that are blocked
+    std::size_t ready = 0;               ///< connections that are open and that the program has not accepted yet
+    std::size_t lingering_refusals = 0;  ///< refused, and until they have read why
+    resource_usage resources{};          ///< as they were looked at last
+    bool short_of_resources = false;     ///< newcomers are refused for it
+    bool alarm = false;                  ///< too large a share of what happened lately were errors
     bool draining = false;
 };
 

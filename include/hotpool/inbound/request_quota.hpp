@@ -167,4 +167,15 @@ private:
     std::uint32_t step_fraction_;
 };
 
+/// The quota that a bundle of policies names as its `request_quota`, or `fixed_window`.
+template <class Policies>
+struct quota_of {
+    using type = fixed_window;
+};
+template <class Policies>
+requires requires { typename Policies::request_quota; }
+struct quota_of<Policies> {
+    using type = typename Policies::request_quota;
+};
+
 }  // namespace hotpool::inbound

@@ -63,6 +63,8 @@ public:
         ERR_clear_error();
         return {.error = error};
     }
+    /// Whether any byte of the peer's has come.
+    bool has_received() const noexcept { return BIO_number_read(SSL_get_rbio(ssl())) != 0; }
     /// Whether the handshake failed and may well succeed on a new connection, which will bring no earlier session.
     bool deserves_another_try() const noexcept { return state_->resumption.rejected(); }
 

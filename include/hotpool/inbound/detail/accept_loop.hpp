@@ -75,7 +75,8 @@ protected:
     accept_loop(const Executor& executor, const acceptor_options& options)
         : executor_(executor), backlog_(options.backlog), reuse_address_(options.reuse_address) {
         listen_request request{.port = options.port, .backlog = backlog_, .reuse_address = reuse_address_};
-        for (const std::string& text : options.addresses) request.addresses.push_back(*ip_address::parse(text));
+        for (const std::string& text : options.addresses)
+            request.addresses.push_back(ip_address::parse(text)->unmapped());
         if (request.addresses.empty()) {
             request.addresses = {ip_address(), ip_address(ip_address::v6_bytes_type{})};
             request.any_will_do = true;

@@ -133,8 +133,11 @@ public:
 
     /// Ends the connections of a group, and refuses it new ones and requests, for that long.
     /// @param group one, or an address in it
+    /// @param reach with `newcomers` the connections that are there go on, as after a block for too many errors
     /// @errors throws `std::bad_alloc`; it is not blocked then
-    block_result block(const peer_group& group, duration span) { return core_->block(group, span); }
+    block_result block(const peer_group& group, duration span, block_reach reach = block_reach::everyone) {
+        return core_->block(group, span, reach);
+    }
     void unblock(const peer_group& group) { core_->unblock(group); }
     /// Runs `change(access_list&)`: who is denied, of those who connect from now on.
     /// @param change must not call the acceptor, whose lock is held meanwhile

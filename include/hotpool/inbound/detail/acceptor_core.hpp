@@ -20,6 +20,7 @@
 #include "hotpool/inbound/detail/connection.hpp"
 #include "hotpool/inbound/detail/connection_maker.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
+#include "hotpool/inbound/detail/lingering_refusal.hpp"
 #include "hotpool/inbound/detail/peer_op.hpp"
 #include "hotpool/inbound/detail/process_resources.hpp"
 #include "hotpool/inbound/detail/random_bytes.hpp"
@@ -51,9 +52,11 @@ public:
     using waiter_type = accept_waiter<stream_type>;
     using services_type = acceptor_services<stream_type>;
     using machine_type = acceptor_machine<Policies, waiter_type, drain_waiter>;
+    using refusal_type = lingering_refusal<acceptor_core, typename stream_type::socket_type>;
 
     /// What is to be done outside the lock.
     struct order_type : machine_type::order_type {
+        std::optional<hotpool::detail::counted_ref<refusal_type>> refusal;
         std::optional<hotpool::detail::counted_ref<state_type>> connection;  // of the action
     };
 
@@ -119,9 +122,9 @@ public:
     void set_options(const acceptor_options& options) {
         this->tell([&](time_point now) { machine_.options_changed(options, now); });
     }
-    block_result block(const peer_group& group, duration span) {
+    block_result block(const peer_group& group, duration span, block_reach reach) {
         block_result result{};
-        this->tell([&](time_point now) { result = machine_.block_requested(group, span, now); });
+        this->tell([&](time_point now) { result = machine_.block_requested(group, span, reach, now); });
         return result;
     }
     void unblock(const peer_group& group) {
@@ -166,6 +169,12 @@ public:
         return may_come;
     }
 
+    bool refusal_left(refusal_type& r) {
+        bool held = false;
+        this->tell([&](time_point) { held = machine_.refusal_left(r); });
+        return held;
+    }
+
     void request_awaited(state_type& c) override {
         this->tell([&](time_point now) { machine_.request_awaited(c, now); });
     }
@@ -190,9 +199,9 @@ public:
         const std::lock_guard lock(this->mutex_);
         return machine_.last_request(c, now());
     }
-    admission_verdict request_offered(state_type& c, const ip_address* client) override {
+    admission_verdict request_offered(state_type& c, const ip_address* client, metering counts) override {
         const std::lock_guard lock(this->mutex_);
-        return machine_.request_offered(c, client, now());
+        return machine_.request_offered(c, client, counts, now());
     }
     admission_verdict client_named(state_type& c, const ip_address& client) override {
         const std::lock_guard lock(this->mutex_);
@@ -224,6 +233,7 @@ private:
     bool take_order(order_type& order, time_point) noexcept {
         if (!machine_.next_order(order)) return false;
         if (order.action) order.connection.emplace(static_cast<state_type&>(*order.action.connection));
+        if (order.to_go != nullptr) order.refusal.emplace(static_cast<refusal_type*>(order.to_go));  // the core's
         if (waiter_type* const w = order.answer.waiter) {
             if (w->link_to_me) w->link_to_me->waiting = nullptr;
             w->error = order.answer.error;
@@ -246,6 +256,7 @@ private:
     void perform(order_type& o) {
         for (const inbound_event& event : o.events) this->services().listener(event);
         if (o.connection) perform(o.action, **o.connection);
+        if (o.refusal) (*o.refusal)->go();
         if (o.answer.waiter != nullptr) context_over_ ? o.answer.waiter->abandoned() : o.answer.waiter->answered();
         if (o.drained.drainer != nullptr)
             context_over_ ? o.drained.drainer->abandoned() : o.drained.drainer->answered();
@@ -316,6 +327,11 @@ private:
             throw;
         }
         c.start();
+    }
+    std::uint64_t refusal_lingers(refusal_type& r) {
+        std::uint64_t may_come = 0;
+        this->tell([&](time_point now) { may_come = machine_.refusal_lingers(r, now); });
+        return may_come;
     }
     void not_kept(admission_ticket& unused) {
         this->tell([&](time_point) { machine_.not_kept(unused); });

@@ -29,7 +29,7 @@ public:
     virtual void request_ended(State& c, request_outcome outcome, reply_said said) = 0;
     virtual void request_followed(State& c, request_outcome outcome) = 0;
     virtual close_reason last_request(const State& c) = 0;
-    virtual admission_verdict request_offered(State& c, const ip_address* client) = 0;
+    virtual admission_verdict request_offered(State& c, const ip_address* client, metering counts) = 0;
     virtual admission_verdict client_named(State& c, const ip_address& client) = 0;
 
     std::atomic<std::uint64_t> bytes_in{0};

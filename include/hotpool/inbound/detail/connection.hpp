@@ -192,10 +192,13 @@ public:
     /// @return `none`, or why the connection is being ended: the request is not to be served then
     close_reason request_begun() { return state_->home->request_begun(*state_); }
     /// Asks whether the peer's group may make another request, and counts it if so.
-    admission_verdict request_offered() { return state_->home->request_offered(*state_, nullptr); }
+    /// @param counts `off`: the quota is neither asked nor spent, what else keeps a group out does
+    admission_verdict request_offered(metering counts = metering::on) {
+        return state_->home->request_offered(*state_, nullptr, counts);
+    }
     /// @param client whom a trusted proxy names as its client; its group is asked about
-    admission_verdict request_offered(const ip_address& client) {
-        return state_->home->request_offered(*state_, &client);
+    admission_verdict request_offered(const ip_address& client, metering counts = metering::on) {
+        return state_->home->request_offered(*state_, &client, counts);
     }
     /// Its last byte came: it is to be answered within `handler_timeout`.
     void request_received() { state_->home->request_received(*state_); }

@@ -262,12 +262,12 @@ private:
     void account(const io_result& r, io_want direction) noexcept {
         if (r.bytes != 0) {
             // A coarse time may be before the ping that this answers.
-            if (direction == io_want::read) bytes_seen(clock_type::now());
+            if (direction == io_want::read) heard_ = true, bytes_seen(clock_type::now());
             (direction == io_want::read ? home->bytes_in : home->bytes_out)
                 .fetch_add(r.bytes, std::memory_order_relaxed);
         }
         if (!r.error || found_ != close_reason::none) return;
-        found_ = r.error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
+        found_ = found_by(r.error, heard_);
     }
     /// False if it cannot wait; its outcome says why.
     bool park(waiter_type& op, io_want direction, std::uint64_t serial) noexcept {
@@ -334,6 +334,7 @@ private:
     /// A user's verifier may run in it, so the lock is not held: until it has returned, nobody else closes the stream.
     void shake_hands() {
         io_result r{};
+        bool unheard = false;
         if constexpr (hotpool::detail::shakes_hands<Stream>) {
             {
                 const std::lock_guard lock(mutex_);
@@ -351,8 +352,11 @@ private:
                 r.error = std::make_error_code(std::errc::not_enough_memory);
             }
             if (!r.error) stage_ = stage::open;
+            heard_ = !r.error && hotpool::detail::shakes_hands<Stream>;
+            unheard = left_unheard(stream_, r.error);
         }
         if (!r.error) return home->handshake_succeeded(*this);
+        if (unheard) return static_cast<void>(end(close_reason::unused, r.error, ending::orderly));
         fail_handshake(r.error);
     }
     void fail_handshake(std::error_code error) {
@@ -380,6 +384,7 @@ private:
     close_reason found_ = close_reason::none;
     std::array<bool, 2> armed_{};
     bool arming_ = false;  // a wait is about to begin: its handler that ends now says nothing of the context
+    bool heard_ = false;   // a byte of the peer's has come
     bool busy_ = false;    // its handshake is running
     last_words last_words_ = nullptr;
     bool watching_ = false;   // the stir hook is to hear of what comes

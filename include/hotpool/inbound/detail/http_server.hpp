@@ -80,13 +80,12 @@ private:
 /// Says to a plain connection that was not admitted why, in HTTP: for `acceptor_services::refused`.
 struct http_refusal {
     template <class Stream>
-    void operator()(Stream stream, const admission_verdict& verdict) const {
+    void operator()(Stream& stream, const admission_verdict& verdict) const {
         base::byte_buffer out;
         reply_writer{.keep_alive = false}.write_head(
             out, make_refusal(refusal_status(verdict.refused), verdict.retry_after));
         const std::string_view text = out.view();
         stream.try_write(net::buffer(text));
-        stream.close();
     }
 };
 
