@@ -32,7 +32,8 @@ struct certificate_spec {
     std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  ///< host names and addresses
     std::chrono::seconds not_before = std::chrono::hours(-1);         ///< from now
     std::chrono::seconds not_after = std::chrono::hours(24);          ///< from now
-    std::string purpose{};                                            ///< "clientAuth" or "serverAuth"; empty: any
+    std::string purpose{};     ///< "clientAuth", "serverAuth" or "OCSPSigning"; empty: any
+    bool must_staple = false;  ///< it says that it comes with an OCSP response
 };
 
 namespace x509 {
@@ -138,6 +139,7 @@ inline certificate_ptr make_certificate(const certificate_spec& spec, EVP_PKEY* 
     if (is_authority) add_extension(c, signer, NID_key_usage, "critical,keyCertSign,cRLSign");
     add_extension(c, signer, NID_subject_key_identifier, "hash");
     if (!spec.purpose.empty()) add_extension(c, signer, NID_ext_key_usage, spec.purpose);
+    if (spec.must_staple) add_extension(c, signer, NID_tlsfeature, "status_request");
     if (!spec.names.empty()) add_extension(c, signer, NID_subject_alt_name, alternative_names(spec.names));
     require(X509_sign(c, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) > 0, "X509_sign");
     return made;
@@ -181,6 +183,9 @@ public:
                                               issuer ? issuer->key_.get() : nullptr, true)) {}
 
     std::string certificate_pem() const { return x509::make_identity(certificate_.get(), key_.get()).certificate_pem; }
+
+    X509* certificate() const noexcept { return certificate_.get(); }
+    EVP_PKEY* key() const noexcept { return key_.get(); }
 
     identity issue(const certificate_spec& spec = {}) const {
         const auto key = x509::make_key();

@@ -44,10 +44,19 @@ const std::set<errc>& members(condition c) {
                                           connection_drained};
     static const std::set<errc> refused{waiters_full,    pool_closed,       pool_draining,
                                         acceptor_closed, acceptor_draining, no_room};
-    static const std::set<errc> certificate{
-        certificate_missing,       certificate_expired,     certificate_not_yet_valid,
-        certificate_host_mismatch, certificate_self_signed, certificate_unknown_issuer,
-        certificate_revoked,       certificate_invalid,     certificate_pin_mismatch};
+    static const std::set<errc> certificate{certificate_missing,
+                                            certificate_expired,
+                                            certificate_not_yet_valid,
+                                            certificate_host_mismatch,
+                                            certificate_self_signed,
+                                            certificate_unknown_issuer,
+                                            certificate_revoked,
+                                            certificate_invalid,
+                                            certificate_pin_mismatch,
+                                            crl_missing,
+                                            crl_expired,
+                                            ocsp_response_missing,
+                                            ocsp_response_invalid};
     static const std::set<errc> open_failed = with(certificate, {resolve_failed,      resolve_empty,
                                                                  resolver_busy,       connect_refused,
                                                                  connect_unreachable, connect_failed,
@@ -61,8 +70,9 @@ const std::set<errc>& members(condition c) {
                                                                  proxy_bad_response,  client_certificate_refused,
                                                                  closed_unserved,     spoke_unasked,
                                                                  probe_failed});
-    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,      tls_truncated,
-                                     stale_connection, response_missing,  maybe_processed, response_truncated};
+    static const std::set<errc> lost{connection_reset, connection_closed, tls_failed,
+                                     tls_truncated,    tls_record_flood,  stale_connection,
+                                     response_missing, maybe_processed,   response_truncated};
     static const std::set<errc> request{invalid_method,   invalid_target,     invalid_scheme,
                                         invalid_host,     invalid_field_name, invalid_field_value,
                                         reserved_field,   repeated_field,     body_length_mismatch,

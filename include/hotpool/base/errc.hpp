@@ -43,6 +43,10 @@ enum class errc {
     certificate_revoked,         ///< The issuer has revoked the certificate.
     certificate_invalid,         ///< The certificate was refused for a reason that has no code of its own.
     certificate_pin_mismatch,    ///< No certificate of the chain has a key among the pins.
+    crl_missing,                 ///< An issuer in the peer's chain has no list of revoked certificates in `crl_files`.
+    crl_expired,                 ///< The list of an issuer in the peer's chain is past the date of its next one.
+    ocsp_response_missing,       ///< The peer stapled no OCSP response, which this side or its certificate requires.
+    ocsp_response_invalid,       ///< The stapled OCSP response does not show that the certificate is good.
     alpn_mismatch,               ///< The peer insists on a protocol that this side did not offer.
     access_denied,               ///< The access controller allows none of the addresses, or no local address fits one.
     client_certificate_refused,  ///< The peer wants a certificate of this side, and none or another one than it was shown.
@@ -61,6 +65,7 @@ enum class errc {
     connection_closed,  ///< The peer ended its side in order (FIN, with TLS close_notify).
     tls_failed,         ///< A record was not valid, or the peer sent an alert.
     tls_truncated,      ///< The bytes ended without close_notify: cut off by the peer, or by someone between.
+    tls_record_flood,   ///< The peer sent more records without application bytes than `max_bare_records`.
 
     // an exchange
     exchange_in_progress,   ///< The connection has an operation of this kind under way, which goes on.
@@ -153,10 +158,11 @@ enum class condition {
     /// The origin may have acted on a request that failed for this and is not idempotent: sending it again may do the
     /// thing twice. No means that no byte of it left, so that nothing can have happened.
     ///
-    /// `errc::connection_reset`, `errc::connection_closed`, `errc::tls_failed` and `errc::tls_truncated` answer no: for
-    /// such a request they mean that the connection was over before its first byte, since later it is
-    /// `errc::maybe_processed`. `errc::cancelled` says nothing of how far the request was, so it answers yes. The error
-    /// that a body's own source reports comes after the head has left, and as a code of others it answers no condition.
+    /// `errc::connection_reset`, `errc::connection_closed`, `errc::tls_failed`, `errc::tls_truncated` and
+    /// `errc::tls_record_flood` answer no: for such a request they mean that the connection was over before its first
+    /// byte, since later it is `errc::maybe_processed`. `errc::cancelled` says nothing of how far the request was, so it
+    /// answers yes. The error that a body's own source reports comes after the head has left, and as a code of others it
+    /// answers no condition.
     maybe_processed,
     bad_request,   ///< the request must not be sent as it is
     bad_response,  ///< the server broke RFC 9112 or a limit

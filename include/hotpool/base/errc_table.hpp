@@ -79,6 +79,11 @@ inline constexpr auto errc_rows = [] {
         {errc::certificate_revoked, open_failed | certificate, "the peer's certificate is revoked"},
         {errc::certificate_invalid, open_failed | certificate, "the peer's certificate is not valid"},
         {errc::certificate_pin_mismatch, open_failed | certificate, "the peer's certificate matches none of the pins"},
+        {errc::crl_missing, open_failed | certificate, "no CRL of an issuer in the peer's chain is at hand"},
+        {errc::crl_expired, open_failed | certificate, "the CRL of an issuer in the peer's chain has expired"},
+        {errc::ocsp_response_missing, open_failed | certificate, "the peer stapled no OCSP response"},
+        {errc::ocsp_response_invalid, open_failed | certificate,
+         "the OCSP response that the peer stapled is not valid"},
         {errc::alpn_mismatch, open_failed, "the peer chose no protocol this side offered (ALPN)"},
         {errc::access_denied, open_failed, "access control or the local addresses allow none of the host's addresses"},
         {errc::client_certificate_refused, open_failed, "the peer did not accept this side's certificate, or its lack"},
@@ -97,6 +102,7 @@ inline constexpr auto errc_rows = [] {
         {errc::connection_closed, connection_lost, "the peer closed the connection"},
         {errc::tls_failed, connection_lost, "TLS protocol error"},
         {errc::tls_truncated, connection_lost, "the connection ended without TLS close_notify"},
+        {errc::tls_record_flood, connection_lost, "the peer sent too many TLS records without data"},
 
         // an exchange
         {errc::exchange_in_progress, none, "another exchange is in progress on this connection"},

@@ -90,8 +90,8 @@ public:
     /// Reads what there is, or waits for it; first what had been received behind a 101 or CONNECT response.
     /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error; on the handler's executor, or
     /// the pool's
-    /// @errors `errc::connection_closed` at the peer's orderly end; `errc::connection_reset`, over TLS `errc::tls_failed`
-    /// and `errc::tls_truncated`; `errc::request_timed_out` when the deadline of a drain of the pool cuts the lease;
+    /// @errors `errc::connection_closed` at the peer's orderly end; `errc::connection_reset`, over TLS `errc::tls_failed`,
+    /// `errc::tls_truncated` and `errc::tls_record_flood`; `errc::request_timed_out` when the deadline of a drain of the pool cuts the lease;
     /// `errc::cancelled`; `errc::exchange_in_progress` beside another read, or an exchange, and `errc::response_pending`
     /// before a response has been read to its end; `std::errc::not_enough_memory`; `errc::lease_empty`. Throws `std::bad_alloc`, and
     /// `std::system_error` of `errc::lease_empty` for a lease that never had a connection and a handler without an

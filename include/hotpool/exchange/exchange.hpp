@@ -29,7 +29,8 @@ namespace hotpool {
 /// `errc::client_certificate_refused` when it wants another certificate than it was shown, which in TLS 1.3 it says now;
 /// `errc::stale_connection` when a reused connection was over before anything was written; `errc::maybe_processed` when
 /// it broke afterwards and the request is not idempotent; `errc::response_missing`, `errc::response_truncated`,
-/// `errc::connection_reset`, `errc::connection_closed`, over TLS `errc::tls_failed` and `errc::tls_truncated`; what the
+/// `errc::connection_reset`, `errc::connection_closed`, over TLS `errc::tls_failed`,
+/// `errc::tls_truncated` and `errc::tls_record_flood`; what the
 /// parser refuses (`condition::bad_response`); `errc::body_source_failed`; `errc::first_byte_timed_out`,
 /// `errc::response_stalled`; `errc::request_unsent` and `errc::request_timed_out` when the pool cuts the lease;
 /// `errc::cancelled`, also when the lease is put back, discarded or destroyed meanwhile;

@@ -37,6 +37,7 @@ inline std::error_code error_of(close_reason why) noexcept {
 /// What a read or a write has found out about the connection.
 /// @param heard whether a byte of the peer's had come
 inline close_reason found_by(const std::error_code& error, bool heard) noexcept {
+    if (error == errc::tls_record_flood) return close_reason::protocol_error;
     if (!heard) return close_reason::unused;
     return error == errc::connection_closed ? close_reason::peer_closed : close_reason::transport_error;
 }

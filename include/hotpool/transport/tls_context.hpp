@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,17 +18,20 @@
 #include "hotpool/base/origin.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_bare_records.hpp"
 #include "hotpool/transport/tls_client_key.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
 #include "hotpool/transport/tls_end.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
 #include "hotpool/transport/tls_hello.hpp"
 #include "hotpool/transport/tls_name.hpp"
+#include "hotpool/transport/tls_ocsp.hpp"
 #include "hotpool/transport/tls_options.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_profile.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
 #include "hotpool/transport/tls_sessions.hpp"
+#include "hotpool/transport/tls_stapling.hpp"
 #include "hotpool/transport/tls_totals.hpp"
 
 namespace hotpool::detail {
@@ -43,7 +49,7 @@ public:
     /// @param totals where handshakes are counted; not null
     tls_context(const origin& target, options_ptr options, const tls_profile* profile,
                 const tls_credentials& credentials, std::shared_ptr<tls_totals> totals)
-        : tls_end(TLS_client_method()),
+        : tls_end(TLS_client_method(), checked_records(options->max_bare_records)),
           options_(std::move(options)),
           profile_(profile),
           sessions_(checked_size(options_->session_cache_size), std::move(totals)) {
@@ -57,6 +63,7 @@ public:
             require_usable_key(*profile_, *credentials.private_key, credentials.private_key_field);
         set_credentials(credentials);
         set_peer_rules(options_->server_name.empty() ? target.host : options_->server_name);
+        set_stapling();
     }
 
     const tls_options& options() const noexcept { return *options_; }
@@ -80,7 +87,7 @@ public:
         if (error)
             resumption.failed(error, sessions_);
         else
-            resumption.accepted(session, sessions_, verifies_chain());
+            resumption.accepted(session, sessions_, verifies_chain(), revocation_end(session));
         return error;
     }
     std::error_code failed(const SSL& session, bool lost, tls_resumption& resumption) const noexcept override {
@@ -131,6 +138,11 @@ private:
         return size;
     }
 
+    static std::size_t checked_records(std::size_t most) {
+        if (!may_be_most(most)) refuse_tls_option("max_bare_records", bare_records_rule);
+        return most;
+    }
+
     // OpenSSL's own cache would not be asked by a client; it only tells of the sessions that come.
     void set_session_cache() noexcept {
         if (options_->session_cache_size == 0) {
@@ -155,7 +167,9 @@ private:
     void set_peer_rules(std::string_view host) {
         if (const char* rule = host_fault(host)) refuse_tls_option("server_name", rule);
         peer_ = tls_name_of(host);
-        rules_ = {.verify_chain = verifies_chain(), .pins = options_->pins};
+        rules_ = {.verify_chain = verifies_chain(), .pins = options_->pins, .crls = crls()};
+        if (rules_.crls != nullptr && !rules_.verify_chain)
+            refuse_tls_option("crl_files", "must be empty where the chain is not verified");
         if (!rules_.verify_chain && rules_.pins.empty()) return;
         check_peer(SSL_VERIFY_PEER, rules_);
         require_openssl(expect_peer());
@@ -177,6 +191,46 @@ private:
             return X509_VERIFY_PARAM_set1_ip(&expected, bytes.data(), bytes.size()) == 1;
         };
         return address.is_v4() ? expect(address.v4_bytes()) : expect(address.v6_bytes());
+    }
+
+    // --- revocation
+
+    void set_stapling() {
+        if (options_->ocsp_stapling == tls_stapling::off) return;
+        if (!verifies_chain()) refuse_tls_option("ocsp_stapling", "must be off where the chain is not verified");
+        require_openssl(SSL_CTX_set_tlsext_status_type(native_handle(), TLSEXT_STATUSTYPE_ocsp) == 1);
+        SSL_CTX_set_tlsext_status_cb(native_handle(), &staple_came);
+        SSL_CTX_set_tlsext_status_arg(native_handle(), this);
+    }
+    // Called once the chain is verified, also where nothing has come, and before this side shows who it is.
+    static int staple_came(SSL* session, void* self) noexcept {
+        if (SSL_session_reused(session) == 1) return 1;  // no certificate comes, and no word on it
+        const errc fault = static_cast<const tls_context*>(self)->judge_staple(*session);
+        if (fault == errc{}) return 1;
+        SSL_set_verify_result(session, fault == errc::certificate_revoked     ? X509_V_ERR_CERT_REVOKED
+                                       : fault == errc::ocsp_response_missing ? X509_V_ERR_OCSP_VERIFY_NEEDED
+                                                                              : X509_V_ERR_OCSP_VERIFY_FAILED);
+        return 0;
+    }
+    errc judge_staple(SSL& session) const noexcept {
+        STACK_OF(X509)* const chain = SSL_get0_verified_chain(&session);
+        if (sk_X509_num(chain) < 1) return errc::ocsp_response_invalid;
+        const unsigned char* bytes = nullptr;
+        const long size = SSL_get_tlsext_status_ocsp_resp(&session, &bytes);
+        ocsp_word word{staple_verdict::missing, 0};
+        if (bytes != nullptr && size > 0) {
+            word = detail::judge_staple({bytes, static_cast<std::size_t>(size)}, *chain,
+                                        *SSL_CTX_get_cert_store(native_handle()), std::time(nullptr));
+            SSL_set_ex_data(&session, staple_index(), reinterpret_cast<void*>(static_cast<std::uintptr_t>(word.until)));
+        }
+        return staple_fault(options_->ocsp_stapling, must_staple(*sk_X509_value(chain, 0)), word.verdict);
+    }
+    /// Until when nobody can have heard otherwise.
+    std::time_t revocation_end(const SSL& session) const noexcept {
+        std::time_t end = std::numeric_limits<std::time_t>::max();
+        if (crls() != nullptr) end = crls()->end(std::time(nullptr));
+        const auto staple = reinterpret_cast<std::uintptr_t>(SSL_get_ex_data(&session, staple_index()));
+        return staple != 0 ? std::min(end, static_cast<std::time_t>(staple)) : end;
     }
 
     options_ptr options_;

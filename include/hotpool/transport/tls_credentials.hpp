@@ -11,6 +11,8 @@
 
 #include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_crls.hpp"
+#include "hotpool/transport/tls_key_log.hpp"
 #include "hotpool/transport/tls_options.hpp"
 
 namespace hotpool::detail {
@@ -93,6 +95,8 @@ struct tls_credentials {
     x509_ptr certificate;               // null: none is shown
     std::vector<x509_ptr> issuers;
     pkey_ptr private_key;
+    std::shared_ptr<const tls_crls> crls;        // null: none is looked up
+    std::shared_ptr<const tls_key_log> key_log;  // null: keys are nobody's business
     option_name certificate_field{};
     option_name private_key_field{};
 };
@@ -132,12 +136,40 @@ void read_certificate(const Options& options, const char* name, tls_credentials&
     read.private_key_field = key.field();
 }
 
+/// The lists in files, each of one or more.
+inline std::shared_ptr<const tls_crls> read_crls(const std::vector<std::string>& files, const option_name& field) {
+    if (files.empty()) return nullptr;
+    const auto read = std::make_shared<tls_crls>();
+    for (const std::string& file : files) {
+        const bio_ptr text(BIO_new_file(file.c_str(), "r"));
+        if (!text) field.refuse("must be files that can be read: \"" + file + '"');
+        for (bool first = true;; first = false) {
+            x509_crl_ptr list(PEM_read_bio_X509_CRL(text.get(), nullptr, nullptr, nullptr));
+            const bool over = !list && !first && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+            ERR_clear_error();
+            if (over) break;
+            if (!list) field.refuse("must be files of CRLs in PEM: \"" + file + '"');
+            require_openssl(read->add(std::move(list)));
+        }
+    }
+    return read;
+}
+
+inline std::shared_ptr<const tls_key_log> open_key_log(const std::string& file, const option_name& field) {
+    if (file.empty()) return nullptr;
+    auto log = tls_key_log::open(file);
+    if (!log) field.refuse("must be a file that can be appended to: \"" + file + '"');
+    return log;
+}
+
 /// A client's. It trusts the system's roots where the options name none.
 inline tls_credentials read_credentials(const tls_options& options) {
     tls_credentials read;
     read.roots = read_roots(options, "tls_options");
     if (!read.roots && options.verify == tls_verify::peer) read.roots = system_roots();
     read_certificate(options, "tls_options", read);
+    read.crls = read_crls(options.crl_files, {"tls_options", "crl_files"});
+    read.key_log = open_key_log(options.key_log_file, {"tls_options", "key_log_file"});
     return read;
 }
 

@@ -1,13 +1,17 @@
 // What a TLS stream asks of the side that it speaks for, client or server.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string_view>
 #include <system_error>
 
 #include "hotpool/base/error.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/tls_credentials.hpp"
+#include "hotpool/transport/tls_crls.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
+#include "hotpool/transport/tls_key_log.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_profile.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
@@ -35,12 +39,15 @@ public:
     virtual std::error_code failed(const SSL& session, bool lost, tls_resumption&) const noexcept {
         return handshake_error(session, lost);
     }
+    /// How many records without application bytes a peer may send on end: `tls_bare_records`.
+    std::size_t max_bare_records() const noexcept { return max_bare_records_; }
     /// The name of its `tls_profile`; empty without one.
     virtual std::string_view profile() const noexcept { return {}; }
 
 protected:
     /// @errors throws `std::system_error` with `errc::tls_setup_failed` if OpenSSL fails, as the others do
-    explicit tls_end(const SSL_METHOD* method) : context_(SSL_CTX_new(method)) {
+    tls_end(const SSL_METHOD* method, std::size_t max_bare_records)
+        : context_(SSL_CTX_new(method)), max_bare_records_(max_bare_records) {
         require_openssl(context_ != nullptr);
         SSL_CTX_set_options(context_.get(), SSL_OP_NO_RENEGOTIATION);
         SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -53,9 +60,12 @@ protected:
         require_openssl(SSL_CTX_set_min_proto_version(context_.get(), number) == 1);
     }
 
-    /// The certificate that this end shows, if it has one, and whose it believes.
+    /// The certificate that this end shows, if it has one, and whose it believes. Before the peer's rules.
     /// @errors throws `std::invalid_argument` where certificate and key do not go together
     void set_credentials(const tls_credentials& read) {
+        crls_ = read.crls;
+        key_log_ = read.key_log;
+        if (key_log_) require_openssl(keep_keys(*native_handle(), *key_log_));
         if (read.roots) SSL_CTX_set1_cert_store(context_.get(), read.roots.get());
         if (!read.certificate) return;
         if (SSL_CTX_use_certificate(context_.get(), read.certificate.get()) != 1)
@@ -73,8 +83,13 @@ protected:
         SSL_CTX_set_cert_verify_callback(context_.get(), &verify_peer, &rules);
     }
 
+    const tls_crls* crls() const noexcept { return crls_.get(); }
+
 private:
+    std::shared_ptr<const tls_crls> crls_;
+    std::shared_ptr<const tls_key_log> key_log_;
     ssl_ctx_ptr context_;
+    const std::size_t max_bare_records_;
 };
 
 }  // namespace hotpool::detail

@@ -51,6 +51,10 @@ inline std::error_code handshake_error(const SSL& session, bool lost) noexcept {
     const unsigned long error = ERR_peek_error();
     const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) return certificate_error(SSL_get_verify_result(&session));
+    if (reason == SSL_R_INVALID_STATUS_RESPONSE) {
+        const std::error_code fault = certificate_error(SSL_get_verify_result(&session));
+        return fault ? fault : make_error_code(errc::ocsp_response_invalid);
+    }
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) return errc::certificate_missing;
     if (reason == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL || reason == SSL_R_NO_APPLICATION_PROTOCOL)
         return errc::alpn_mismatch;

@@ -9,6 +9,7 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/transport/certificate_view.hpp"
 #include "hotpool/transport/openssl.hpp"
+#include "hotpool/transport/tls_crls.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 
 namespace hotpool::detail {
@@ -40,6 +41,10 @@ inline std::error_code certificate_error(long result) noexcept {
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return errc::certificate_unknown_issuer;
         case X509_V_ERR_CERT_REVOKED: return errc::certificate_revoked;
+        case X509_V_ERR_UNABLE_TO_GET_CRL: return errc::crl_missing;
+        case X509_V_ERR_CRL_HAS_EXPIRED: return errc::crl_expired;
+        case X509_V_ERR_OCSP_VERIFY_NEEDED: return errc::ocsp_response_missing;
+        case X509_V_ERR_OCSP_VERIFY_FAILED: return errc::ocsp_response_invalid;
         case X509_V_ERR_APPLICATION_VERIFICATION: return errc::certificate_pin_mismatch;
         default: return errc::certificate_invalid;
     }
@@ -50,10 +55,12 @@ struct tls_peer_rules {
     bool verify_chain = true;
     std::span<const tls_pin> pins{};
     const certificate_verifier* verifier = nullptr;  ///< null: none
+    const tls_crls* crls = nullptr;                  ///< null: no list is looked up
 };
 
 /// What is wrong with the peer of a session under way, as a result of OpenSSL; `X509_V_OK`: nothing.
 inline int judge_peer(X509_STORE_CTX& store, const tls_peer_rules& rules) noexcept {
+    if (rules.crls != nullptr) look_up_chain(store, *rules.crls);
     if (rules.verify_chain && X509_verify_cert(&store) != 1) return X509_STORE_CTX_get_error(&store);
     X509* const leaf = X509_STORE_CTX_get0_cert(&store);
     if (leaf == nullptr) return X509_V_ERR_UNSPECIFIED;

@@ -25,13 +25,13 @@ public:
     }
 
     /// The peer has been accepted. In TLS 1.3 the sessions come later, see `tls_context`.
-    /// @param chain_counts as for `trust_end`
-    void accepted(SSL& ssl, tls_sessions& sessions, bool chain_counts) noexcept {
+    /// @param chain_counts,revocation_end as for `trust_end`
+    void accepted(SSL& ssl, tls_sessions& sessions, bool chain_counts, std::time_t revocation_end) noexcept {
         if (SSL_session_reused(&ssl) == 1) {
             sessions.resumed();
         } else {
             sessions.shaken_hands(offered_.get());
-            mark_trusted(*SSL_get_session(&ssl), trust_end(ssl, chain_counts, std::time(nullptr)));
+            mark_trusted(*SSL_get_session(&ssl), trust_end(ssl, chain_counts, revocation_end, std::time(nullptr)));
         }
         // A server of TLS 1.2 may have renewed the one offered.
         if (SSL_version(&ssl) < TLS1_3_VERSION && SSL_get_session(&ssl) != offered_.get())

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <ctime>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "hotpool/transport/tls_credentials.hpp"
 #include "hotpool/transport/tls_end.hpp"
 #include "hotpool/transport/tls_hello.hpp"
+#include "hotpool/transport/tls_ocsp.hpp"
 #include "hotpool/transport/tls_peer.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
@@ -28,7 +31,7 @@ namespace hotpool::detail {
 class tls_server_context final : public tls_end {
 public:
     explicit tls_server_context(const tls_server_options& options)
-        : tls_end(TLS_server_method()),
+        : tls_end(TLS_server_method(), options.max_bare_records),
           clients_(options.client_certificates),
           pins_(options.pins),
           verifier_(options.verifier),
@@ -95,14 +98,63 @@ private:
         tls_credentials read;
         read.roots = read_roots(options, options_name);
         read_certificate(options, options_name, read);
+        read.crls = read_crls(options.crl_files, name_of("crl_files"));
+        read.key_log = open_key_log(options.key_log_file, name_of("key_log_file"));
         tls_end::set_credentials(read);
+        set_staple(options.ocsp_response_file, read);
         // The issuers shown are those that were given: none is looked for among the roots of clients.
         SSL_CTX_set_mode(native_handle(), SSL_MODE_NO_AUTO_CHAIN);
         if (clients_ == client_auth::off) return;
         if (read.roots) tell_names(*read.roots);
-        rules_ = {.verify_chain = read.roots != nullptr, .pins = pins_, .verifier = verifier_ ? &verifier_ : nullptr};
+        rules_ = {.verify_chain = read.roots != nullptr,
+                  .pins = pins_,
+                  .verifier = verifier_ ? &verifier_ : nullptr,
+                  .crls = crls()};
         const bool required = clients_ == client_auth::required;
         check_peer(SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), rules_);
+    }
+    void set_staple(const std::string& file, const tls_credentials& read) {
+        const X509& certificate = *read.certificate;
+        const option_name field = name_of("ocsp_response_file");
+        if (file.empty()) {
+            if (must_staple(certificate))
+                field.refuse("must be given for a certificate that must come with a response");
+            return;
+        }
+        staple_ = read_file(file, field);
+        const ocsp_basic_ptr basic = read_ocsp(staple_);
+        if (!basic) field.refuse("must hold an OCSP response in DER");
+        const X509* const issuer = read.issuers.empty() ? nullptr : read.issuers.front().get();
+        const auto is_it = [&](OCSP_CERTID& id) {
+            return issuer != nullptr ? names(id, certificate, *issuer) : names(id, certificate);
+        };
+        const ocsp_word word = word_on(*basic, is_it, std::time(nullptr));
+        ERR_clear_error();
+        if (word.verdict != staple_verdict::good)
+            field.refuse("must be to the certificate, say that it is good, and be current");
+        staple_until_ = word.until;
+        SSL_CTX_set_tlsext_status_cb(native_handle(), &bring_staple);
+        SSL_CTX_set_tlsext_status_arg(native_handle(), this);
+    }
+    static std::vector<unsigned char> read_file(const std::string& file, const option_name& field) {
+        static constexpr std::size_t most = 64 * 1024;
+        const bio_ptr opened(BIO_new_file(file.c_str(), "rb"));
+        if (!opened) field.refuse("must be a file that can be read");
+        std::vector<unsigned char> bytes(most);
+        std::size_t size = 0;
+        if (BIO_read_ex(opened.get(), bytes.data(), bytes.size(), &size) != 1) size = 0;
+        bytes.resize(size);
+        return bytes;
+    }
+    // What has expired would be worse than nothing: a client may refuse it that asks for none.
+    static int bring_staple(SSL* session, void* self) noexcept {
+        const auto& own = *static_cast<const tls_server_context*>(self);
+        if (std::time(nullptr) >= own.staple_until_) return SSL_TLSEXT_ERR_NOACK;
+        void* const copy = OPENSSL_memdup(own.staple_.data(), own.staple_.size());
+        if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
+        SSL_set_tlsext_status_ocsp_resp(session, static_cast<unsigned char*>(copy),
+                                        static_cast<long>(own.staple_.size()));
+        return SSL_TLSEXT_ERR_OK;
     }
     void tell_names(X509_STORE& roots) {
         const STACK_OF(X509_OBJECT)* const all = X509_STORE_get0_objects(&roots);
@@ -119,6 +171,8 @@ private:
     const certificate_verifier verifier_;
     const tcp_server_options tcp_;
     std::vector<unsigned char> protocols_;
+    std::vector<unsigned char> staple_;
+    std::time_t staple_until_ = 0;
     tls_peer_rules rules_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "hotpool/transport/certificate_view.hpp"
 #include "hotpool/transport/tcp_server_options.hpp"
+#include "hotpool/transport/tls_bare_records.hpp"
 #include "hotpool/transport/tls_pin.hpp"
 #include "hotpool/transport/tls_profile.hpp"
 
@@ -36,10 +37,18 @@ struct tls_server_options {
     /// For a key that is encrypted.
     std::string private_key_password{};
 
+    /// An OCSP response to this side's certificate, in DER, stapled where a client asks for one. One that has expired is
+    /// not sent any more: `tls_server::update` reads the file again. Must be given for a certificate that says that it
+    /// comes with one (RFC 7633); empty: nothing is stapled.
+    std::string ocsp_response_file{};
+
     client_auth client_certificates = client_auth::off;
     /// The roots of clients, in PEM, whose names clients are told. Never those of the system, which vouch for anybody.
     std::string ca_file{};
     std::string ca_pem{};
+    /// Files of CRLs, in PEM, that the chain of a client is looked up in: each of its issuers must have one here, and a
+    /// current one. They go with roots. None given: nobody looks whether a certificate has been revoked.
+    std::vector<std::string> crl_files{};
     /// The client's certificate or its public key must be one of these; none: no such rule.
     std::vector<tls_pin> pins{};
     /// Has the last word; empty: no such rule. Refusing is `errc::certificate_invalid`.
@@ -55,6 +64,16 @@ struct tls_server_options {
     /// skipped. `tls_server::update` changes the tickets' key, which is worth doing once a day.
     std::size_t session_tickets = 2;
 
+    /// How many records may come on end that bring no application bytes: key updates, requests to renegotiate, empty ones. A second, or
+    /// a KiB of application bytes, makes up for one. Beyond that the connection ends with `errc::tls_record_flood`. From
+    /// 16 to 1024, which is about 25 ms of one peer's that no other peer of the loop is served in.
+    std::size_t max_bare_records = 64;
+
+    /// The secrets of connections are appended to this file, one line each, as SSLKEYLOGFILE has them (RFC 9850): who has
+    /// it can read what is recorded of them. Made if it is not there, for its owner only; the environment is never asked.
+    /// Empty: nothing is written.
+    std::string key_log_file{};
+
     tcp_server_options tcp{};
 };
 
@@ -69,7 +88,10 @@ inline void validate(const tls_server_options& options) {
     if (options.private_key_file.empty() && options.private_key_pem.empty())
         refuse("private_key_file must be given, or the text");
     if (options.session_tickets > 16) refuse("session_tickets must be at most 16");
+    if (!detail::may_be_most(options.max_bare_records)) refuse("max_bare_records must be from 16 to 1024");
     const bool rules = !options.ca_file.empty() || !options.ca_pem.empty() || !options.pins.empty() || options.verifier;
+    if (!options.crl_files.empty() && options.ca_file.empty() && options.ca_pem.empty())
+        refuse("crl_files must be empty where no roots are given");
     if (options.client_certificates == client_auth::off && rules)
         refuse("client_certificates must not be off where roots, pins or a verifier for them are given");
     if (options.client_certificates != client_auth::off && !rules)

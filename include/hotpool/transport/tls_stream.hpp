@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "hotpool/base/error.hpp"
+#include "hotpool/base/time.hpp"
 #include "hotpool/transport/asio.hpp"
 #include "hotpool/transport/openssl.hpp"
 #include "hotpool/transport/socket_bio.hpp"
+#include "hotpool/transport/tls_bare_records.hpp"
 #include "hotpool/transport/tls_end.hpp"
 #include "hotpool/transport/tls_handshake.hpp"
 #include "hotpool/transport/tls_resumption.hpp"
@@ -25,8 +27,9 @@ namespace hotpool {
 ///
 /// A read hands out the record that has come, and those behind it only if they are here already and there is
 /// room: it makes one system call, unless a record arrives in pieces. Session tickets and key updates are
-/// read and answered on the way; they are no bytes. An end of the connection without close_notify is
-/// `errc::tls_truncated`.
+/// read and answered on the way; they are no bytes, and only so many may come (`max_bare_records`): a peer that sends
+/// more is not listened to any longer, which is `errc::tls_record_flood`. So one read takes a bounded time, whatever comes.
+/// An end of the connection without close_notify is `errc::tls_truncated`.
 /// @threads distinct objects only
 template <class Executor>
 class tls_stream {
@@ -55,7 +58,9 @@ public:
         ERR_clear_error();  // the reason of a failure is read from the queue
         state_->link.blocked = io_want::none;
         const bool done = SSL_do_handshake(ssl()) == 1;
-        if (!done && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
+        const bool over = done || state_->bare.are_too_many();
+        if (!over && state_->link.blocked != io_want::none) return {.want = state_->link.blocked};
+        if (done) state_->bare.handshake_over(clock_type::now());
         const bool lost = state_->link.ended || state_->link.failed;
         const detail::tls_end& end = *state_->end;
         const std::error_code error =
@@ -180,15 +185,28 @@ private:
             if (complete) {
                 BIO* const owned = both_ways.release();
                 SSL_set_bio(ssl.get(), owned, owned);
+                bare = detail::tls_bare_records(end->max_bare_records());
+                SSL_set_msg_callback(ssl.get(), &message_seen);
+                SSL_set_msg_callback_arg(ssl.get(), &bare);
             }
             ERR_clear_error();
             return complete;
+        }
+        // OpenSSL tells of each record's head before it looks at the rest, and drops what comes behind a goodbye. There is
+        // no other way to end a read that goes on from one record to the next.
+        static void message_seen(int is_write, int, int kind, const void*, std::size_t, SSL* session,
+                                 void* counted) noexcept {
+            if (is_write != 0 || kind != SSL3_RT_HEADER) return;
+            auto& records = *static_cast<detail::tls_bare_records*>(counted);
+            if (records.record_begun() && !records.bare_came(clock_type::now()))
+                SSL_set_shutdown(session, SSL_get_shutdown(session) | SSL_RECEIVED_SHUTDOWN);
         }
 
         typename bio::link link;
         std::shared_ptr<const detail::tls_end> end;
         detail::ssl_ptr ssl;
         detail::tls_resumption resumption;
+        detail::tls_bare_records bare;
         std::error_code held_back;  // what went wrong behind bytes that had to be handed out first
     };
 
@@ -203,8 +221,9 @@ private:
     io_result read_record(net::mutable_buffer room) noexcept {
         std::size_t bytes = 0;
         state_->link.blocked = io_want::none;
-        if (SSL_read_ex(ssl(), room.data(), room.size(), &bytes) == 1) return {.bytes = bytes};
-        return why_not();
+        if (SSL_read_ex(ssl(), room.data(), room.size(), &bytes) != 1) return why_not();
+        state_->bare.bytes_came(bytes);
+        return {.bytes = bytes};
     }
 
     // OpenSSL writes one record a call; as many as the socket takes.
@@ -235,6 +254,10 @@ private:
     // Why the call of OpenSSL before failed: the socket would block, or it is over.
     io_result why_not() noexcept {
         const auto& link = state_->link;
+        if (state_->bare.are_too_many()) {
+            ERR_clear_error();
+            return {.error = errc::tls_record_flood};
+        }
         if (link.blocked != io_want::none) return {.want = link.blocked};
         // The queue may hold older errors of others, but the last one is of an alert that has come just now.
         const bool ended = (SSL_get_shutdown(ssl()) & SSL_RECEIVED_SHUTDOWN) != 0;

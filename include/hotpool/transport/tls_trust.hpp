@@ -14,20 +14,25 @@ namespace hotpool::detail {
 /// @source RFC 8446, 4.6.1, which recommends a limit and names none
 inline constexpr std::time_t max_trust_seconds = 24 * 60 * 60;
 
+/// When `then` is, by the clock of which it is `now`; `now` if it is no time.
+inline std::time_t time_of(const ASN1_TIME& then, std::time_t now) noexcept {
+    int days = 0;
+    int seconds = 0;
+    if (ASN1_TIME_diff(&days, &seconds, nullptr, &then) != 1) return now;
+    return now + std::time_t{days} * 24 * 60 * 60 + seconds;
+}
+
 /// When the verification that `ssl` has just made would come out differently: a certificate of the chain
-/// expires, or `max_trust_seconds` are over.
+/// expires, or what was said of its revocation, or `max_trust_seconds` are over.
 /// @param chain_counts false where nobody looks at the certificates' dates
-inline std::time_t trust_end(const SSL& ssl, bool chain_counts, std::time_t now) noexcept {
-    std::time_t end = now + max_trust_seconds;
+/// @param revocation_end until when lists and staples hold
+inline std::time_t trust_end(const SSL& ssl, bool chain_counts, std::time_t revocation_end, std::time_t now) noexcept {
+    std::time_t end = std::min(now + max_trust_seconds, revocation_end);
     if (!chain_counts) return end;
     const STACK_OF(X509)* const chain = SSL_get0_verified_chain(&ssl);
     if (chain == nullptr) return now;
-    for (int i = 0; i < sk_X509_num(chain); ++i) {
-        int days = 0;
-        int seconds = 0;
-        if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(sk_X509_value(chain, i))) != 1) return now;
-        end = std::min(end, now + std::time_t{days} * 24 * 60 * 60 + seconds);
-    }
+    for (int i = 0; i < sk_X509_num(chain); ++i)
+        end = std::min(end, time_of(*X509_get0_notAfter(sk_X509_value(chain, i)), now));
     return end;
 }
 

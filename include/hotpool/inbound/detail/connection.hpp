@@ -80,7 +80,7 @@ public:
     /// @completes `void(std::error_code, std::size_t)` with at least one byte, or an error; on the handler's executor, or
     /// the connection's, never inside this call
     /// @errors `errc::connection_closed` at the peer's orderly end, after which writing may go on;
-    /// `errc::connection_reset`, `errc::tls_truncated`, `errc::tls_failed`; `errc::cancelled`, also when the handle goes
+    /// `errc::connection_reset`, `errc::tls_truncated`, `errc::tls_failed`, `errc::tls_record_flood`; `errc::cancelled`, also when the handle goes
     /// or `close` is called; `errc::exchange_in_progress` if another read is outstanding; what a limit that ended the
     /// connection says, see above; `std::errc::not_enough_memory` if there is none to wait with. For an empty handle
     /// `errc::lease_empty`, thrown as a `std::system_error` where the handler names no executor. Throws `std::bad_alloc`;
