@@ -48,7 +48,7 @@ public:
         rules_.port = server_->acceptor.port();
         for (int i = 0; i < 4; ++i)
             guests_.push_back(std::make_unique<siege_guest<Kind>>(rules_, i < 2 ? siege_shared_address : "127.0.0.2",
-                                                                  i < 2 ? 0 : 16));
+                                                                  i < 2 ? 0 : 32));
         // Everybody is there before anybody bad is.
         round({}, short_while);
     }

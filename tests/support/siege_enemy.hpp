@@ -58,6 +58,7 @@ private:
             } catch (const std::exception&) {  // the server has ended its connection
             }
             ++acts_;
+            std::this_thread::sleep_for(pause());
         } while (!over_ || acts_ < least_acts());
     }
     /// Until it has done all that it does by turns, and as often as that means something.
@@ -66,23 +67,25 @@ private:
         return ends_at_once(kind_) ? 2 : 1;
     }
     void act() {
-        using namespace std::chrono_literals;
         switch (kind_) {
-            case siege_kind::looks: return pause(look(), 2ms);
-            case siege_kind::silent: return pause(keep_silent(), 5ms);
-            case siege_kind::bare_records: return pause(send_bare_records(), 5ms);
-            case siege_kind::drips: return pause(drip(), 5ms);
-            case siege_kind::stalled_uploads: return pause(stall(), 5ms);
-            case siege_kind::slow_readers: return pause(read_nothing(), 5ms);
-            case siege_kind::departures: return pause(depart(), 5ms);
-            case siege_kind::unanswered: return pause(ask_for_nothing(), 5ms);
-            case siege_kind::blank_lines: return pause(send_blank_lines(), 5ms);
-            case siege_kind::garbage: return pause(send_garbage(), 3ms);
-            case siege_kind::greed: return pause(ask_too_much(), 5ms);
-            case siege_kind::crowd: return pause(come_in_a_crowd(), 20ms);
+            case siege_kind::looks: return look();
+            case siege_kind::silent: return keep_silent();
+            case siege_kind::bare_records: return send_bare_records();
+            case siege_kind::drips: return drip();
+            case siege_kind::stalled_uploads: return stall();
+            case siege_kind::slow_readers: return read_nothing();
+            case siege_kind::departures: return depart();
+            case siege_kind::unanswered: return ask_for_nothing();
+            case siege_kind::blank_lines: return send_blank_lines();
+            case siege_kind::garbage: return send_garbage();
+            case siege_kind::greed: return ask_too_much();
+            case siege_kind::crowd: return come_in_a_crowd();
         }
     }
-    static void pause(int, duration span) { std::this_thread::sleep_for(span); }
+    /// Short of what would only be a contest for processors.
+    duration pause() const noexcept {
+        return std::chrono::milliseconds(kind_ == siege_kind::looks ? 2 : kind_ == siege_kind::crowd ? 20 : 5);
+    }
 
     // --- connections
 
@@ -110,9 +113,8 @@ private:
         for (int i = 0; i < count; ++i) all.push_back(enter(own_address(addresses)));
         return all;
     }
-    static int await_ends(std::vector<http_peer>& all) {
+    static void await_ends(std::vector<http_peer>& all) {
         for (http_peer& each : all) each.socket().wait_for_end();
-        return 0;
     }
     static void leave(http_peer& peer) {
         peer.socket().end_sending();
@@ -121,18 +123,16 @@ private:
 
     // --- deeds
 
-    int look() {
+    void look() {
         client_socket socket = come(siege_shared_address);
         if (acts_ % 2 == 0) socket.reset();
-        return 0;
     }
-    int keep_silent() {
+    void keep_silent() {
         std::vector<client_socket> all;
         for (std::size_t i = 0; i < 2 * siege_limits::handshakes; ++i) all.push_back(come(own_address(12)));
         for (client_socket& each : all) each.wait_for_end();
-        return 0;
     }
-    int send_bare_records() {
+    void send_bare_records() {
         if constexpr (Kind::handshakes) {
             traffic_secrets secrets;
             const client_context context =
@@ -147,13 +147,10 @@ private:
             std::string flood;
             for (int i = 0; i < 2'000; ++i) flood += acts_ % 2 == 0 ? sealer.key_update() : sealer.data("");
             if (socket.write(flood)) socket.wait_for_end();
-        } else {
-            static_cast<void>(this);
         }
-        return 0;
     }
     /// A byte of each at a time, until the server has had enough.
-    int drip() {
+    void drip() {
         std::vector<http_peer> all = enter(8, 4);
         const std::string long_head = get("/now/0", "X: " + std::string(4'000, 'x') + "\r\n");
         const std::string long_body = post("/now/0", std::string(4'000, 'x'));
@@ -170,16 +167,15 @@ private:
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
-        return 0;
     }
-    int stall() {
+    void stall() {
         constexpr std::size_t size = 1'000'000;
         std::vector<http_peer> all = enter(20, 10);
         const std::string begun = post("/now/0", std::string(size, 'u'));
         for (http_peer& each : all) each.send(std::string_view(begun).substr(0, size * 3 / 5));
-        return await_ends(all);
+        await_ends(all);
     }
-    int read_nothing() {
+    void read_nothing() {
         std::vector<http_peer> all = enter(4, 4);
         const int small = 4096;
         for (http_peer& each : all) {
@@ -190,9 +186,8 @@ private:
             pollfd cut{each.socket().fd(), 0, 0};
             ::poll(&cut, 1, static_cast<int>(std::chrono::milliseconds(plenty).count()));
         }
-        return 0;
     }
-    int depart() {
+    void depart() {
         std::vector<http_peer> all = enter(4, 4);
         for (http_peer& each : all) each.send(get("/slow/0"));
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -201,15 +196,14 @@ private:
                 all[i].socket().reset();
             else
                 leave(all[i]);
-        return 0;
     }
-    int ask_for_nothing() {
+    void ask_for_nothing() {
         std::vector<http_peer> all = enter(4, 4);
         for (http_peer& each : all) each.send(get("/never/0"));
-        return await_ends(all);
+        await_ends(all);
     }
     /// One is passed over; many are no request.
-    int send_blank_lines() {
+    void send_blank_lines() {
         http_peer peer = enter(own_address(1));
         for (int i = 0; i < 5; ++i)
             if (peer.status_of(post("/now/0", "body") + "\r\n") != 200) throw std::runtime_error("not answered");
@@ -219,9 +213,8 @@ private:
         } else {
             leave(peer);
         }
-        return 0;
     }
-    int send_garbage() {
+    void send_garbage() {
         std::string noise = "\x01\x02\x03 no request is this\r\n\r\n";
         for (unsigned i = 0; i < 100; ++i) noise += static_cast<char>(i * 37 + acts_);
         if (Kind::handshakes && acts_ % 2 == 0) {
@@ -233,10 +226,9 @@ private:
             peer.send(noise);
             peer.socket().wait_for_end();
         }
-        return 0;
     }
     /// Until it is told that it is too much.
-    int ask_too_much() {
+    void ask_too_much() {
         http_peer peer = enter(own_address(1));
         std::string hundred;
         for (int i = 0; i < 100; ++i) hundred += get("/now/0");
@@ -250,14 +242,12 @@ private:
             }
         }
         leave(peer);
-        return 0;
     }
-    int come_in_a_crowd() {
+    void come_in_a_crowd() {
         std::vector<client_socket> all;
         for (std::uint32_t i = 0; i < siege_limits::connections_per_group + 8; ++i) all.push_back(come(own_address(1)));
         // The last are those who are refused.
         for (std::size_t i = siege_limits::connections_per_group; i < all.size(); ++i) all[i].read_to_end();
-        return 0;
     }
 
     const siege_kind kind_;

@@ -47,7 +47,7 @@ struct siege_guests_rules {
 template <class Kind>
 class siege_guest {
 public:
-    static constexpr duration pace = std::chrono::milliseconds(10);
+    static constexpr duration pace = std::chrono::milliseconds(5);
 
     /// @param from its address
     /// @param stay after how many requests it leaves, to come again; 0: never

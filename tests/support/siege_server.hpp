@@ -29,7 +29,7 @@ struct siege_limits {
     static constexpr duration patience = std::chrono::milliseconds(base::recycling ? 500 : 1000);
     static constexpr std::uint32_t connections_per_group = 16;
     static constexpr std::size_t handshakes = 32;
-    static constexpr std::uint32_t requests_per_window = 300;
+    static constexpr std::uint32_t requests_per_window = 600;
     static constexpr duration window = std::chrono::milliseconds(500);
     static constexpr std::uint32_t errors_to_block = 20;
     static constexpr std::size_t memory_bytes = std::size_t{4} * 1024 * 1024;
