@@ -22,6 +22,8 @@ The last line is "N passed, N failed", in test cases over all presets; the exit 
                   that breaks something is kept in build/fuzz/findings
   --storm [N]     nothing but the long storm: N requests (default 200000) four times, over TCP and over TLS, on one
                   client thread and on four, while connections break in every way; prints what became of them
+  --siege [N]     nothing but the long siege: a server's good clients measured without and with each kind of bad ones
+                  beside them, N rounds each (default 5)
   --seed N        of the storm's faults (default: another one each time)
   --asio DIR      with the Asio headers in DIR (which holds asio.hpp) instead of the system's
   --help          this text
@@ -41,6 +43,7 @@ with_clang=
 asio=
 fuzz_seconds=
 storm=
+siege=
 seed=$(date +%s)
 while [ $# -gt 0 ]; do
     case $1 in
@@ -73,6 +76,17 @@ while [ $# -gt 0 ]; do
         '' | -* | *[!0-9]*) ;;
         *)
             storm=$2
+            shift
+            ;;
+        esac
+        ;;
+    --siege)
+        presets=
+        siege=5
+        case ${2:-} in
+        '' | -* | *[!0-9]*) ;;
+        *)
+            siege=$2
             shift
             ;;
         esac
@@ -236,19 +250,24 @@ run_fuzzers() {
     done
 }
 
-# run_storm REQUESTS SEED: optimised, with assertions; its output is what it is run for
-run_storm() {
+# build_storm NAME: optimised, with assertions, for programs whose output is what they are run for
+build_storm() {
     build=build/storm
     program=$build/tests/hotpool_faults_tests
     echo
-    echo "== storm"
+    echo "== $1"
     if ! cmake --preset default -B "$build" "-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1" \
         ${asio:+"-DHOTPOOL_ASIO_INCLUDE_DIR=$asio"} ||
         ! cmake --build "$build" -j "$jobs" --target hotpool_faults_tests; then
-        echo "error: the storm does not build" >&2
-        add_result "storm (build failed)" 0 1 0 0
-        return
+        echo "error: the $1 does not build" >&2
+        add_result "$1 (build failed)" 0 1 0 0
+        return 1
     fi
+}
+
+# run_storm REQUESTS SEED
+run_storm() {
+    build_storm storm || return
     for transport in tcp tls; do
         started=$(date +%s)
         if HOTPOOL_STORM_REQUESTS=$1 HOTPOOL_STORM_SEED=$2 "$program" "long_storm - over_$transport"; then
@@ -257,6 +276,18 @@ run_storm() {
             add_result "storm over $transport" 0 1 0 $(($(date +%s) - started))
             echo "the same faults again: sh tests/run.sh --storm $1 --seed $2" >&2
         fi
+    done
+}
+
+# run_siege ROUNDS
+run_siege() {
+    build_storm siege || return
+    for transport in tcp tls; do
+        started=$(date +%s)
+        outcome="1 0"
+        HOTPOOL_SIEGE_ROUNDS=$1 "$program" "long_siege - accept_$transport" || outcome="0 1"
+        # shellcheck disable=SC2086
+        add_result "siege over $transport" $outcome 0 $(($(date +%s) - started))
     done
 }
 
@@ -269,6 +300,7 @@ for preset in $presets; do
     run_preset "$preset" "$preset$suffix" "-DHOTPOOL_PLAIN_TESTS=$plain"
 done
 [ -z "$storm" ] || run_storm "$storm" "$seed"
+[ -z "$siege" ] || run_siege "$siege"
 if [ -n "$with_clang" ]; then
     run_preset default "clang$suffix" -DCMAKE_CXX_COMPILER=clang++
 fi
