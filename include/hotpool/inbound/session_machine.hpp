@@ -145,6 +145,11 @@ public:
     /// Whether somebody has still to answer `present`.
     bool is_answering() const noexcept { return phase_ == phase::answering; }
 
+    /// Whether a request is coming, and no reply is on its way: the next bytes the client gets may be about it.
+    bool is_receiving() const noexcept {
+        return phase_ == phase::reading && begun_ && out_.empty() && !waits_to_write_;
+    }
+
     /// What requests and replies take here, beyond the block that every connection with a request may have.
     std::size_t memory() const noexcept {
         const std::size_t all = in_.memory() + out_.memory() + (early_ ? early_->body_view().size() : 0);

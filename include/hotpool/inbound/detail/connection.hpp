@@ -34,7 +34,7 @@ class http_session;
 /// that tells of none has a connection that is idle whenever nothing comes.
 /// @errors of every operation, once the acceptor has ended the connection, that of the limit it was for:
 /// `errc::idle_timed_out`, `errc::request_timed_out`, `errc::lifetime_over`, `errc::heartbeat_missed`,
-/// `errc::group_blocked`, `errc::connection_drained`, `errc::acceptor_closed`
+/// `errc::group_blocked`, `errc::resources_short`, `errc::connection_drained`, `errc::acceptor_closed`
 /// @threads distinct objects only; one read and one write may be outstanding together, on any threads
 /// @lifetime may outlive the acceptor, which ends it; not the execution context
 template <class Stream>

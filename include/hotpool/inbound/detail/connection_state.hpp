@@ -118,8 +118,13 @@ public:
 
     /// The same, and ends a connection that is gone.
     hotpool::detail::peer_presence heed_presence() {
-        const hotpool::detail::peer_presence now = presence();
-        if (now == hotpool::detail::peer_presence::gone) lost();
+        hotpool::detail::peer_presence now{};
+        {
+            const std::lock_guard lock(mutex_);
+            now = look();
+            if (stage_ != stage::open || now != hotpool::detail::peer_presence::gone) return now;
+        }
+        lost();
         return now;
     }
 
@@ -307,7 +312,7 @@ private:
             done = places_.became_ready(
                 want, [this](waiter_type& op, io_want direction) { attempt(op, direction); },
                 [this](io_want next) { return arm(next); });
-            if (watching_ && want == io_want::read && !armed_[0]) {
+            if (watching_ && stage_ == stage::open && want == io_want::read && !armed_[0]) {
                 watching_ = false;
                 stirs = true;
                 gone = look() == hotpool::detail::peer_presence::gone;

@@ -36,7 +36,7 @@ public:
         {
             const std::lock_guard lock(mutex_);
             gone_ = true;
-            hook = take();
+            hook = take_out();
         }
         if (hook) hook();
     }
@@ -45,18 +45,18 @@ public:
         hook_type hook;
         const std::lock_guard lock(mutex_);
         gone_ = true;
-        hook = take();
+        hook = take_out();
     }
+    /// What is to be run no more.
     /// @cost a relaxed load where there is none
-    void drop() noexcept {
-        if (!has_one_.load(std::memory_order_relaxed)) return;
-        hook_type hook;
+    hook_type take() noexcept {
+        if (!has_one_.load(std::memory_order_relaxed)) return nullptr;
         const std::lock_guard lock(mutex_);
-        hook = take();
+        return take_out();
     }
 
 private:
-    hook_type take() noexcept {
+    hook_type take_out() noexcept {
         has_one_.store(false, std::memory_order_relaxed);
         return std::exchange(hook_, nullptr);
     }

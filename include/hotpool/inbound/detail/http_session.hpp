@@ -66,7 +66,7 @@ public:
     void answer(const reply& r) override { answer_with(r); }
     void answer(reply&& r) override { answer_with(std::move(r)); }
     void unanswered() noexcept override {
-        gone_.drop();
+        static_cast<void>(gone_.take());
         if (answering_here()) return guarded([this] { machine_.not_answered(connection_); });
         try {
             post_answer(nullptr);
@@ -227,7 +227,8 @@ private:
     }
     void too_much_memory() {
         if (!machine_.is_answering())
-            return start_linger(&**state_, close_reason::memory_limit, errc::resources_short, ignore_end{}, true);
+            return start_linger(&**state_, close_reason::memory_limit, errc::resources_short, ignore_end{},
+                                machine_.is_receiving());
         const std::lock_guard lock(service_->memory_mutex);
         service_->memory.stays(*this);
     }
@@ -324,9 +325,14 @@ private:
 
     template <class Reply>
     void answer_with(Reply&& r) {
-        gone_.drop();
-        if (answering_here()) return machine_.answered(connection_, std::forward<Reply>(r));
-        post_answer(std::allocate_shared<reply>(base::recycling_allocator<reply>(), std::forward<Reply>(r)));
+        auto hook = gone_.take();  // at once: as soon as it is answered, there may be one of the next request
+        try {
+            if (answering_here()) return machine_.answered(connection_, std::forward<Reply>(r));
+            post_answer(std::allocate_shared<reply>(base::recycling_allocator<reply>(), std::forward<Reply>(r)));
+        } catch (...) {  // of memory: it is not answered
+            if (hook) gone_.set(std::move(hook));
+            throw;
+        }
     }
     void post_answer(std::shared_ptr<reply> r) {
         const std::lock_guard lock(mutex_);
