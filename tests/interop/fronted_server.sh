@@ -16,7 +16,11 @@ done
 
 work=$(mktemp -d)
 running=
+# nginx has workers, which end with it only where it is asked.
 finish() {
+    # shellcheck disable=SC2086
+    [ -z "$running" ] || kill -TERM $running 2>/dev/null || true
+    sleep 0.2
     # shellcheck disable=SC2086
     [ -z "$running" ] || kill -KILL $running 2>/dev/null || true
     rm -rf "$work"
@@ -43,7 +47,7 @@ await() {
 start() {
     : >"$work/$1.said"
     MAX_CONNECTIONS_PER_IP=$2 MAX_REQUESTS_PER_IP_PER_HOUR=$3 \
-        "$guarded" 0 0 "$work/cert.pem" "$work/key.pem" "$work/files" >"$work/$1.said" &
+        "$guarded" 0 0 "$work/cert.pem" "$work/key.pem" "$work/files" >"$work/$1.said" 2>"$work/$1.log" &
     eval "$1_pid=$!"
     running="$running $!"
     await grep -q '^http' "$work/$1.said"
@@ -107,7 +111,7 @@ backend plain_checked
  mode tcp
  server one 127.0.0.1:$one_plain check inter 10ms
 END
-haproxy -db -q -f "$work/haproxy.cfg" &
+haproxy -db -q -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
 running="$running $!"
 cat >"$work/nginx.conf" <<END
 daemon off;
@@ -122,7 +126,7 @@ http {
  server { listen 127.0.0.1:$nginx_front; location / { proxy_pass http://one; proxy_http_version 1.1; proxy_set_header Connection ""; } }
 }
 END
-nginx -c "$work/nginx.conf" -p "$work" 2>/dev/null &
+nginx -c "$work/nginx.conf" -p "$work" >"$work/nginx.out" 2>&1 &
 running="$running $!"
 for port in $front $nginx_front; do await curl -sf "http://127.0.0.1:$port/small.txt"; done
 await curl -skf "https://127.0.0.1:$tls_front/small.txt"
@@ -190,7 +194,7 @@ backend both
  server old 127.0.0.1:$old_plain check inter 50ms
  server new 127.0.0.1:$new_plain check inter 50ms
 END
-haproxy -db -q -f "$work/deploy.cfg" &
+haproxy -db -q -f "$work/deploy.cfg" >"$work/deploy.log" 2>&1 &
 running="$running $!"
 await curl -sf "http://127.0.0.1:$front/small.txt"
 wrk -t1 -c20 -d4s "http://127.0.0.1:$front/small.txt" >"$work/wrk1" &
