@@ -142,8 +142,8 @@ public:
     /// @completes `void(std::error_code)`; no error, whether it was the peer or a bound that ended it, or it had ended
     /// before. Where a read does
     /// @errors `errc::cancelled`; `errc::exchange_in_progress` if two others wait for the same end; `errc::connection_reset`
-    /// if the peer was found gone as it began; what a limit that cut the connection meanwhile says; `std::errc::not_enough_memory`: then it was closed at once. For an empty handle,
-    /// and throws, as a read
+    /// if the peer was found gone as it began; what a limit that cut the connection meanwhile says;
+    /// `std::errc::not_enough_memory`: then it was closed at once. For an empty handle, and throws, as a read
     /// @cancels any type, at once, by closing
     /// @threads any thread
     /// @lifetime the handle may go before this completes. If the execution context ends first, the handler is destroyed
