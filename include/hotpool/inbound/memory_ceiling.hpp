@@ -10,10 +10,11 @@
 
 namespace hotpool::inbound {
 
-/// Somebody who keeps a request or a reply in memory.
+/// Somebody who keeps a request or a reply in memory, as he has told last.
 class memory_holder : public base::list_hook<memory_holder> {
 public:
     std::size_t bytes() const noexcept { return bytes_; }
+    bool is_in_use() const noexcept { return in_use_; }
 
 private:
     friend class memory_ceiling;
@@ -65,23 +66,22 @@ public:
             most = cost;
         }
         if (worst == nullptr) return nullptr;
-        forget(*worst);
-        worst->leaves_ = true;
-        count(*worst);
+        set_leaving(*worst, true);
         return worst;
     }
     /// It was to end, and has found something to do instead.
-    void stays(memory_holder& h) noexcept {
-        forget(h);
-        h.leaves_ = false;
-        count(h);
-    }
+    void stays(memory_holder& h) noexcept { set_leaving(h, false); }
 
     /// What is kept, and what of it is on its way out.
     std::size_t kept() const noexcept { return kept_; }
     std::size_t leaving() const noexcept { return leaving_; }
 
 private:
+    void set_leaving(memory_holder& h, bool leaves) noexcept {
+        forget(h);
+        h.leaves_ = leaves;
+        count(h);
+    }
     void count(const memory_holder& h) noexcept {
         kept_ += h.bytes_;
         if (h.leaves_) leaving_ += h.bytes_;

@@ -264,10 +264,14 @@ private:
     template <class Books>
     bool begin(Books& books) {
         if (std::exchange(begun_, true)) return true;
-        late_ = draining_ && books.draining_for() >= options_.drain_grace;
+        late_ = begins_late(books);
         if (books.request_begun() == close_reason::none) return true;
         phase_ = phase::leaving;
         return false;
+    }
+    template <class Books>
+    bool begins_late(const Books& books) const {
+        return draining_ && books.draining_for() >= options_.drain_grace;
     }
     /// The head is there: whether its request is admitted, and whether its body is to come.
     template <class Books>
@@ -334,7 +338,7 @@ private:
         else
             books.request_ended(outcome_, stays_ ? reply_said::it_stays : reply_said::nothing);
         begun_ = together;
-        late_ = together && draining_ && books.draining_for() >= options_.drain_grace;
+        late_ = together && begins_late(books);
         in_.next();
         phase_ = phase::reading;
         if (!stays_)

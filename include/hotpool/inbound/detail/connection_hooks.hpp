@@ -102,14 +102,7 @@ protected:
     std::string_view words_for(close_reason why) const noexcept {
         return kept_ == nullptr || kept_->words == nullptr ? std::string_view() : kept_->words(why);
     }
-    void tell_stir() noexcept {
-        spent_type kept;
-        {
-            const std::lock_guard lock(state().hooks_mutex());
-            kept = kept_;
-        }
-        tell_ended(kept);
-    }
+    void tell_stir() noexcept { tell_ended(kept()); }
     /// Who cannot be told for want of memory finds out by himself.
     void tell_ended(const spent_type& spent) noexcept {
         if (spent == nullptr || !spent->stir || spent->stirred.exchange(true)) return;
@@ -140,12 +133,11 @@ private:
         return *kept_;
     }
     void post(void (connection_hooks::*run)(kept_type&)) {
-        spent_type keep;
-        {
-            const std::lock_guard lock(state().hooks_mutex());
-            keep = kept_;
-        }
-        if (keep != nullptr) post(keep, run);  // otherwise it has ended meanwhile
+        if (const spent_type keep = kept()) post(keep, run);  // otherwise it has ended meanwhile
+    }
+    spent_type kept() const noexcept {
+        const std::lock_guard lock(state().hooks_mutex());
+        return kept_;
     }
     void post(const spent_type& keep, void (connection_hooks::*run)(kept_type&)) {
         hotpool::detail::post_to(state().get_executor(),

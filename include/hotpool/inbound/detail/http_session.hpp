@@ -200,8 +200,7 @@ private:
 
     /// @param in_use also of a request that has outlived its connection in the hands of a handler
     void account(std::size_t bytes, bool in_use) noexcept {
-        if (bytes == this->bytes() && (bytes == 0 || in_use == counted_in_use_)) return;
-        counted_in_use_ = in_use;
+        if (bytes == this->bytes() && (bytes == 0 || in_use == this->is_in_use())) return;
         const time_point now = base::coarse_now();
         {
             const std::lock_guard lock(service_->memory_mutex);
@@ -364,7 +363,6 @@ private:
 
     base::mutex mutex_;  // held by those who answer from elsewhere
     gone_hook gone_;
-    bool counted_in_use_ = false;
     std::optional<hotpool::detail::counted_ref<state_type>> state_;  // until it lets go
     Connection connection_;
     std::optional<executor_type> executor_;  // likewise

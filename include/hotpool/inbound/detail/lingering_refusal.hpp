@@ -1,8 +1,6 @@
 // A connection that was refused, until its client has read why.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,17 +10,16 @@
 
 #include "hotpool/base/mutex.hpp"
 #include "hotpool/base/recycler.hpp"
+#include "hotpool/inbound/detail/drop_incoming.hpp"
 #include "hotpool/inbound/refusal_line.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
-#include "hotpool/transport/tcp_stream.hpp"
 
 namespace hotpool::inbound::detail {
 
 /// Reads and drops what comes, until the client has closed too, a bound is reached, or the core says `go`. Held by the
 /// core while it lingers, and by its wait. The core has `refusal_left(refused)`: whether it held it until now.
 /// @threads any thread
-/// @source RFC 9112, 9.6: reset problem
 template <class Core, class Socket>
 class lingering_refusal final : public refused_peer, public hotpool::detail::counted<lingering_refusal<Core, Socket>> {
 public:
@@ -37,7 +34,7 @@ public:
     void read_on() noexcept {
         {
             const std::lock_guard lock(mutex_);
-            if (waits_for_more()) return;
+            if (drop_incoming(socket_, may_come_) && wait()) return;
         }
         leave();
     }
@@ -79,17 +76,6 @@ private:
     void leave() noexcept {
         go();
         if (home_->refusal_left(*this)) this->release();
-    }
-    bool waits_for_more() noexcept {
-        std::array<char, 4096> dropped;
-        while (socket_.is_open()) {
-            std::error_code error;
-            const std::size_t bytes = socket_.receive(net::buffer(dropped), 0, error);
-            if (hotpool::detail::would_block(error)) return wait();
-            if (error || bytes >= may_come_) return false;
-            may_come_ -= bytes;
-        }
-        return false;
     }
     bool wait() noexcept {
         arming_ = true;

@@ -1,8 +1,6 @@
 // Reading, writing and closing an accepted connection.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
@@ -12,13 +10,13 @@
 #include "hotpool/base/error.hpp"
 #include "hotpool/inbound/close_reason.hpp"
 #include "hotpool/inbound/detail/connection_state.hpp"
+#include "hotpool/inbound/detail/drop_incoming.hpp"
 #include "hotpool/inbound/end_names.hpp"
 #include "hotpool/io/buffers.hpp"
 #include "hotpool/io/cancel_operation.hpp"
 #include "hotpool/io/completion.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/transport/asio.hpp"
-#include "hotpool/transport/tcp_stream.hpp"
 
 namespace hotpool::inbound::detail {
 
@@ -104,8 +102,7 @@ private:
 };
 
 /// Reads the rest of what the peer sends and drops it, until the peer has closed too: closing before that would cut
-/// off what it has not received yet. TLS is left aside, since nobody looks at these bytes.
-/// @source RFC 9112, 9.6: reset problem
+/// off what it has not received yet.
 template <class Stream, class Handler>
 class linger_op final : public peer_waiter<Stream> {
 public:
@@ -121,18 +118,7 @@ public:
                                   [&] { left_ = connection_->home->close_begun(*connection_, why); });
     }
     void attempt(Stream& stream) noexcept override {
-        std::array<char, 4096> dropped;
-        this->outcome = {};
-        while (left_ != 0) {
-            std::error_code error;
-            const std::size_t bytes = stream.socket().receive(net::buffer(dropped), 0, error);
-            if (hotpool::detail::would_block(error)) {
-                this->outcome.want = io_want::read;
-                return;
-            }
-            if (error) return;
-            left_ -= std::min<std::uint64_t>(left_, bytes);
-        }
+        this->outcome = {.want = drop_incoming(stream.socket(), left_) ? io_want::read : io_want::none};
     }
     void complete(delivery how) override {
         std::error_code error = this->outcome.error;

@@ -1,0 +1,31 @@
+// Reading away what nobody wants, before a socket is closed.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+
+#include "hotpool/transport/asio.hpp"
+#include "hotpool/transport/tcp_stream.hpp"
+
+namespace hotpool::inbound::detail {
+
+/// Drops what has come, up to `left` bytes, which is lowered. TLS is left aside, since nobody looks at these bytes.
+/// @return whether more may come: not at the peer's end, at an error, or when so many have come
+/// @source RFC 9112, 9.6: reset problem
+template <class Socket>
+bool drop_incoming(Socket& socket, std::uint64_t& left) noexcept {
+    std::array<char, 4096> dropped;
+    while (left != 0) {
+        std::error_code error;
+        const std::size_t bytes = socket.receive(net::buffer(dropped), 0, error);
+        if (hotpool::detail::would_block(error)) return true;
+        if (error) return false;
+        left -= std::min<std::uint64_t>(left, bytes);
+    }
+    return false;
+}
+
+}  // namespace hotpool::inbound::detail
