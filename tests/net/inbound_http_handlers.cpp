@@ -1,6 +1,10 @@
 // The HTTP server and its handler: answers that come late, from elsewhere, wrong or not at all, and clients that leave.
 #include "support/inbound_http.hpp"
 
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <future>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -238,4 +242,34 @@ TEST_CASE("a_responder_may_outlive_its_context", "[inbound]") {
             if (answers) late.send(reply());
         }
     }
+}
+
+TEMPLATE_TEST_CASE("large_replies_and_requests_leave_everybody_else_his_turn", "[inbound]", accept_tcp, accept_tls) {
+    web_server<TestType> server;
+    // Counts from one turn of the loop to the next what has gone in and out.
+    std::uint64_t in = 0, out = 0, most_in = 0, most_out = 0;
+    bool goes_on = true;
+    std::function<void()> turn = [&] {
+        const auto now = server.stats().total;
+        most_in = std::max(most_in, now.bytes_in - std::exchange(in, now.bytes_in));
+        most_out = std::max(most_out, now.bytes_out - std::exchange(out, now.bytes_out));
+        if (goes_on) net::post(server.loop.io, [&] { turn(); });
+    };
+    net::post(server.loop.io, [&] { turn(); });
+    http_peer peer = server.connect();
+    for (int i = 0; i < 3; ++i) {
+        const auto seen = peer.ask(get("/large"));
+        CHECK((seen && seen->body.size() == server.large->size()));
+        CHECK(peer.status_of(post("/hello", std::string(1'000'000, 'x'))) == 200);
+    }
+    std::promise<void> stopped;
+    net::post(server.loop.io, [&] {
+        goes_on = false;
+        net::post(server.loop.io, [&] { stopped.set_value(); });
+    });
+    stopped.get_future().wait();
+    CHECK(most_in > 0);
+    CHECK(most_in <= 256 * 1024);
+    CHECK(most_out > 64 * 1024);
+    CHECK(most_out <= 512 * 1024);
 }

@@ -20,7 +20,8 @@ struct http_options {
 
     /// What all requests and replies of the server may keep in memory together, beyond 8 KiB of each connection. Above it,
     /// the one that has kept most for longest is ended (`close_reason::memory_limit`), with 503 where a request was coming;
-    /// those that a handler works on are counted, and left alone. 0: no ceiling.
+    /// those that a handler works on are counted, and left alone. 0: no ceiling. What one turn of the loop adds comes on
+    /// top until then: a body's room may double, 64 KiB for one that begins, and what the handler replies with.
     std::size_t max_memory_bytes = std::size_t{256} * 1024 * 1024;
 
     /// Paths whose requests spend no quota (`max_requests_per_group`), and are served when it is spent, such as `/health`

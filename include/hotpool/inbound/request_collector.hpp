@@ -27,19 +27,20 @@ public:
     explicit request_collector(const http::limits& bounds) noexcept : parser_(bounds) {}
 
     /// Room for what comes next, of `room_size` bytes.
-    /// @param least bytes
+    /// @param least bytes, up to `max_room`
     char* room(std::size_t least) {
         if (block_.room() < least && begin_ != 0) drop_front();
         if (block_.room() < least) fit_block();
         return block_.prepare(least);
     }
-    std::size_t room_size() const noexcept { return block_.room(); }
+    /// However much there is: others of the loop wait while it is filled.
+    std::size_t room_size() const noexcept { return std::min(block_.room(), max_room); }
     void received(std::size_t bytes) noexcept { block_.commit(bytes); }
     /// How much room the rest of the request can use.
-    /// @param usual up to 64 KiB
+    /// @param usual up to `max_room`
     std::size_t wanted_room(std::size_t usual) const noexcept {
-        constexpr std::uint64_t max_ahead = 64 * 1024;  // memory is not taken on the peer's word alone
-        return static_cast<std::size_t>(std::clamp<std::uint64_t>(parser_.remaining_body_hint(), usual, max_ahead));
+        // Memory is not taken on the peer's word alone.
+        return static_cast<std::size_t>(std::clamp<std::uint64_t>(parser_.remaining_body_hint(), usual, max_room));
     }
 
     /// Parses as far as it goes.
@@ -89,6 +90,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t max_room = 64 * 1024;
+
     void clear() noexcept {
         block_.clear();
         begin_ = body_ = kept_ = unparsed_ = 0;

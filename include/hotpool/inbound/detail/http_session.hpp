@@ -264,10 +264,12 @@ private:
         if (this->leave()) release();
     }
     void write() {
-        const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body());
-        const io_result r = connection_.try_write(head, body);
-        if (r.error) return machine_.connection_ended();
-        if (r.want == io_want::none) return machine_.written(connection_, r.bytes);
+        const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body(), max_written);
+        if (machine_.body().size() <= max_written) {
+            const io_result r = connection_.try_write(head, body);
+            if (r.error) return machine_.connection_ended();
+            if (r.want == io_want::none) return machine_.written(connection_, r.bytes);
+        }
         machine_.write_waits(connection_);
         connection_.async_write_some(head, body, on_written{self()});
     }
@@ -358,6 +360,7 @@ private:
     ref self() noexcept { return ref(*this); }
 
     std::atomic<std::uint32_t> references_{1};
+    static constexpr std::size_t max_written = 128 * 1024;  // of a body by one turn of the loop
     static constexpr duration look_interval = std::chrono::milliseconds(100);
     static constexpr duration reset_interval = std::chrono::seconds(1);  // for one that may only read on
 
