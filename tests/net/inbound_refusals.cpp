@@ -76,17 +76,26 @@ TEST_CASE("pythons_client_posts_to_a_server_that_refuses_it_and_reads_why", "[in
     CHECK(std::string(line) == "100\n");
 }
 
-TEST_CASE("so_many_linger_as_may_and_no_longer_than_they_may", "[inbound]") {
-    refusing_server server({.max_lingering_refusals = 3, .life = {.linger_timeout = 300ms}});
+TEST_CASE("so_many_linger_as_may", "[inbound]") {
+    refusing_server server({.max_lingering_refusals = 3, .life = {.linger_timeout = 1h}});
     std::vector<http_peer> refused;
     for (int i = 0; i < 8; ++i) {
         refused.push_back(server.connect());
         REQUIRE(refused.back().read()->status == 429);
     }
     REQUIRE(eventually([&] { return server.stats().total.refusals_cut == 5; }));
-    CHECK(server.stats().lingering_refusals <= 3);
-    // None of them closes.
+    CHECK(server.stats().lingering_refusals == 3);
+    CHECK(server.first.status_of(get("/hello")) == 200);
+}
+
+TEST_CASE("nobody_lingers_longer_than_he_may", "[inbound]") {
+    refusing_server server({.life = {.linger_timeout = 1s}});
+    const time_point start = clock_type::now();
+    http_peer refused = server.connect();
+    REQUIRE(refused.read()->status == 429);
+    REQUIRE(eventually([&] { return server.stats().lingering_refusals == 1; }));
     CHECK(eventually([&] { return server.stats().lingering_refusals == 0; }));
+    CHECK(clock_type::now() - start >= 1s);
     CHECK(server.first.status_of(get("/hello")) == 200);
 }
 
