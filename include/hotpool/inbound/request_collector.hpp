@@ -24,6 +24,8 @@ public:
         failed,     ///< see `error`
     };
 
+    static constexpr std::size_t max_room = 64 * 1024;
+
     explicit request_collector(const http::limits& bounds) noexcept : parser_(bounds) {}
 
     /// Room for what comes next, of `room_size` bytes.
@@ -90,8 +92,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t max_room = 64 * 1024;
-
     void clear() noexcept {
         block_.clear();
         begin_ = body_ = kept_ = unparsed_ = 0;

@@ -98,7 +98,7 @@ public:
         books.request_received();  // it is worked on, and no reply is in the way any more
         if (const std::shared_ptr<reply> r = std::move(early_)) compose(books, std::move(*r), outcome_);
     }
-    /// Nothing more could be written for now: `written` follows.
+    /// Nothing more could be written for now, or others have their turn: `written` follows.
     template <session_books Books>
     void write_waits(Books& books) {
         waits_to_write_ = true;

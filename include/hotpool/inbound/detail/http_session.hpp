@@ -263,6 +263,7 @@ private:
         state_.reset();
         if (this->leave()) release();
     }
+    /// A large body takes turns with what else the loop does: what is written asynchronously completes in another one.
     void write() {
         const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body(), max_written);
         if (machine_.body().size() <= max_written) {
