@@ -13,11 +13,13 @@ namespace {
 using namespace std::chrono_literals;
 using inbound::tcp_connection;
 
-void set_up_acceptor(stage& s) {
+void set_up_acceptor(stage& s, inbound::tcp_acceptor::services_type services = {}) {
     inbound::acceptor_options options = on_loopback();
     options.life.linger_timeout = 30s;
-    s.own->acceptor = std::make_unique<inbound::tcp_acceptor>(s.loop.executor(), options);
+    s.own->acceptor =
+        std::make_unique<inbound::tcp_acceptor>(s.loop.executor(), options, tcp_server_options{}, std::move(services));
 }
+void set_up_plain_acceptor(stage& s) { set_up_acceptor(s); }
 void connect_peer(stage& s) {
     s.peers.emplace_back(s.own->acceptor->port());
     require(s.peers.back().is_connected(), "the peer cannot connect");
@@ -72,7 +74,10 @@ void set_up_full_connection(stage& s) {
 
 /// A request whose handler has not answered yet.
 void set_up_server(stage& s) {
-    set_up_acceptor(s);
+    inbound::tcp_acceptor::services_type services;
+    if (s.loop.kind() == executor_kind::thread_pool)
+        services.connection_executor = [&s] { return net::make_strand(s.loop.executor()); };
+    set_up_acceptor(s, std::move(services));
     s.own->server = std::make_unique<inbound::http_server<inbound::tcp_acceptor>>(
         *s.own->acceptor, [&s](const inbound::request& asked, inbound::responder answer) {
             if (asked.target() != "/first") return answer.send(inbound::reply(200));
@@ -124,7 +129,7 @@ constexpr const char* draining = "inbound/detail/acceptor.hpp:async_drain";
 const std::vector<operation_row>& inbound_operations() {
     using f = ends_family;
     static const std::vector<operation_row> rows = {
-        {"accept", accepting, f::accept, has_acceptor, set_up_acceptor, start_accept, connect_peers},
+        {"accept", accepting, f::accept, has_acceptor, set_up_plain_acceptor, start_accept, connect_peers},
         {"acceptor_drain", draining, f::acceptor_drain, accepted | drains, set_up_connection, start_drain,
          let_connection_go},
         {"connection_read", "inbound/detail/connection.hpp:async_read_some", f::connection_io, accepted,
