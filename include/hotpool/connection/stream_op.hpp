@@ -81,7 +81,7 @@ public:
         const auto executor = completion_.get_executor();
         if (runs_here(executor)) return step(delivery::dispatched);
         try {
-            net::dispatch(executor, hop(*this));
+            dispatch_to(executor, hop(*this));
         } catch (const std::bad_alloc&) {  // an executor that does not take what was set aside; the hop has ended this
         }
     }

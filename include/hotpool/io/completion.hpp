@@ -1,7 +1,8 @@
 // How an operation keeps its caller's handler, and calls it once.
 #pragma once
 
-#include <cstddef>
+#include <memory>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <tuple>
@@ -11,6 +12,7 @@
 #include "hotpool/base/recycler.hpp"
 #include "hotpool/io/executors.hpp"
 #include "hotpool/io/op_memory.hpp"
+#include "hotpool/io/parked.hpp"
 #include "hotpool/transport/asio.hpp"
 
 // Tests see with it which operation ends with which error; it must not throw. Otherwise it is nothing.
@@ -20,21 +22,12 @@
 
 namespace hotpool::detail {
 
-/// Where the completion runs.
-enum class delivery {
-    dispatched,  ///< at once if this thread may run it
-    posted,      ///< never inside the call that led to it
-};
-
-/// A handler with its arguments, to be run by an executor.
-template <class Handler, class Allocator, class... Args>
+/// A handler with its arguments.
+template <class Handler, class... Args>
 struct bound_completion {
-    using allocator_type = Allocator;
-    allocator_type get_allocator() const noexcept { return allocator; }
     void operator()() { std::apply(std::move(handler), std::move(arguments)); }
 
     Handler handler;
-    Allocator allocator;
     std::tuple<Args...> arguments;
 };
 
@@ -70,9 +63,7 @@ public:
         if (how == delivery::dispatched && runs_here(executor_))
             return std::apply(std::move(handler_), std::tuple<Args...>(std::move(args)...));
         const allocator_type memory = get_allocator();
-        hand_over(
-            executor_, how,
-            bound_completion<Handler, allocator_type, Args...>{std::move(handler_), memory, {std::move(args)...}});
+        park(executor_, how, bound_completion<Handler, Args...>{std::move(handler_), {std::move(args)...}}, memory);
     }
 
     /// Ends `op`, of which this is a member, and calls the handler, which may use the memory of `op` again. A handler
@@ -90,12 +81,16 @@ public:
             return std::move(handler)(std::move(args)...);
         }
         const executor_type executor = std::move(executor_);
-        op->~Op();
-        op_memory<Op, allocator_type> block(op, memory);
-        using allocator = op_memory_allocator<std::byte, Op, allocator_type>;
-        hand_over(
-            executor, how,
-            bound_completion<Handler, allocator, Args...>{std::move(handler), allocator(block), {std::move(args)...}});
+        using function_type = bound_completion<Handler, Args...>;
+        using parked_type = parked_function<function_type, allocator_type, Op>;
+        function_type function{std::move(handler), {std::move(args)...}};
+        if constexpr (sizeof(parked_type) <= sizeof(Op) && alignof(parked_type) <= alignof(Op)) {
+            op->~Op();
+            run_on(executor, how, *::new (static_cast<void*>(op)) parked_type(std::move(function), memory));
+        } else {
+            free_op(op, memory);
+            park(executor, how, std::move(function), memory);
+        }
     }
 
     /// Ends `op`, of which this is a member, and destroys the handler without calling it: its context has ended.
@@ -107,11 +102,13 @@ public:
 
 private:
     template <class Function>
-    static void hand_over(const executor_type& executor, delivery how, Function function) {
-        if (how == delivery::posted)
-            post_to(executor, std::move(function));
-        else
-            net::dispatch(executor, std::move(function));
+    static void park(const executor_type& executor, delivery how, Function function, const allocator_type& memory) {
+        using parked_type = parked_function<Function, allocator_type>;
+        using allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<parked_type>;
+        allocator of_block(memory);
+        run_on(executor, how,
+               *::new (static_cast<void*>(std::allocator_traits<allocator>::allocate(of_block, 1)))
+                   parked_type(std::move(function), memory));
     }
 
     using tracked_executor =

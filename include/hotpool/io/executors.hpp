@@ -37,12 +37,41 @@ bool runs_here(const Executor& executor) noexcept {
     }
 }
 
-/// As `asio::post`. An `any_io_executor` would forget the function's allocator.
+template <class Executor, class Function>
+void execute_on(const Executor& executor, Function&& function) {
+#if HOTPOOL_ASIO_HAS_EXECUTE
+    executor.execute(std::move(function));
+#else
+    net::execution::execute(executor, std::move(function));
+#endif
+}
+
+/// As `asio::post`, with fewer functions to compile for each type of function.
 template <class Executor, class Function>
 void post_to(const Executor& executor, Function function) {
-    if constexpr (std::is_same_v<Executor, net::any_io_executor>)
-        if (const auto* plain = plain_target(executor)) return net::post(*plain, std::move(function));
-    net::post(executor, std::move(function));
+    if constexpr (std::is_same_v<Executor, net::any_io_executor>) {
+        // An `any_io_executor` would forget the function's allocator.
+        if (const auto* plain = plain_target(executor)) return post_to(*plain, std::move(function));
+        execute_on(net::require(executor, net::execution::blocking.never), std::move(function));
+    } else if constexpr (net::execution::is_executor<Executor>::value) {
+        const auto memory = net::get_associated_allocator(function);
+        execute_on(
+            net::prefer(net::require(executor, net::execution::blocking.never), net::execution::allocator(memory)),
+            std::move(function));
+    } else {
+        net::post(executor, std::move(function));
+    }
+}
+
+/// As `asio::dispatch`, for who has seen that `runs_here` is false.
+template <class Executor, class Function>
+void dispatch_to(const Executor& executor, Function function) {
+    if constexpr (std::is_same_v<Executor, net::any_io_executor>) {
+        if (const auto* plain = plain_target(executor)) return post_to(*plain, std::move(function));
+        execute_on(net::prefer(executor, net::execution::blocking.possibly), std::move(function));
+    } else {
+        net::dispatch(executor, std::move(function));
+    }
 }
 
 }  // namespace hotpool::detail

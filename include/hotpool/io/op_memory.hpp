@@ -1,4 +1,4 @@
-// The memory of operations, and of what is left of them when they are over.
+// The memory of operations.
 #pragma once
 
 #include <cstddef>
@@ -47,71 +47,5 @@ void free_op(Op* op, const Allocator& of_handler) noexcept {
     op->~Op();
     deallocate_op(op, of_handler);
 }
-
-/// The memory of an operation that has been destroyed: given back at the end, unless an `op_memory_allocator` has
-/// handed it out, which then gives it back.
-template <class Op, class Allocator>
-class op_memory {
-public:
-    op_memory(Op* destroyed, const Allocator& of_handler) noexcept : block_(destroyed), of_handler_(of_handler) {}
-    op_memory(const op_memory&) = delete;
-    op_memory& operator=(const op_memory&) = delete;
-    ~op_memory() {
-        if (!taken_) deallocate_op(block_, of_handler_);
-    }
-
-private:
-    template <class, class, class>
-    friend class op_memory_allocator;
-
-    Op* const block_;
-    const Allocator of_handler_;
-    bool taken_ = false;
-};
-
-/// An allocator whose first block is the memory of an operation that is over. What else is asked for comes from the
-/// allocator of the operation's handler.
-/// @lifetime it allocates while the `op_memory` lives, and deallocates later too
-template <class T, class Op, class Allocator>
-class op_memory_allocator {
-public:
-    using value_type = T;
-    template <class U>
-    struct rebind {
-        using other = op_memory_allocator<U, Op, Allocator>;
-    };
-
-    explicit op_memory_allocator(op_memory<Op, Allocator>& from) noexcept
-        : from_(&from), block_(from.block_), of_handler_(from.of_handler_) {}
-    template <class U>
-    op_memory_allocator(const op_memory_allocator<U, Op, Allocator>& other) noexcept
-        : from_(other.from_), block_(other.block_), of_handler_(other.of_handler_) {}
-
-    T* allocate(std::size_t n) {
-        if constexpr (sizeof(T) <= sizeof(Op) && alignof(T) <= alignof(Op))
-            if (n == 1 && !std::exchange(from_->taken_, true)) return static_cast<T*>(static_cast<void*>(block_));
-        other_type other(of_handler_);
-        return std::allocator_traits<other_type>::allocate(other, n);
-    }
-    void deallocate(T* block, std::size_t n) noexcept {
-        if (static_cast<void*>(block) == block_) return deallocate_op(static_cast<Op*>(block_), of_handler_);
-        other_type other(of_handler_);
-        std::allocator_traits<other_type>::deallocate(other, block, n);
-    }
-
-    template <class U>
-    bool operator==(const op_memory_allocator<U, Op, Allocator>& other) const noexcept {
-        return block_ == other.block_;
-    }
-
-private:
-    template <class, class, class>
-    friend class op_memory_allocator;
-    using other_type = typename std::allocator_traits<Allocator>::template rebind_alloc<T>;
-
-    op_memory<Op, Allocator>* from_;
-    void* block_;
-    Allocator of_handler_;
-};
 
 }  // namespace hotpool::detail

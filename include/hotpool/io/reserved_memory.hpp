@@ -15,11 +15,13 @@ namespace hotpool::detail {
 /// @tparam Bytes of each block; an operation of Asio adds some 64 bytes to its handler
 /// @threads any thread
 /// @lifetime longer than what is allocated from it
-template <std::size_t Bytes, std::size_t Blocks>
+template <std::size_t Bytes, std::size_t Blocks, std::size_t Alignment = alignof(std::max_align_t)>
 class reserved_memory {
     static_assert(Blocks <= 32);
 
 public:
+    static constexpr std::size_t alignment = Alignment;
+
     void* take(std::size_t bytes) {
         if (bytes <= Bytes)
             for (std::size_t i = 0; i < Blocks; ++i)
@@ -38,7 +40,7 @@ public:
 private:
     static constexpr std::uint32_t bit(std::size_t i) noexcept { return std::uint32_t{1} << i; }
 
-    struct alignas(std::max_align_t) block_type : std::array<std::byte, Bytes> {};
+    struct alignas(Alignment) block_type : std::array<std::byte, Bytes> {};
     std::atomic<std::uint32_t> used_{0};
     std::array<block_type, Blocks> blocks_;
 };
@@ -50,6 +52,7 @@ class shared_reserve {
 public:
     class memory {
     public:
+        static constexpr std::size_t alignment = reserved_memory<Bytes, Blocks>::alignment;
         void* take(std::size_t bytes) {
             void* const block = reserved_.take(bytes);
             users_.fetch_add(1, std::memory_order_relaxed);
@@ -94,7 +97,10 @@ public:
     template <class U>
     reserved_allocator(const reserved_allocator<U, Memory>& other) noexcept : memory_(other.memory()) {}
 
-    T* allocate(std::size_t n) { return static_cast<T*>(memory_->take(n * sizeof(T))); }
+    T* allocate(std::size_t n) {
+        static_assert(alignof(T) <= Memory::alignment);
+        return static_cast<T*>(memory_->take(n * sizeof(T)));
+    }
     void deallocate(T* block, std::size_t n) noexcept { memory_->give(block, n * sizeof(T)); }
     Memory* memory() const noexcept { return memory_; }
 

@@ -45,6 +45,14 @@
 #    define HOTPOOL_ASIO_HAS_TYPEID 1
 #endif
 
+/// 1 where executors have an `execute` for everybody; before, Asio's own function is what calls it.
+#if ASIO_VERSION < 102600
+#    define HOTPOOL_ASIO_HAS_EXECUTE 0
+#    include <asio/execution/execute.hpp>
+#else
+#    define HOTPOOL_ASIO_HAS_EXECUTE 1
+#endif
+
 /// 1 where readiness comes from epoll.
 #if defined(ASIO_HAS_EPOLL)
 #    define HOTPOOL_ASIO_HAS_EPOLL 1
