@@ -12,6 +12,7 @@
 #include "hotpool/inbound/request.hpp"
 #include "hotpool/inbound/responder.hpp"
 #include "hotpool/inbound/trusted_proxies.hpp"
+#include "hotpool/inbound/turn_share.hpp"
 
 namespace hotpool::inbound::detail {
 
@@ -27,6 +28,8 @@ struct http_service {
 
     base::mutex memory_mutex;
     memory_ceiling memory{options.max_memory_bytes};  // under it
+    base::mutex turn_mutex;
+    turn_share turns;  // under it
 };
 
 /// What a client is told whose request a limit has cut.

@@ -1,6 +1,7 @@
 // The driver of an HTTP connection: reads, writes and calls the handler as `session_machine` says.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -30,6 +31,7 @@
 #include "hotpool/inbound/responder.hpp"
 #include "hotpool/inbound/session_machine.hpp"
 #include "hotpool/inbound/trusted_proxies.hpp"
+#include "hotpool/inbound/turn_share.hpp"
 #include "hotpool/io/context_end.hpp"
 #include "hotpool/io/counted.hpp"
 #include "hotpool/io/executors.hpp"
@@ -155,7 +157,7 @@ private:
         tell([&] {
             if (error) return machine_.connection_ended();
             char* const begin = machine_.room();
-            const net::mutable_buffer room(begin, machine_.room_size());
+            const net::mutable_buffer room(begin, share(machine_.room_size()));
             const io_result r = connection_.try_read(room);
             if (r.want != io_want::none) return connection_.async_read_some(room, on_read{self()});
             came(r.error, r.bytes);
@@ -265,14 +267,22 @@ private:
     }
     /// A large body takes turns with what else the loop does: what is written asynchronously completes in another one.
     void write() {
-        const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body(), max_written);
-        if (machine_.body().size() <= max_written) {
+        const std::size_t now = share(machine_.body().size());
+        const net::const_buffer head = net::buffer(machine_.head()), body = net::buffer(machine_.body(), now);
+        if (machine_.body().size() == now) {
             const io_result r = connection_.try_write(head, body);
             if (r.error) return machine_.connection_ended();
             if (r.want == io_want::none) return machine_.written(connection_, r.bytes);
         }
         machine_.write_waits(connection_);
         connection_.async_write_some(head, body, on_written{self()});
+    }
+    /// How much of so many bytes is read or written in this turn.
+    std::size_t share(std::size_t bytes) noexcept {
+        if (bytes <= turn_share::large) return bytes;
+        const time_point now = base::coarse_now();
+        const std::lock_guard lock(service_->turn_mutex);
+        return std::min(bytes, service_->turns.of(turn_, now));
     }
     void call() {
         http_session* const outer = std::exchange(answering(), this);
@@ -361,7 +371,6 @@ private:
     ref self() noexcept { return ref(*this); }
 
     std::atomic<std::uint32_t> references_{1};
-    static constexpr std::size_t max_written = 128 * 1024;  // of a body by one turn of the loop
     static constexpr duration look_interval = std::chrono::milliseconds(100);
     static constexpr duration reset_interval = std::chrono::seconds(1);  // for one that may only read on
 
@@ -372,6 +381,7 @@ private:
     std::optional<executor_type> executor_;  // likewise
     const std::shared_ptr<http_service> service_;
     session_machine machine_;
+    turn_share::member turn_;
     std::unique_ptr<timer_type> timer_;  // until the drain ends its idleness
     memory_type memory_;
 };
