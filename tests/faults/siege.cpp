@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "support/bare_server.hpp"
+
 using namespace hotpool;
 using namespace hotpool::test;
 using namespace std::chrono_literals;
@@ -53,25 +55,42 @@ duration median(std::vector<duration> all) {
     return all[all.size() / 2];
 }
 
-// Rounds without and with by turns, so that both see the same machine. Printed are p50 of the quietest round, in which
-// the machine does least besides, and the median of each round's p99.
-template <class Kind>
-void measure(siege<Kind>& s, const siege_kinds& kinds, int rounds) {
+// One second without and one with bad clients by turns, so that both see the same machine. Printed are p50 of the
+// quietest round, in which the machine does least besides, and the median of each round's p99.
+struct siege_row {
     siege_series alone, beside;
     std::uint64_t bad = 0;
-    for (int i = 0; i < rounds; ++i) {
-        alone.add(s.round({}, 1s).good);
-        const siege_round r = s.round(kinds, 1s);
-        beside.add(r.good);
-        bad += r.bad_connections;
+
+    template <class Round>
+    siege_row(const siege_kinds& kinds, int rounds, Round round) {
+        for (int i = 0; i < rounds; ++i) {
+            alone.add(round(siege_kinds()).good);
+            const siege_round r = round(kinds);
+            beside.add(r.good);
+            bad += r.bad_connections;
+        }
     }
-    const double median_alone = in_ms(median(alone.p99)), median_beside = in_ms(median(beside.p99));
-    std::printf("| %-15s | %6llu | %5.2f | %5.2f | %5.2f | %5.2f | %5.2f |\n",
-                kinds.size() == 1 ? to_string(kinds.front()) : "all together", static_cast<unsigned long long>(bad),
-                in_ms(least(alone.p50)), in_ms(least(beside.p50)), median_alone, median_beside,
-                median_beside / median_alone);
+    double ratio() const { return in_ms(median(beside.p99)) / in_ms(median(alone.p99)); }
+    void print() const {
+        std::printf(" %6llu | %5.2f | %5.2f | %5.2f | %5.2f | %5.2f |", static_cast<unsigned long long>(bad),
+                    in_ms(least(alone.p50)), in_ms(least(beside.p50)), in_ms(median(alone.p99)),
+                    in_ms(median(beside.p99)), ratio());
+    }
+};
+
+// Beside a bare server too, which shows what is not the library's.
+template <class Kind>
+void measure(siege<Kind>& s, const siege_kinds& kinds, int rounds) {
+    const siege_row ours(kinds, rounds, [&](const siege_kinds& k) { return s.round(k, 1s); });
+    bare_server<Kind> bare;
+    siege_party<Kind> party(bare.port());
+    const siege_row floor(kinds, rounds, [&](const siege_kinds& k) { return party.round(k, 1s, [] {}); });
+    std::printf("| %-15s |", kinds.size() == 1 ? to_string(kinds.front()) : "all together");
+    ours.print();
+    floor.print();
+    std::printf("\n");
     std::fflush(stdout);
-    CHECK(beside.answers * 10 > alone.answers * 9);
+    CHECK(ours.beside.answers * 10 > ours.alone.answers * 9);
 }
 
 }  // namespace
@@ -109,8 +128,9 @@ TEMPLATE_TEST_CASE("long_siege", "[.][storm]", accept_tcp, accept_tls) {
     const int rounds = text == nullptr ? 5 : std::stoi(text);
     siege<TestType> s;
     std::printf(
-        "\nsiege over %s, %d rounds of 1 s without and with each kind; ms\n"
-        "| kind            | bad    | p50   | beside | p99   | beside | ratio |\n",
+        "\nsiege over %s, %d rounds of 1 s without and with each kind; ms; then the same of a bare server\n"
+        "| kind            | bad    | p50   | beside| p99   | beside| ratio | bad    | p50   | beside| p99   | beside| "
+        "ratio |\n",
         TestType::handshakes ? "TLS" : "TCP", rounds);
     for (const siege_kind kind : all_siege_kinds<TestType>()) measure(s, {kind}, rounds);
     measure(s, all_siege_kinds<TestType>(), rounds);

@@ -68,7 +68,10 @@ private:
 
 /// What a server must have counted after a round, and what else it may have.
 struct siege_outcome {
-    siege_set<inbound::close_reason> must_end{}, may_end{};
+    siege_set<inbound::close_reason> must_end{};
+    /// A bad client's thread gives way to all others: on a busy machine it may be too late for what it was about to do.
+    siege_set<inbound::close_reason> may_end{inbound::close_reason::request_timed_out,
+                                             inbound::close_reason::handshake_timed_out};
     siege_set<inbound::refuse_reason> must_refuse{}, may_refuse{};
     bool refuses_requests = false;
     bool tells_handlers = false;
@@ -94,9 +97,10 @@ inline siege_outcome siege_outcome_of(siege_kind kind, bool tls) {
             if (tls) return {.must_end = {r::half_open, r::handshake_timed_out}};
             return {.must_end = {r::request_timed_out}};
         case siege_kind::bare_records:  // of empty ones on end OpenSSL has a limit of its own
-            return {.must_end = {r::protocol_error}, .may_end = {r::transport_error}};
+            return {.must_end = {r::protocol_error},
+                    .may_end = {r::transport_error, r::request_timed_out, r::handshake_timed_out}};
         case siege_kind::drips: return {.must_end = {r::request_timed_out}};
-        case siege_kind::stalled_uploads: return {.must_end = {r::memory_limit}, .may_end = {r::request_timed_out}};
+        case siege_kind::stalled_uploads: return {.must_end = {r::memory_limit}};
         case siege_kind::slow_readers: return {.must_end = {r::slow_reader}};
         case siege_kind::departures: return {.must_end = {r::transport_error, r::peer_closed}, .tells_handlers = true};
         case siege_kind::unanswered: return {.must_end = {r::handler_timed_out}, .tells_handlers = true};
