@@ -1,5 +1,6 @@
 // The operations of the accepting side, and what each waits for.
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <utility>
@@ -57,18 +58,20 @@ const std::string& block() {
     static const std::string bytes(256 * 1024, 'b');
     return bytes;
 }
-/// Nothing fits any more: the peer does not read.
+/// Nothing fits any more: the peer does not read, and its system makes no more room for it.
 void set_up_full_connection(stage& s) {
     set_up_connection(s);
+    const int room = 128 * 1024;
+    ::setsockopt(s.peers.back().fd(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     int full = 0;
-    while (full < 3) {
+    while (full < 5) {
         std::atomic<bool> over = false;
         s.loop.call([&] {
             const io_result r = s.own->connection.try_write(net::buffer(block()));
             over = r.want != io_want::none || r.error;
         });
         full = over ? full + 1 : 0;
-        if (over) std::this_thread::sleep_for(std::chrono::microseconds(300));
+        if (over) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 }
 

@@ -26,7 +26,7 @@ namespace hotpool::test {
 /// Limits of a siege. What a stalling client may take is what its round takes: short, but longer than a machine with much
 /// else to do keeps a good client waiting; sanitizers make everything slow.
 struct siege_limits {
-    static constexpr duration patience = std::chrono::milliseconds(base::recycling ? 500 : 1000);
+    static constexpr duration patience = std::chrono::milliseconds(base::recycling ? 500 : 2000);
     static constexpr std::uint32_t connections_per_group = 16;
     static constexpr std::size_t handshakes = 32;
     static constexpr std::uint32_t requests_per_window = 600;
