@@ -101,7 +101,7 @@ TEST_CASE("connections_to_an_address_that_left_are_retired_as_they_come_back", "
     net::io_context io;
     site<tcp_transport> stays, leaves;
     network n({endpoint_of(stays), endpoint_of(leaves)});
-    auto pool = pool_over<tcp_transport>(io, n, {.retire_spacing = 1ms});
+    auto pool = pool_over<tcp_transport>(io, n, {.absent_grace = 0s, .retire_spacing = 1ms});
     std::vector<tcp_pool::lease_type> leases;
     for (int i = 0; i < 4; ++i) leases.push_back(get(io, pool));
     n.list = {endpoint_of(stays)};
@@ -114,6 +114,31 @@ TEST_CASE("connections_to_an_address_that_left_are_retired_as_they_come_back", "
     CHECK(pool.stats().now.idle == 2);
     REQUIRE(pool.endpoints().size() == 1);
     CHECK(pool.endpoints().front().load.connections == 2);
+}
+
+TEST_CASE("absent_address_keeps_its_connections_and_gets_no_new_ones", "[pool][endpoints]") {
+    net::io_context io;
+    site<tcp_transport> stays, absent;
+    network n({endpoint_of(stays), endpoint_of(absent)});
+    auto pool = pool_over<tcp_transport>(io, n);
+    const auto take = [&](int count) {
+        std::vector<tcp_pool::lease_type> leases;
+        for (int i = 0; i < count; ++i) leases.push_back(get(io, pool));
+        return leases;
+    };
+    for (auto& lease : take(2)) pool.put(std::move(lease));
+    REQUIRE(absent.accepted() == 1);
+    n.list = {endpoint_of(stays)};
+    pool.refresh_endpoints();
+    REQUIRE(run_until(io, [&] { return pool.stats().total.answers == 2; }));
+    auto leases = take(4);
+    for (auto& lease : leases) CHECK(round_trip(io, lease, "hot") == "hot");
+    CHECK(stays.accepted() == 3);
+    CHECK(absent.accepted() == 1);
+    REQUIRE(pool.endpoints().size() == 2);
+    CHECK(pool.endpoints().back().where == endpoint_of(absent));
+    CHECK_FALSE(pool.endpoints().back().is_named());
+    CHECK(retired(pool, retire_reason::endpoint_gone) == 0);
 }
 
 TEST_CASE("address_that_is_new_is_used_for_the_next_opening_and_connections_stay", "[pool][endpoints]") {

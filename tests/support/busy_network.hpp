@@ -124,6 +124,7 @@ inline pool_options busy_options(std::size_t max_connections) {
             .rest_after_idle = 1ms,
             .drain_timeout = 10ms,
             .resolve_interval = 20ms,
+            .absent_grace = 30ms,
             .attempt_delay = 3ms,
             .ejection_failures = 2,
             .ejection_time = 10ms,

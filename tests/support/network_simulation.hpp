@@ -141,7 +141,8 @@ private:
     void open(slot_type& s) {
         s.resource = ++serial_;
         if (s.endpoint == nullptr || s.dialling == nullptr) return complain("an opening that leads nowhere");
-        if (!s.endpoint->listed && !s.dialling->trial) return complain("an attempt at an address that has left");
+        if (!s.endpoint->is_named() && !s.dialling->trial)
+            return complain("an attempt at an address that is not named any more");
         const duration left = s.dialling->deadline - now_;
         switch (mood_of(s)) {
             case server_mood::accepts: return succeed_after(s, about(20ms), left);

@@ -14,7 +14,8 @@ namespace {
 ip_endpoint at(const char* text) { return {ip_address::parse(text).value(), 80}; }
 
 constexpr time_point start{1h};
-const pool_options usual{.resolve_interval = 60s, .ejection_failures = 2, .ejection_time = 30s, .ejection_limit = 100s};
+const pool_options usual{
+    .resolve_interval = 60s, .absent_grace = 0s, .ejection_failures = 2, .ejection_time = 30s, .ejection_limit = 100s};
 
 template <class Balance = least_leased>
 std::string plan(endpoint_pool<Balance>& pool, time_point now = start, const endpoint_filter& allows = nullptr) {

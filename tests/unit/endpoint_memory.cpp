@@ -14,7 +14,7 @@ namespace {
 ip_endpoint at(const char* text) { return {ip_address::parse(text).value(), 80}; }
 
 constexpr time_point start{1h};
-const pool_options usual{.resolve_interval = 60s};
+const pool_options usual{.resolve_interval = 60s, .absent_grace = 0s};
 
 }  // namespace
 

@@ -19,6 +19,7 @@ const pool_options busy{.max_connections = 24,
                         .max_openings = 8,
                         .probe_new = true,
                         .resolve_interval = 60s,
+                        .absent_grace = 60s,
                         .ejection_failures = 3,
                         .leak_after = 15s};
 const pool_options narrow{.max_connections = 2, .max_waiters = 20, .connect_timeout = 2s, .resolve_interval = 20s};

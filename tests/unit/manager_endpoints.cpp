@@ -1,5 +1,6 @@
 // How the machine dials: questions to the source, races, fallbacks, what counts against whom.
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -368,7 +369,7 @@ TEST_CASE("breaker_waits_while_a_connection_is_left_that_may_come_back", "[manag
 }
 
 TEST_CASE("connections_to_an_address_that_has_left_end_one_after_the_other", "[manager][endpoints]") {
-    endpoint_bench bench({.retire_spacing = 100ms});
+    endpoint_bench bench({.absent_grace = 0s, .retire_spacing = 100ms});
     for (int i = 0; i < 4; ++i) bench.get();
     bench.answer({a});
     std::vector<endpoint_bench::slot_type*> slots;
@@ -390,4 +391,72 @@ TEST_CASE("connections_to_an_address_that_has_left_end_one_after_the_other", "[m
     CHECK(bench.retired_for(retire_reason::endpoint_gone) == 3);
     bench.put(*slots[0]);
     CHECK(bench.retired_for(retire_reason::endpoint_gone) == 4);
+}
+
+TEST_CASE("connections_to_an_absent_address_are_used_until_its_grace_is_over", "[manager][endpoints]") {
+    endpoint_bench bench({.idle_timeout = 0s, .max_lifetime = 0s, .resolve_interval = 10s, .retire_spacing = 0s});
+    auto& first = bench.get();
+    bench.answer({a});
+    bench.succeed(bench.attempt());
+    bench.put(*first.granted);
+    bench.answer({b});
+    CHECK(bench.told(pool_event_kind::address_left) == 0);
+    auto& again = bench.get();
+    REQUIRE(again.granted != nullptr);
+    CHECK(again.granted->endpoint->where == a);
+    bench.get();  // what is opened now leads to the address that is named
+    auto& opened = bench.attempt();
+    CHECK(opened.endpoint->where == b);
+    bench.succeed(opened);
+    SECTION("an idle connection ends, without another answer") {
+        bench.put(*again.granted);
+        bench.wait(100s);
+        CHECK(bench.retired_for(retire_reason::endpoint_gone) == 1);
+    }
+    SECTION("one in use ends as it comes back") {
+        bench.wait(100s);
+        CHECK(bench.retired_for(retire_reason::endpoint_gone) == 0);
+        bench.put(*again.granted);
+        CHECK(bench.retired_for(retire_reason::endpoint_gone) == 1);
+    }
+    CHECK(bench.told(pool_event_kind::address_left) == 1);
+}
+
+// A name of 16 addresses that gives out four at a time: 16 callers at once, each second, for five minutes.
+TEST_CASE("answers_that_rotate_leave_the_connections_hot", "[manager][endpoints]") {
+    const auto most = [](std::optional<duration> grace) {
+        endpoint_bench bench({.max_connections = 100,
+                              .max_lifetime = 0s,
+                              .resolve_interval = 5s,
+                              .absent_grace = grace,
+                              .retire_spacing = 0s});
+        const auto subset = [](int turn) {
+            endpoint_list list;
+            for (int i = 0; i < 4; ++i)
+                list.push_back(at(("192.0.2." + std::to_string(1 + (4 * turn + i) % 16)).c_str()));
+            return list;
+        };
+        std::size_t openings = 0;
+        for (int second = 0; second < 300; ++second) {
+            std::vector<endpoint_bench::caller*> callers;
+            for (int i = 0; i < 16; ++i) callers.push_back(&bench.get());
+            if (second % 5 == 0) bench.answer(subset(second / 5));
+            while (endpoint_bench::slot_type* s = bench.take(slot_task::open)) {
+                ++openings;
+                bench.succeed(*s);
+            }
+            for (auto* w : callers) {
+                REQUIRE(w->granted != nullptr);
+                bench.put(*w->granted);
+            }
+            while (endpoint_bench::slot_type* s = bench.take(slot_task::close)) {
+                bench.machine.slot_closed(*s);
+                bench.settle();
+            }
+            bench.wait(1s);
+        }
+        return openings;
+    };
+    CHECK(most({}) <= 20);
+    CHECK(most(0s) > 200);
 }

@@ -78,6 +78,7 @@ const row table[] = {
     HOTPOOL_NUMBER(max_openings, 1),
     HOTPOOL_FLAG(probe_new),
     HOTPOOL_SPAN(resolve_interval, 0),
+    HOTPOOL_SPAN(absent_grace, 0),
     HOTPOOL_SPAN(attempt_delay, 1),
     HOTPOOL_NUMBER(ejection_failures, 0),
     HOTPOOL_SPAN(ejection_time, 1),
@@ -233,9 +234,9 @@ bool lives(const pool_options& o) {
 TEST_CASE("every_option_has_a_row_in_the_table_of_extremes", "[manager][policy]") {
     const pool_options o;
     // One name more or less than there are fields does not compile.
-    const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, p, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee] = o;
-    const void* const fields[] = {&a, &b, &c, &d, &e, &f, &g, &h, &i, &j, &k,  &l,  &m,  &n,  &p,
-                                  &q, &r, &s, &t, &u, &v, &w, &x, &y, &z, &aa, &bb, &cc, &dd, &ee};
+    const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, p, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee, ff] = o;
+    const void* const fields[] = {&a, &b, &c, &d, &e, &f, &g, &h, &i, &j,  &k,  &l,  &m,  &n,  &p, &q,
+                                  &r, &s, &t, &u, &v, &w, &x, &y, &z, &aa, &bb, &cc, &dd, &ee, &ff};
     CHECK(std::size(fields) == std::size(table));
     for (const void* field : fields)
         CHECK(std::count_if(std::begin(table), std::end(table),

@@ -238,6 +238,8 @@ public:
         route_waiting(now);
         return false;
     }
+    /// Whether addresses have left that answers have not named for too long.
+    bool absence_over(time_point now) noexcept { return routes_.absence_over(ledger_, now); }
     /// There is none: those that wait for it go on to do so as long as they may, and the source is asked again.
     void answer_lost(time_point now, std::error_code error) noexcept { note_failed_answer(now, error, false); }
 
@@ -306,7 +308,7 @@ private:
     bool next_attempt(slot_type& s, time_point now) noexcept {
         std::vector<endpoint_ptr>& rest = s.dialling->rest;
         const auto next = std::find_if(rest.begin(), rest.end(), [](const endpoint_ptr& e) {
-            return e->listed && e->standing == endpoint_standing::usable;
+            return e->is_named() && e->standing == endpoint_standing::usable;
         });
         if (next == rest.end()) return false;
         endpoint_ptr to = std::move(*next);

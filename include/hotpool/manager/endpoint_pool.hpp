@@ -99,10 +99,21 @@ public:
     /// Whether it matters that there is no answer to that question.
     bool is_under_way(std::uint64_t question) const noexcept { return asking_ && question == question_; }
 
-    /// @param merged of `list()`; on return its lists are to be destroyed
+    /// Addresses that are not named any more are absent: they keep their connections for `absent_grace`.
+    /// @param merged of `list()`; on return `left` has those whose connections are to be retired, and it is to be destroyed
     void answer_came(std::uint64_t question, detail::merged_addresses& merged, time_point now,
                      const pool_options& o) noexcept {
-        for (const endpoint_ptr& e : merged.left) e->listed = false;
+        for (const endpoint_ptr& e : merged.returned) {
+            e->listed = true;
+            e->absent_since = never;
+        }
+        absent_due_ = never;
+        merged.after->forget_absent([&](const endpoint_ptr& e) {
+            if (e->absent_since == never) e->absent_since = now;
+            if (e->listed && !leaves(*e, now, o)) return false;
+            if (std::exchange(e->listed, false)) merged.left.push_back(e);
+            return true;
+        });
         list_ = merged.after;
         answered_ = question;
         if (question == question_) asking_ = false;
@@ -118,6 +129,18 @@ public:
         detail::merged_addresses merged = detail::address_list::merge(answer, list_);
         answer_came(question_, merged, now, o);
         return std::move(merged.left);
+    }
+    /// When the next absent address has been so for `absent_grace`.
+    time_point absent_due() const noexcept { return absent_due_; }
+    /// Those that have been leave, each of which is told as `left(const endpoint_state&)`.
+    template <class Left>
+    void absence_over(time_point now, const pool_options& o, Left left) noexcept {
+        absent_due_ = never;
+        for (const endpoint_ptr& e : list_->absent()) {
+            if (!e->listed || !leaves(*e, now, o)) continue;
+            e->listed = false;
+            left(std::as_const(*e));
+        }
     }
     /// What was known stays in use. @param pause before the source is asked again
     /// @param definite whether it has said that there is no such name, or no address
@@ -234,6 +257,14 @@ public:
 private:
     static constexpr duration longest_use = std::chrono::hours(24);
 
+    /// Notes when, if it does not yet.
+    bool leaves(const endpoint_state& e, time_point now, const pool_options& o) noexcept {
+        const time_point due =
+            base::after(e.absent_since, o.absent_grace.value_or(base::times(o.resolve_interval, 10)));
+        if (due <= now) return true;
+        absent_due_ = std::min(absent_due_, due);
+        return false;
+    }
     static void absolve(endpoint_state& e) noexcept {
         e.standing = endpoint_standing::usable;
         e.failures_in_a_row = e.ejections = 0;
@@ -283,6 +314,7 @@ private:
     time_point answered_at_{};
     time_point ask_at_ = time_point::min();
     time_point lost_at_ = never;
+    time_point absent_due_ = never;
 };
 
 }  // namespace hotpool

@@ -86,9 +86,7 @@ public:
             case answer_effect::nothing_left: return true;
             case answer_effect::some_left: break;
         }
-        if (end.is_stopped()) return true;
-        lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
-                       retire_reason::endpoint_gone, now, lent.options.retire_spacing);
+        end_left(now);
         return true;
     }
     void answer_failed(std::uint64_t question, std::error_code error, bool definite, time_point now) noexcept {
@@ -159,6 +157,7 @@ public:
             last_open_error_ = errc::resolve_failed;
             dialler().answer_lost(now, last_open_error_);
         }
+        if (!end.is_stopped() && dialler().absence_over(now)) end_left(now);
     }
     void stop(errc why, time_point deadline) noexcept {
         books().attention = true;
@@ -235,6 +234,11 @@ private:
         if (!departures_type::blames_address(s, why)) return;
         dialler().blame(s, now, s.endpoint->failures);
         end_ejected(now);
+    }
+    /// Connections to addresses that have left the list.
+    void end_left(time_point now) noexcept {
+        lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
+                       retire_reason::endpoint_gone, now, lent.options.retire_spacing);
     }
     /// Connections to an address that has just been ejected are hardly better than those that failed.
     void end_ejected(time_point now) noexcept {

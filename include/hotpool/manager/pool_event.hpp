@@ -25,7 +25,7 @@ enum class pool_event_kind : std::uint8_t {
     lease_reclaimed,     ///< its place was taken back: `where` and `age`
     address_ejected,     ///< too many failures in a row, the last with `error`
     address_readmitted,  ///< its trial went well
-    address_left,        ///< not in the latest answer of the endpoint source: its connections are retired
+    address_left,        ///< in no answer of the endpoint source for `absent_grace`: its connections are retired
     addresses_unknown,   ///< the endpoint source failed with `error`
     pool_failing,        ///< no connection is left and none can be opened: callers get `error` at once
     pool_recovered,      ///< a connection could be opened again

@@ -78,7 +78,18 @@ public:
     /// When a trial or a question is due, or the question under way is lost.
     time_point next_due(bool active, bool has_room) const noexcept {
         if (!to_endpoints_ || !active) return never;
-        return std::min(has_room ? endpoints_.trial_due() : never, endpoints_.ask_due());
+        return std::min({has_room ? endpoints_.trial_due() : never, endpoints_.ask_due(), endpoints_.absent_due()});
+    }
+    /// Whether addresses have left, since no answer has named them for too long.
+    template <class Resource>
+    bool absence_over(ledger<Resource>& l, time_point now) noexcept {
+        if (now < endpoints_.absent_due()) return false;
+        bool some = false;
+        endpoints_.absence_over(now, options_, [&](const endpoint_state& e) {
+            some = true;
+            tell_left(l, e);
+        });
+        return some;
     }
     template <class Resource>
     answer_effect answer_came(ledger<Resource>& l, std::uint64_t question, merged_addresses& answer,
@@ -86,8 +97,7 @@ public:
         if (answer.before != endpoints_.list()) return answer_effect::outrun;
         endpoints_.answer_came(question, answer, now, options_);
         ++l.counters.answers;
-        for (const endpoint_ptr& e : answer.left)
-            l.report({.kind = pool_event_kind::address_left, .endpoint = e->where});
+        for (const endpoint_ptr& e : answer.left) tell_left(l, *e);
         return answer.left.empty() ? answer_effect::nothing_left : answer_effect::some_left;
     }
     /// What is known stays in use. @param pause told how many answers in a row have failed, how long to wait
@@ -100,6 +110,11 @@ public:
     }
 
 private:
+    template <class Resource>
+    static void tell_left(ledger<Resource>& l, const endpoint_state& e) noexcept {
+        l.report({.kind = pool_event_kind::address_left, .endpoint = e.where});
+    }
+
     const pool_options& options_;
     endpoint_pool<Balance> endpoints_;
     endpoint_filter allows_;

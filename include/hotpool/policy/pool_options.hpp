@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -69,6 +70,10 @@ struct pool_options {
     /// How often the addresses of the origin's name are looked up again while connections are open; those known are in
     /// use meanwhile. 0: never again.
     duration resolve_interval = std::chrono::seconds(60);
+    /// How long connections to an address stay in use that the answers do not name any more; nothing new is opened to it,
+    /// unless it returns. For names that answer with some of their addresses in turn. 0: it is left with the answer; empty:
+    /// ten times `resolve_interval`.
+    std::optional<duration> absent_grace{};
     /// An address that has not accepted after this is overtaken by the next one. More than 0. RFC 8305 says 250 ms.
     duration attempt_delay = std::chrono::milliseconds(250);
     /// Failures in a row that eject an address, though never the last one. 0: none is ejected.
@@ -139,6 +144,7 @@ inline void validate(const pool_options& options) {
     require_positive(options.drain_timeout, "drain_timeout");
     if (options.max_openings == 0) refuse_option("max_openings", "must be 1 or more");
     require_not_negative(options.resolve_interval, "resolve_interval");
+    if (options.absent_grace) require_not_negative(*options.absent_grace, "absent_grace");
     require_positive(options.attempt_delay, "attempt_delay");
     require_positive(options.ejection_time, "ejection_time");
     if (options.ejection_limit < options.ejection_time)

@@ -155,8 +155,8 @@ public:
     void network_changed() { core_->network_changed(); }
     /// Asks for the addresses of the origin now, as it does each `resolve_interval`; traffic goes on meanwhile.
     void refresh_endpoints() { core_->refresh_endpoints(); }
-    /// What is known of the addresses at this moment; none before the first answer, or where the transport finds its
-    /// own way.
+    /// What is known of the addresses at this moment, those at the end that answers do not name any more; none before the
+    /// first answer, or where the transport finds its own way.
     std::vector<endpoint_state> endpoints() const { return core_->endpoints(); }
 
     /// Replaces the transport's options, as for a new certificate or new roots: openings use them from now on, and

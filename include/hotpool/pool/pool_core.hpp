@@ -151,6 +151,8 @@ public:
         std::vector<endpoint_state> all;
         const std::lock_guard lock(this->mutex_);
         for (const endpoint_ptr& e : machine_.endpoints()) all.push_back(*e);
+        for (const endpoint_ptr& e : machine_.known_addresses()->absent())
+            if (e->listed) all.push_back(*e);
         return all;
     }
     /// Connections made with the old ones end early.
