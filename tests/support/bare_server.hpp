@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -32,8 +33,8 @@
 namespace hotpool::test {
 
 /// A thread around epoll, without a library but OpenSSL: one read for each readiness, one write for each answer. It
-/// answers as `siege_server` does, but keeps nothing of a large body, and knows its bad clients by their addresses: it
-/// ends a flood of records before it has read one.
+/// answers as `siege_server` does, keeps a body until it is whole, and knows its bad clients by their addresses: it ends
+/// a flood of records before it has read one.
 /// @tparam Kind `accept_tcp` or `accept_tls`
 template <class Kind>
 class bare_server {
@@ -66,18 +67,18 @@ private:
     using ssl_context = std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>;
 
     struct client {
-        explicit client(int s) : fd(s) {}
+        client(int s, std::uint32_t a) : fd(s), address(a) {}
         ~client() { ::close(fd); }
         client(const client&) = delete;
 
         const int fd;
+        const std::uint32_t address;
         std::unique_ptr<SSL, void (*)(SSL*)> ssl{nullptr, SSL_free};
         bool shaken = !Kind::handshakes;
         bool is_flood = false;
         time_point limit = time_point::max();
-        std::string request;             // as far as it is kept
+        std::string request;
         std::size_t head = 0, body = 0;  // their sizes, once known
-        std::size_t received = 0;
     };
 
     static ssl_context server_context() {
@@ -126,10 +127,14 @@ private:
         socklen_t size = sizeof from;
         const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
+        const std::uint32_t address = ntohl(from.sin_addr.s_addr);
+        const auto same = std::count_if(clients_.begin(), clients_.end(),
+                                        [&](const auto& c) { return c.second->address == address; });
+        if (same >= siege_limits::connections_per_group) return refuse(fd);
         const int on = 1;
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        auto c = std::make_unique<client>(fd);
-        const unsigned network = (ntohl(from.sin_addr.s_addr) >> 8) & 0xFF;
+        auto c = std::make_unique<client>(fd, address);
+        const unsigned network = (address >> 8) & 0xFF;
         c->is_flood = network == 10 + static_cast<unsigned>(siege_kind::bare_records);
         if (network != 0) c->limit = base::after(clock_type::now(), siege_limits::patience);
         if constexpr (Kind::handshakes) {
@@ -138,6 +143,11 @@ private:
         }
         clients_.emplace(fd, std::move(c));
         watch(fd, EPOLL_CTL_ADD);
+    }
+    static void refuse(int fd) {
+        constexpr std::string_view why = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+        if (!Kind::handshakes) static_cast<void>(::send(fd, why.data(), why.size(), MSG_NOSIGNAL));
+        ::close(fd);
     }
     /// False at its end.
     bool serve(client& c) {
@@ -163,8 +173,7 @@ private:
         return why == SSL_ERROR_WANT_READ;
     }
     bool take(client& c, std::string_view bytes) {
-        c.received += bytes.size();
-        if (c.head == 0 || c.body <= most_kept) c.request += bytes;
+        c.request += bytes;
         for (;;) {
             if (c.head == 0) {
                 const std::string_view seen = c.request;
@@ -175,12 +184,11 @@ private:
                 const std::size_t length = seen.substr(0, end).find("Content-Length: ");
                 c.body = length == seen.npos ? 0 : static_cast<std::size_t>(std::atol(c.request.c_str() + length + 16));
             }
-            if (c.received < c.head + c.body) return true;
+            if (c.request.size() < c.head + c.body) return true;
             answer(c);
-            c.received -= c.head + c.body;
             c.request.erase(0, c.head + c.body);
             c.head = c.body = 0;
-            if (c.received == 0) return true;
+            if (c.request.empty()) return true;
         }
     }
     void answer(client& c) const {
@@ -195,8 +203,6 @@ private:
         else
             SSL_write(c.ssl.get(), reply.data(), static_cast<int>(reply.size()));
     }
-
-    static constexpr std::size_t most_kept = 100'000;
 
     const int listener_;
     const int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
