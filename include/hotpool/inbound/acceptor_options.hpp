@@ -35,7 +35,7 @@ struct acceptor_options {
     /// wait in the system's backlog. 1 or more.
     std::size_t max_ready = 64;
     /// Connections accepted in one turn of the loop, so that a flood leaves time for those that are open. 1 or more.
-    std::size_t accepts_per_turn = 32;
+    std::size_t accepts_per_turn = 4;
 
     /// Connections that were refused and have been told why, until their clients have read it (`acceptor_services`); at
     /// so many, the oldest is closed. 0: each is closed at once. They take a descriptor each, and count nowhere else.
