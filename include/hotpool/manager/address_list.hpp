@@ -110,7 +110,7 @@ public:
     /// Forgets those of the absent of which `leaves(const endpoint_ptr&)` says so, before the list is in use.
     template <class Leaves>
     void forget_absent(Leaves leaves) noexcept {
-        std::erase_if(absent_, [&](const endpoint_ptr& e) { return leaves(e); });
+        std::erase_if(absent_, leaves);
     }
 
 private:

@@ -157,7 +157,7 @@ public:
             last_open_error_ = errc::resolve_failed;
             dialler().answer_lost(now, last_open_error_);
         }
-        if (!end.is_stopped() && dialler().absence_over(now)) end_left(now);
+        if (dialler().absence_over(now)) end_left(now);
     }
     void stop(errc why, time_point deadline) noexcept {
         books().attention = true;
@@ -235,8 +235,9 @@ private:
         dialler().blame(s, now, s.endpoint->failures);
         end_ejected(now);
     }
-    /// Connections to addresses that have left the list.
+    /// Connections to addresses that have left the list. Where the pool ends, all of them end for that.
     void end_left(time_point now) noexcept {
+        if (end.is_stopped()) return;
         lent.end_early([](const slot_type& s) { return s.endpoint != nullptr && !s.endpoint->listed; },
                        retire_reason::endpoint_gone, now, lent.options.retire_spacing);
     }
