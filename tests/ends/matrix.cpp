@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -26,11 +27,12 @@ public:
     ~matrix() {
         std::printf("%s / %s: %d cells run, %d skipped\n", name_of(executor_), name_of(thread_), run_, skipped_);
         for (const auto& [reason, count] : reasons_) std::printf("    %4d skipped: %s\n", count, reason.c_str());
-        std::printf("    %d fail\n", failed_);
+        std::printf("    %d fail\n", failed());
+        for (const std::string& line : failures_) std::printf("    fails: %s\n", line.c_str());
         std::fflush(stdout);
     }
 
-    int failed() const noexcept { return failed_; }
+    int failed() const noexcept { return static_cast<int>(failures_.size()); }
     void run_all(const std::vector<operation_row>& operations) {
         for (const operation_row& operation : operations) {
             for (const ending_row& ending : all_endings()) run_one({&operation, &ending, executor_, thread_});
@@ -99,10 +101,10 @@ private:
         return part == nullptr || c.name().find(part) != std::string::npos;
     }
 
-    void fail(const std::string& line) {
-        ++failed_;
+    void fail(std::string line) {
         std::printf("    fails: %s\n", line.c_str());
         std::fflush(stdout);
+        failures_.push_back(std::move(line));
     }
     void skip(const std::string& reason) {
         ++skipped_;
@@ -114,7 +116,7 @@ private:
     ends_world world_;
     int run_ = 0;
     int skipped_ = 0;
-    int failed_ = 0;
+    std::vector<std::string> failures_;  // told again at the end, where a cut report still shows them
     std::map<std::string, int> reasons_;
 };
 
